@@ -1,0 +1,78 @@
+# Every target sets up what it needs. The machine brings make and python3 (3.11 to 3.14), and node for pyright and the
+# JavaScript peer; everything else goes into .venv, at the versions that uv.lock names.
+
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+UV     := $(VENV)/bin/uv
+READY  := $(VENV)/.ready
+PEERS  := .peers
+PEER   := $(PEERS)/a2a/.ready
+
+# The lock names uv too, so that its version stands in one place.
+UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)
+LOCKED     := UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --quiet --no-progress
+
+# Somebody else's active environment has no say here.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+# Where the tests and the benchmarks look for other people's implementations.
+export CODIN_PEERS ?= $(CURDIR)/$(PEERS)
+
+.PHONY: help demo test check fix bench docs peers clean
+
+help:  ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY)  ## agents at work on a document: make demo [FILE=path]
+	@$(PY) -m examples.brief $(if $(FILE),"$(FILE)")
+
+test: $(READY) $(PEER)  ## the whole suite, in parallel: make test [ARGS="-k name"]
+	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
+
+check: $(READY)  ## format, lint, types, floors, exports
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/pyright
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pyright --verifytypes codin --ignoreexternal  # it takes its Python from PATH alone
+	$(VENV)/bin/lint-imports
+	$(PY) -m pytest -q tests/test_exports.py
+
+fix: $(READY)  ## let ruff mend what it can
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(READY) $(PEER)  ## side by side with the official SDK: make bench [ARGS=...]
+	@$(PY) -m benchmarks --json $(ARGS)
+
+docs: $(READY)  ## run every code block and follow every link of README and docs
+	$(PY) -m pytest -q tests/docs $(ARGS)
+
+peers: $(PEER)  ## the official SDK in an environment of its own
+
+clean:  ## back to a fresh checkout
+	rm -rf $(VENV) $(PEERS) build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name node_modules -type d -prune -exec rm -rf {} +
+
+# An environment that is missing, or whose interpreter has gone, is made anew; one that works is kept.
+MISSING := $(shell test -x $(PY) || echo venv)
+.PHONY: venv
+venv:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "codin needs Python 3.11 to 3.14 and found no $(PYTHON). Install it, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || { \
+	  echo "codin needs Python 3.11 to 3.14; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments: this distribution keeps venv and ensurepip in a package of their own." >&2; \
+	  echo "Debian, Ubuntu: sudo apt-get install python3-venv. Or name another interpreter: make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(READY): pyproject.toml uv.lock $(MISSING)
+	@test -x $(UV) || $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null
+	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	UV_PROJECT_ENVIRONMENT=$(VENV) $(LOCKED) --all-extras --group dev
+	@touch $@
+
+$(PEER): $(READY)
+	UV_PROJECT_ENVIRONMENT=$(PEERS)/a2a $(LOCKED) --only-group peer --python $(PY)
+	@touch $@

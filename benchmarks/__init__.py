@@ -1,0 +1,1 @@
+"""Side-by-side measurements of codin against its peers: `python -m benchmarks`."""

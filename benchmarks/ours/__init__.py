@@ -1,0 +1,1 @@
+"""The codin side of every benchmark."""

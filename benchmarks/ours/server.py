@@ -1,0 +1,44 @@
+"""codin's server: three agents a beginner would write, with default settings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from codin.agent import Task, agent
+from codin.server import App
+
+
+@agent
+async def echo(text: str) -> str:
+    """Answer what was said."""
+    return text
+
+
+@agent
+async def stream(text: str) -> AsyncIterator[str]:
+    """As many chunks as the text says."""
+    for number in range(int(text)):
+        yield f"chunk {number} "
+        await asyncio.sleep(0)
+
+
+@agent
+async def idle(text: str, task: Task) -> str:
+    """One chunk, then wait for ever."""
+    await task.write(text)
+    await asyncio.Event().wait()
+    return text
+
+
+_AGENTS = {"echo": echo, "stream": stream, "idle": idle}
+
+
+def build(agent: str, store: str | None = None, port: int = 1) -> App:
+    """Make the app.
+
+    Args:
+        agent: `echo`, `stream` or `idle`.
+        store: `sqlite:///file.db?synchronous=full`; None keeps tasks in memory.
+    """
+    return App(_AGENTS[agent], store=store) if store else App(_AGENTS[agent])

@@ -1,0 +1,152 @@
+"""Child process: drive an ASGI app without sockets and report the CPU time it takes.
+
+`python -m benchmarks.rig.asgi MODULE unary|stream --seconds 2 [--chunks 100]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvloop
+
+from benchmarks.rig import calls
+from benchmarks.rig.cpu import cpu_batches, report
+
+Message = MutableMapping[str, Any]
+App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+
+_HEADERS = [(b"host", b"127.0.0.1:1"), *((name.encode(), value.encode()) for name, value in calls.HEADERS.items())]
+_UNARY_BATCH = 10
+
+
+async def exchange(app: App, body: bytes) -> list[bytes]:
+    """Send one POST to the app and return the bodies it wrote, one item per write."""
+    closed = asyncio.get_running_loop().create_future()
+    unread = True
+    written: list[bytes] = []
+
+    async def receive() -> Message:
+        nonlocal unread
+        if unread:
+            unread = False
+            return {"type": "http.request", "body": body, "more_body": False}
+        await closed
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body" and message["body"]:
+            written.append(message["body"])
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/",
+        "raw_path": b"/",
+        "query_string": b"",
+        "root_path": "",
+        "headers": _HEADERS,
+        "client": ("127.0.0.1", 2),
+        "server": ("127.0.0.1", 1),
+        "state": {},
+    }
+    await app(scope, receive, send)
+    if not closed.done():
+        closed.set_result(None)
+    return written
+
+
+async def start(app: App) -> asyncio.Task[None]:
+    """Run the app's lifespan as a server would; return the task that holds it open."""
+    inbox: asyncio.Queue[Message] = asyncio.Queue()
+    await inbox.put({"type": "lifespan.startup"})
+    settled = asyncio.Event()
+
+    async def send(message: Message) -> None:
+        if message["type"] == "lifespan.startup.failed":
+            raise SystemExit(f"the app did not start: {message.get('message')}")
+        settled.set()
+
+    async def run() -> None:
+        try:
+            await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, inbox.get, send)
+        finally:
+            settled.set()  # an app without lifespan raises or returns at once, which is allowed
+
+    held = asyncio.create_task(run())
+    await settled.wait()
+    return held
+
+
+async def unary_batch(app: App) -> float:
+    """A few echo calls, one after the other; CPU seconds per call."""
+    bodies = [calls.send_message() for _ in range(_UNARY_BATCH)]
+    begin = time.process_time()
+    answers = [await exchange(app, body) for body in bodies]
+    cost = time.process_time() - begin
+    for answer in answers:
+        whole = b"".join(answer)
+        assert calls.DONE in whole, whole
+        assert calls.TEXT.encode() in whole, whole
+    return cost / _UNARY_BATCH
+
+
+async def stream_batch(app: App, chunks: int) -> float:
+    """One stream of many chunks; CPU seconds per event. Every event must be a body write of its own."""
+    body = calls.send_streaming_message(str(chunks))
+    begin = time.process_time()
+    events = await exchange(app, body)
+    cost = time.process_time() - begin
+    check_events(events, chunks)
+    return cost / len(events)
+
+
+def check_events(events: list[bytes], chunks: int) -> None:
+    """Raise unless each body is exactly one event, each chunk came, and the stream ended well."""
+    crowded = [body for body in events if body.count(b"data:") != 1]
+    assert not crowded, f"{len(crowded)} bodies do not hold exactly one event, the first is {crowded[0][:300]!r}"
+    arrived = sum(b'"chunk ' in body and b'"chunk 0 chunk' not in body for body in events)
+    assert arrived == chunks, f"{arrived} chunk events of {chunks}"
+    assert calls.DONE in events[-1], events[-1]
+
+
+async def measure(app: App, kind: str, chunks: int, seconds: float) -> None:
+    held = await start(app)
+    events = 1
+    if kind == "stream":
+        events = len(await exchange(app, calls.send_streaming_message(str(chunks))))
+        figures = await cpu_batches(lambda: stream_batch(app, chunks), seconds)
+    else:
+        figures = await cpu_batches(lambda: unary_batch(app), seconds)
+    report(**figures, events=events)
+    held.cancel()
+
+
+def load(module: str, agent: str) -> App:
+    return importlib.import_module(module).build(agent)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("module")
+    parser.add_argument("kind", choices=("unary", "stream"))
+    parser.add_argument("--chunks", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    options = parser.parse_args()
+    app = load(options.module, "echo" if options.kind == "unary" else "stream")
+    uvloop.run(measure(app, options.kind, options.chunks, options.seconds))
+    sys.stdout.flush()
+    os._exit(0)  # the figures are out; the shutdown of either side is not what is measured
+
+
+if __name__ == "__main__":
+    main()

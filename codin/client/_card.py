@@ -1,0 +1,223 @@
+"""Finding a peer's card, keeping it as HTTP allows, and choosing the interface to call."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic
+from urllib.parse import SplitResult, urlsplit
+from weakref import WeakKeyDictionary
+
+from codin import a2a
+from codin.client._rpc import http_error
+from codin.errors import BadResponse, ConfigError
+from codin.net import Response, Transport
+
+__all__ = ["RESUME", "CardCache", "cards_of", "check_same_party", "choose_interface", "resumes", "web_address"]
+
+RESUME = "urn:codin:a2a:resume:v1"
+"""The extension of ours by which a stream goes on behind the last event a reader has."""
+
+_WELL_KNOWN = "/.well-known/agent-card.json"
+_MAX_CARD = 1024 * 1024
+_MAX_KEPT = 256
+_LONGEST = 3600.0
+_NOT_THERE = frozenset({404, 405, 410})
+
+
+@dataclass(slots=True)
+class _Kept:
+    card: a2a.AgentCard
+    validators: dict[str, str]
+    fresh_until: float
+
+
+class CardCache:
+    """Cards of this process: fresh ones are not asked for again, stale ones only whether they changed.
+
+    Source: A2A 8.6; RFC 9111 sections 4.2 and 4.3.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._kept: OrderedDict[tuple[str, frozenset[tuple[str, str]]], _Kept] = OrderedDict()
+
+    async def resolve(
+        self, transport: Transport, url: str, headers: Mapping[str, str], timeout: float | None
+    ) -> a2a.AgentCard:
+        """The card of the agent at `url`: below its path first, then at its origin. Spec 8.2, 14.3.
+
+        Raises:
+            BadResponse: there is no card at either place.
+        """
+        tried = card_addresses(url)
+        for address in tried:
+            card = await self._get(transport, address, headers, timeout)
+            if card is not None:
+                return card
+        raise BadResponse(
+            f"There is no agent card at {' or '.join(tried)}.",
+            hint="Is the address right, and is it an A2A v1.0 agent?",
+        )
+
+    async def _get(
+        self, transport: Transport, address: str, headers: Mapping[str, str], timeout: float | None
+    ) -> a2a.AgentCard | None:
+        # What one caller may see another may not, so the credentials are part of the key.
+        key = (address, frozenset(headers.items()))
+        kept = self._kept.get(key)
+        if kept is not None and self._clock() < kept.fresh_until:
+            return kept.card
+        asked = {**headers, "Accept": "application/json", "A2A-Version": "1.0", **(kept.validators if kept else {})}
+        response = await transport.request("GET", address, headers=asked, timeout=timeout, limit=_MAX_CARD)
+        if response.status == 304 and kept is not None:
+            kept.fresh_until = self._clock() + (_lifetime(response.headers) or 0.0)
+            return kept.card
+        if response.status in _NOT_THERE:
+            return None
+        if response.status != 200:
+            raise http_error(response, address)
+        card = _parse(response, address)
+        self._keep(key, card, response.headers)
+        return card
+
+    def _keep(
+        self, key: tuple[str, frozenset[tuple[str, str]]], card: a2a.AgentCard, headers: Mapping[str, str]
+    ) -> None:
+        self._kept.pop(key, None)
+        lifetime = _lifetime(headers)
+        validators = {
+            condition: headers[name]
+            for name, condition in (("etag", "If-None-Match"), ("last-modified", "If-Modified-Since"))
+            if name in headers
+        }
+        if lifetime is None or not (lifetime or validators):
+            return
+        self._kept[key] = _Kept(card, validators, self._clock() + lifetime)
+        if len(self._kept) > _MAX_KEPT:
+            self._kept.popitem(last=False)
+
+
+_process_cards = CardCache()
+_cards_by_transport: WeakKeyDictionary[Transport, CardCache] = WeakKeyDictionary()
+
+
+def cards_of(transport: Transport | None) -> CardCache:
+    """The cache for a transport: one for the process, but a transport that was handed in has its own.
+
+    It may lead somewhere else, for example to an application in memory, so the same URL is not the same agent.
+    """
+    if transport is None:
+        return _process_cards
+    return _cards_by_transport.setdefault(transport, CardCache())
+
+
+def web_address(url: str) -> SplitResult:
+    """The parts of an http(s) URL.
+
+    Raises:
+        ConfigError: it is something else, or carries a password.
+    """
+    try:
+        parts = urlsplit(url)
+        port_is_right = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise ConfigError(f"{url!r} is not a URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_right:
+        raise ConfigError(
+            f"{url!r} is not an http(s) URL.", hint="Write it like https://agents.example.com/translator."
+        )
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError("A URL with a user name in it is not used.", hint="Pass token=… or headers=… instead.")
+    return parts
+
+
+def card_addresses(url: str) -> list[str]:
+    """Where the card may be."""
+    parts = web_address(url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    path = parts.path.rstrip("/")
+    if path.endswith(".json"):
+        return [f"{origin}{path}"]
+    return list(dict.fromkeys([f"{origin}{path}{_WELL_KNOWN}", f"{origin}{_WELL_KNOWN}"]))
+
+
+def choose_interface(card: a2a.AgentCard) -> a2a.AgentInterface:
+    """The first interface in the card that speaks JSON-RPC in version 1 over http(s). Spec 8.3.2.
+
+    Raises:
+        BadResponse: there is none.
+    """
+    for interface in card.supported_interfaces:
+        if interface.protocol_binding != "JSONRPC" or interface.protocol_version.partition(".")[0] not in ("1", ""):
+            continue
+        try:
+            web_address(interface.url)
+        except ConfigError:
+            continue
+        return interface
+    offered = ", ".join(
+        f"{interface.protocol_binding} {interface.protocol_version} at {interface.url!r}"
+        for interface in card.supported_interfaces
+    )
+    raise BadResponse(
+        f"The card of {card.name!r} names no JSON-RPC interface of A2A v1 with an http(s) address; it offers "
+        f"{offered or 'none'}."
+    )
+
+
+def check_same_party(asked: str, named: str) -> None:
+    """Refuse to carry credentials for one host to another that a card names, or out of TLS.
+
+    Raises:
+        ConfigError: the interface is somewhere else.
+    """
+    ours, theirs = web_address(asked), web_address(named)
+    same_host = ours.hostname == theirs.hostname or (_is_loopback(ours.hostname) and _is_loopback(theirs.hostname))
+    if same_host and (ours.scheme, theirs.scheme) != ("https", "http"):
+        return
+    raise ConfigError(
+        f"The card at {asked} names the interface {named}; credentials for the one are not sent to the other.",
+        hint="Connect to the other address, or pass the card itself to say that it is trusted.",
+    )
+
+
+def resumes(card: a2a.AgentCard) -> bool:
+    """Whether the peer numbers its events and honours idempotency keys."""
+    return any(extension.uri == RESUME for extension in card.capabilities.extensions)
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _parse(response: Response, address: str) -> a2a.AgentCard:
+    try:
+        return a2a.AgentCard.from_json(response.body)
+    except a2a.A2AError as error:
+        raise BadResponse(f"What {address} answers is no agent card of A2A v1.0: {error.message}") from error
+
+
+def _lifetime(headers: Mapping[str, str]) -> float | None:
+    """For how many seconds the answer is fresh; None when it may not be kept."""
+    lifetime = 0.0
+    for directive in headers.get("cache-control", "").lower().split(","):
+        name, _, value = directive.strip().partition("=")
+        if name == "no-store":
+            return None
+        if name == "no-cache":
+            return 0.0
+        if name == "max-age":
+            lifetime = _seconds(value.strip('"'))
+    return max(0.0, min(lifetime - _seconds(headers.get("age", "")), _LONGEST))
+
+
+def _seconds(value: str) -> float:
+    return float(value) if value.isdecimal() and len(value) < 12 else 0.0

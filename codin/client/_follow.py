@@ -1,0 +1,235 @@
+"""Following a task: one stream for the reader, however often the connection under it is lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+import anyio
+
+from codin import a2a
+from codin.client._backoff import Backoff, may_pass
+from codin.client._event import Event
+from codin.client._fold import Fold, StreamValue
+from codin.client._rpc import Outgoing, Rpc, read_answer
+from codin.errors import CodinError, DeadlineExceeded, TransportError
+
+__all__ = ["Course", "follow"]
+
+_LAST_WORDS = 0.25
+_NUMBER_DIGITS = 18
+
+
+class Course:
+    """How far a reader has come with a task.
+
+    Args:
+        task_id: of the task; None until a stream that sends a message has told it.
+        after: the number of the last event the reader has; None when it has nothing.
+        answers: the reader waits for the answer to a message, so a question back ends its stream; a subscription
+            goes on until the task has ended.
+        continued: the message went to a task that existed, so the first Task is the past.
+    """
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        *,
+        task_id: str | None = None,
+        after: int | None = None,
+        answers: bool = True,
+        continued: bool = False,
+    ) -> None:
+        self._rpc = rpc
+        self._fold = Fold()
+        self._answers = answers
+        self._continued = continued
+        self._past: a2a.TaskStatus | None = None
+        self._spoke = False
+        self.number = after
+        self.task_id = task_id
+        self.attached_again = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether a peer that closes the stream here does so rightly."""
+        snapshot = self._fold.snapshot
+        if snapshot is None:
+            return self._spoke
+        return snapshot.status.state.terminal or snapshot.status.state.interrupted
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing that the reader waits for can come any more."""
+        snapshot = self._fold.snapshot
+        if snapshot is None:
+            return self._spoke
+        state = snapshot.status.state
+        if state == a2a.TaskState.INPUT_REQUIRED:
+            return self._answers and snapshot.status != self._past
+        return state.terminal
+
+    def take(self, sent: a2a.SSEEvent) -> Event | None:
+        """One event of the wire as the reader gets it; None when it has nothing new."""
+        if not sent.data:
+            return None
+        value: StreamValue = read_answer(sent.data, a2a.StreamResponse, self._rpc.url).value
+        number = self._number_of(sent)
+        if number is not None:
+            if self.number is not None and number <= self.number:
+                return None
+            self.number = number
+        if isinstance(value, a2a.Task):
+            return self.take_task(value, number)
+        if isinstance(value, a2a.Message):
+            self._spoke = True
+        else:
+            self.task_id = value.task_id
+        self.attached_again = False
+        text = self._fold.apply(value)
+        return Event(value, text, self._fold.snapshot, number)
+
+    def take_task(self, task: a2a.Task, number: int | None = None) -> Event | None:
+        """A Task: the first thing a stream tells, and what a peer that cannot resume has instead of what was missed."""
+        first = self._fold.snapshot is None
+        known = self.attached_again and not self._fold.differs(task)
+        self.attached_again = False
+        self.task_id = task.id
+        text = self._fold.apply(task)
+        if first and self._continued and not task.status.state.terminal:
+            self._past, text = task.status, ""
+        return None if known else Event(task, text, self._fold.snapshot, number)
+
+    def attach_again(self) -> Outgoing:
+        """The call that goes on where the reader is."""
+        assert self.task_id is not None
+        self.attached_again = True
+        return subscription(self._rpc, self.task_id, self.number)
+
+    def _number_of(self, sent: a2a.SSEEvent) -> int | None:
+        # Another server's ids mean something else, or nothing.
+        if not self._rpc.resumable or sent.id is None or not sent.id.isdecimal() or len(sent.id) > _NUMBER_DIGITS:
+            return None
+        return int(sent.id)
+
+
+def subscription(rpc: Rpc, task_id: str, after: int | None) -> Outgoing:
+    """The call that subscribes to a task, behind event number `after` where the peer can resume."""
+    headers = {"Last-Event-ID": str(after)} if after is not None and rpc.resumable else None
+    request = a2a.SubscribeToTaskRequest(id=task_id, tenant=rpc.tenant)
+    return rpc.prepare("SubscribeToTask", request, headers, stream=True)
+
+
+class _Patience:
+    """How long a reader bears that nothing new comes."""
+
+    def __init__(self, backoff: Backoff, timeout: float | None) -> None:
+        self._backoff = backoff
+        self._timeout = timeout
+        self.renew()
+
+    def renew(self) -> None:
+        """Something new came."""
+        self.news = True
+        self._tried = 0
+        self._heard = anyio.current_time()
+
+    @property
+    def exhausted(self) -> bool:
+        return self._tried >= self._backoff.tries
+
+    @property
+    def silent_too_long(self) -> bool:
+        return self._timeout is not None and anyio.current_time() - self._heard > self._timeout
+
+    async def pause(self, problem: CodinError) -> None:
+        await anyio.sleep(self._backoff.pause(self._tried, problem))
+        self.news = False
+        self._tried += 1
+
+
+async def follow(rpc: Rpc, call: Outgoing, course: Course, *, timeout: float | None) -> AsyncGenerator[Event]:
+    """Yield the events of a stream until its task has ended, attaching again when it is cut.
+
+    A stream is cut when its connection is lost or falls silent, and also when the peer closes it while the task goes
+    on. `SubscribeToTask` takes it up again; a peer that refuses is asked for the Task itself, which then decides.
+    Before the task is known, only a peer that honours idempotency keys is sent the same message again.
+
+    Args:
+        timeout: seconds of silence that are borne; comments that keep the connection alive are not silence.
+    """
+    patience = _Patience(rpc.backoff, timeout)
+    patience.news = False
+    while True:
+        problem: CodinError
+        try:
+            async with aclosing(_read(rpc, call, course, timeout)) as events:
+                async for event in events:
+                    patience.renew()
+                    yield event
+            if course.settled:
+                return
+            problem = TransportError(f"{rpc.url} closed the stream before the task had ended.")
+        except (TransportError, a2a.A2AError) as error:
+            problem = error
+        if _refuses_subscription(problem, course):
+            if (event := await _ask_for_task(rpc, course, timeout)) is not None:
+                patience.renew()
+                yield event
+            if course.settled:
+                return
+            if patience.silent_too_long:
+                raise DeadlineExceeded(f"{rpc.url} has had nothing new to tell for {timeout} s.") from problem
+        elif patience.exhausted or not _is_cut(problem, rpc, course, patience.news):
+            raise problem
+        await patience.pause(problem)
+        if course.task_id is not None:
+            call = course.attach_again()
+
+
+async def _read(rpc: Rpc, call: Outgoing, course: Course, timeout: float | None) -> AsyncGenerator[Event]:
+    """The events of one connection."""
+    async with rpc.open(call, timeout) as response:
+        await rpc.check_stream(response)
+        decoder = a2a.SSEDecoder()
+        chunks = response.chunks
+        async for chunk in chunks:
+            for sent in decoder.feed(chunk):
+                event = course.take(sent)
+                if event is not None:
+                    yield event
+                if course.ended:
+                    await _hang_up(chunks)
+                    return
+
+
+async def _hang_up(chunks: AsyncIterator[bytes]) -> None:
+    """Let the peer close the stream, so that the connection can be used again; but do not wait for it."""
+    with anyio.move_on_after(_LAST_WORDS):
+        try:
+            async for _ in chunks:
+                pass
+        except TransportError:
+            pass
+
+
+async def _ask_for_task(rpc: Rpc, course: Course, timeout: float | None) -> Event | None:
+    assert course.task_id is not None
+    course.attached_again = True
+    request = a2a.GetTaskRequest(id=course.task_id, tenant=rpc.tenant)
+    task = await rpc.call(rpc.prepare("GetTask", request), a2a.Task, timeout=timeout, again=True)
+    return course.take_task(task)
+
+
+def _refuses_subscription(problem: CodinError, course: Course) -> bool:
+    if isinstance(problem, a2a.InvalidParams) and problem.reason == "EVENT_NUMBER_UNKNOWN":
+        course.number = None
+        return course.task_id is not None
+    return isinstance(problem, (a2a.UnsupportedOperation, a2a.TaskNotFound)) and course.task_id is not None
+
+
+def _is_cut(problem: CodinError, rpc: Rpc, course: Course, news: bool) -> bool:
+    if course.task_id is None:
+        return rpc.resumable and isinstance(problem, TransportError) and may_pass(problem)
+    # Silence behind news is a connection that died unnoticed; silence behind silence is a peer with nothing to say.
+    return news if isinstance(problem, DeadlineExceeded) else may_pass(problem)

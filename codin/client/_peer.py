@@ -1,0 +1,295 @@
+"""A peer: an agent somewhere else, as this process talks to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from pydantic import BaseModel, JsonValue
+
+from codin import a2a
+from codin.client._backoff import Backoff
+from codin.client._card import RESUME, cards_of, check_same_party, choose_interface, resumes
+from codin.client._content import Content, FileContent, message_of
+from codin.client._event import Event
+from codin.client._fold import Fold
+from codin.client._follow import Course, follow, subscription
+from codin.client._reply import Reply
+from codin.client._rpc import Rpc
+from codin.errors import BadResponse, ConfigError
+from codin.net import Transport, open_transport
+
+__all__ = ["Peer"]
+
+
+class Peer:
+    """An agent behind a URL. Made by `connect`; usable inside `async with`.
+
+    One peer may be used by any number of tasks at once. Every call raises a `codin.a2a.A2AError` for what the peer
+    refuses and a `codin.errors.TransportError` for what went wrong on the way.
+    """
+
+    def __init__(
+        self,
+        target: str | a2a.AgentCard,
+        *,
+        headers: Mapping[str, str],
+        timeout: float | None,
+        transport: Transport | str | None,
+        backoff: Backoff,
+    ) -> None:
+        self._target = target
+        self._headers = headers
+        self._timeout = timeout
+        self._given = transport
+        self._backoff = backoff
+        self._transport: Transport | None = None
+        self._card: a2a.AgentCard | None = None
+        self._rpc: Rpc | None = None
+
+    @property
+    def card(self) -> a2a.AgentCard:
+        """The peer's card."""
+        if self._card is None:
+            raise _not_entered()
+        return self._card
+
+    async def __aenter__(self) -> Self:
+        given = self._given
+        handed = given if given is not None and not isinstance(given, str) else None
+        transport = handed or open_transport(given if isinstance(given, str) else None)
+        self._transport = transport
+        try:
+            if isinstance(self._target, str):
+                cards = cards_of(handed)
+                card = await cards.resolve(transport, self._target, self._headers, self._timeout)
+            else:
+                card = self._target
+            self._rpc = self._interface(transport, card)
+        except BaseException:
+            await self._close()
+            raise
+        self._card = card
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        transport, self._transport, self._rpc = self._transport, None, None
+        if transport is not None and transport is not self._given:
+            await transport.aclose()
+
+    def _interface(self, transport: Transport, card: a2a.AgentCard) -> Rpc:
+        interface = choose_interface(card)
+        if isinstance(self._target, str) and self._headers:
+            check_same_party(self._target, interface.url)
+        resumable = resumes(card)
+        headers = {**self._headers, "A2A-Version": "1.0"}
+        if resumable:
+            asked = headers.pop("A2A-Extensions", None)
+            headers["A2A-Extensions"] = f"{asked}, {RESUME}" if asked else RESUME
+        return Rpc(
+            transport,
+            interface.url,
+            headers=headers,
+            tenant=interface.tenant,
+            resumable=resumable,
+            backoff=self._backoff,
+        )
+
+    async def send(
+        self,
+        content: Content,
+        *,
+        context_id: str | None = None,
+        task_id: str | None = None,
+        data: JsonValue | BaseModel = None,
+        files: Iterable[FileContent] = (),
+        metadata: Mapping[str, JsonValue] | None = None,
+        wait: bool = True,
+        history_length: int | None = None,
+        accepted_output_modes: Iterable[str] | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> Reply:
+        """Send a message and wait for the answer.
+
+        Args:
+            content: text, a part, a dict or pydantic model (sent as data), several of these, or an `a2a.Message`.
+            context_id: the conversation to go on with.
+            task_id: the task to go on with, for example to answer its question.
+            data: structured data beside the content.
+            files: paths of files, which are read and attached, or parts.
+            metadata: of the message.
+            wait: for the task to end or to ask; False takes the task as it is once it exists.
+            history_length: how many messages of the task's history to return.
+            accepted_output_modes: media types that the answer may have.
+            idempotency_key: names this message for a peer that honours it: sent twice, it is acted on once.
+            timeout: seconds for all of it, instead of the peer's.
+        """
+        rpc = self._ready()
+        message = await message_of(
+            content, data=data, files=files, context_id=context_id, task_id=task_id, metadata=metadata
+        )
+        request = self._request(message, wait, history_length, accepted_output_modes)
+        call = rpc.prepare("SendMessage", request, _keyed(idempotency_key))
+        answer = await rpc.call(call, a2a.SendMessageResponse, timeout=self._within(timeout), again=rpc.resumable)
+        return Reply(answer.value)
+
+    async def stream(
+        self,
+        content: Content,
+        *,
+        context_id: str | None = None,
+        task_id: str | None = None,
+        data: JsonValue | BaseModel = None,
+        files: Iterable[FileContent] = (),
+        metadata: Mapping[str, JsonValue] | None = None,
+        history_length: int | None = None,
+        accepted_output_modes: Iterable[str] | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[Event]:
+        """Send a message and yield what happens, until the task has ended or asks for input.
+
+        A stream that is cut is taken up again without a gap in `event.text`. A peer without streaming is asked the
+        plain way and gives one event.
+
+        Args:
+            timeout: seconds of silence that are borne, instead of the peer's. The other arguments are those of `send`.
+        """
+        rpc = self._ready()
+        message = await message_of(
+            content, data=data, files=files, context_id=context_id, task_id=task_id, metadata=metadata
+        )
+        request = self._request(message, True, history_length, accepted_output_modes)
+        key = _keyed(idempotency_key)
+        if not self.card.capabilities.streaming:
+            call = rpc.prepare("SendMessage", request, key)
+            answer = await rpc.call(call, a2a.SendMessageResponse, timeout=self._within(timeout), again=rpc.resumable)
+            yield _only_event(answer.value)
+            return
+        call = rpc.prepare("SendStreamingMessage", request, key, stream=True)
+        course = Course(rpc, continued=message.task_id is not None)
+        async with aclosing(follow(rpc, call, course, timeout=self._within(timeout))) as events:
+            async for event in events:
+                yield event
+
+    async def subscribe(
+        self, task_id: str, *, after: int | None = None, timeout: float | None = None
+    ) -> AsyncGenerator[Event]:
+        """Yield what happens to a task, from now until it has ended. Ends at once when it has.
+
+        Args:
+            after: the number of the last event already seen; the first event is then the next one, and `event.task`
+                holds only what came since. Only for peers that number their events.
+            timeout: seconds of silence that are borne, instead of the peer's.
+        """
+        rpc = self._ready()
+        if after is not None and not rpc.resumable:
+            raise a2a.UnsupportedOperation(
+                f"{self.card.name!r} does not number its events.", hint="Subscribe without `after`."
+            )
+        course = Course(rpc, task_id=task_id, after=after, answers=False)
+        call = subscription(rpc, task_id, after)
+        async with aclosing(follow(rpc, call, course, timeout=self._within(timeout))) as events:
+            async for event in events:
+                yield event
+
+    async def get(self, task_id: str, *, history_length: int | None = None, timeout: float | None = None) -> a2a.Task:
+        """The task as it is now."""
+        rpc = self._ready()
+        request = a2a.GetTaskRequest(id=task_id, history_length=history_length, tenant=rpc.tenant)
+        return await rpc.call(rpc.prepare("GetTask", request), a2a.Task, timeout=self._within(timeout), again=True)
+
+    async def list(
+        self,
+        *,
+        context_id: str | None = None,
+        status: a2a.TaskState | None = None,
+        status_timestamp_after: datetime | None = None,
+        include_artifacts: bool | None = None,
+        history_length: int | None = None,
+        page_size: int | None = None,
+        timeout: float | None = None,
+    ) -> AsyncIterator[a2a.Task]:
+        """Yield the caller's tasks, the one that changed last first; pages are fetched as they are needed.
+
+        Args:
+            page_size: tasks per request.
+            timeout: seconds for each request.
+        """
+        rpc = self._ready()
+        token: str | None = None
+        while True:
+            request = a2a.ListTasksRequest(
+                context_id=context_id,
+                status=status,
+                status_timestamp_after=status_timestamp_after,
+                include_artifacts=include_artifacts,
+                history_length=history_length,
+                page_size=page_size,
+                page_token=token,
+                tenant=rpc.tenant,
+            )
+            call = rpc.prepare("ListTasks", request)
+            page = await rpc.call(call, a2a.ListTasksResponse, timeout=self._within(timeout), again=True)
+            for task in page.tasks:
+                yield task
+            if not page.next_page_token:
+                return
+            if page.next_page_token == token:
+                raise BadResponse(f"{rpc.url} names the same page of tasks again and again.")
+            token = page.next_page_token
+
+    async def cancel(
+        self, task_id: str, *, metadata: Mapping[str, JsonValue] | None = None, timeout: float | None = None
+    ) -> a2a.Task:
+        """Ask the peer to end a task. Returns the task after that."""
+        rpc = self._ready()
+        request = a2a.CancelTaskRequest(id=task_id, tenant=rpc.tenant, metadata=dict(metadata) if metadata else None)
+        return await rpc.call(rpc.prepare("CancelTask", request), a2a.Task, timeout=self._within(timeout))
+
+    def _request(
+        self, message: a2a.Message, wait: bool, history_length: int | None, modes: Iterable[str] | None
+    ) -> a2a.SendMessageRequest:
+        configuration = None
+        if modes is not None or history_length is not None or not wait:
+            configuration = a2a.SendMessageConfiguration(
+                accepted_output_modes=[*(modes or ())], history_length=history_length, return_immediately=not wait
+            )
+        return a2a.SendMessageRequest(message=message, configuration=configuration, tenant=self._ready().tenant)
+
+    def _within(self, timeout: float | None) -> float | None:
+        return self._timeout if timeout is None else timeout
+
+    def _ready(self) -> Rpc:
+        if self._rpc is None:
+            raise _not_entered()
+        return self._rpc
+
+    def __repr__(self) -> str:
+        name = self._target if isinstance(self._target, str) else self._target.name
+        return f"Peer({name!r})"
+
+
+def _keyed(key: str | None) -> dict[str, str]:
+    """The header that names one message. Made before the first byte leaves, so that a repetition has the same."""
+    return {"Idempotency-Key": key or uuid4().hex}
+
+
+def _only_event(value: a2a.Task | a2a.Message) -> Event:
+    fold = Fold()
+    text = fold.apply(value)
+    return Event(value, text, fold.snapshot)
+
+
+def _not_entered() -> ConfigError:
+    return ConfigError("The peer is not connected.", hint="Use it inside `async with connect(…) as peer:`.")

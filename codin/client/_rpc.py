@@ -1,0 +1,184 @@
+"""JSON-RPC calls on one interface of a peer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import cache
+from itertools import count
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import anyio
+from pydantic import BaseModel, ValidationError
+
+from codin import a2a
+from codin.client._backoff import Backoff, may_pass
+from codin.errors import BadResponse, TransportError
+from codin.net import Response, StreamingResponse, Transport
+
+__all__ = ["Outgoing", "Rpc", "read_answer"]
+
+_MAX_ERROR = 1024 * 1024
+_WORDS_QUOTED = 200
+
+T = TypeVar("T", bound=a2a.Model)
+
+
+class Outgoing(NamedTuple):
+    """A request as it goes out; sending it again sends the same bytes."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class _Answer(BaseModel, Generic[T]):
+    """The response envelope; a peer's `jsonrpc` and `id` tell nothing that the connection does not."""
+
+    result: T | None = None
+    error: dict[str, Any] | None = None
+
+
+class Rpc:
+    """Calls the methods of one interface.
+
+    Args:
+        url: of the interface.
+        headers: on every request.
+        tenant: of the interface; goes into every request. Spec 8.3.2.
+        resumable: the peer's card declares our resume extension: events are numbered, idempotency keys honoured.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        tenant: str | None = None,
+        resumable: bool = False,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._transport = transport
+        self.url = url
+        self.tenant = tenant
+        self.resumable = resumable
+        self.backoff = backoff or Backoff()
+        self._headers = {**headers, "Content-Type": "application/json", "Accept": "application/json"}
+        self._stream_headers = {**self._headers, "Accept": "text/event-stream"}
+        self._ids = count(1)
+
+    def prepare(
+        self, method: str, params: a2a.Model, headers: Mapping[str, str] | None = None, *, stream: bool = False
+    ) -> Outgoing:
+        """Make the bytes and headers of a call."""
+        body = a2a.call_bytes(b"%d" % next(self._ids), method, params.to_json())
+        base = self._stream_headers if stream else self._headers
+        return Outgoing(body, {**base, **headers} if headers else base)
+
+    async def call(self, call: Outgoing, result: type[T], *, timeout: float | None, again: bool = False) -> T:
+        """Send, and read the result.
+
+        Args:
+            timeout: seconds for all of it.
+            again: the call may safely be repeated when its answer was lost.
+        """
+        if not again:
+            return self._read(await self._post(call, timeout), result)
+        deadline = anyio.current_time() + (float("inf") if timeout is None else timeout)
+        tried = 0
+        while True:
+            left = None if timeout is None else deadline - anyio.current_time()
+            try:
+                return self._read(await self._post(call, left), result)
+            except TransportError as error:
+                pause = self.backoff.pause(tried)
+                if not may_pass(error) or tried >= self.backoff.tries or anyio.current_time() + pause >= deadline:
+                    raise
+            tried += 1
+            await anyio.sleep(pause)
+
+    def open(self, call: Outgoing, timeout: float | None) -> AbstractAsyncContextManager[StreamingResponse]:
+        """Send, and hand over the answer while it arrives; `check_stream` must look at it first."""
+        return self._transport.stream("POST", self.url, headers=call.headers, content=call.body, timeout=timeout)
+
+    async def check_stream(self, response: StreamingResponse) -> None:
+        """Raise what the peer answered instead of a stream."""
+        content_type = response.headers.get("content-type", "")
+        if response.status == 200 and content_type.lower().startswith("text/event-stream"):
+            return
+        body = await response.read(_MAX_ERROR)
+        self._read(Response(response.status, response.headers, body), a2a.StreamResponse)
+        raise BadResponse(f"{self.url} answered a call for a stream with {content_type or 'no media type'!r}.")
+
+    async def _post(self, call: Outgoing, timeout: float | None) -> Response:
+        return await self._transport.request("POST", self.url, headers=call.headers, content=call.body, timeout=timeout)
+
+    def _read(self, response: Response, result: type[T]) -> T:
+        if response.status == 200:
+            return read_answer(response.body, result, self.url)
+        try:
+            read_answer(response.body, result, self.url)
+        except a2a.A2AError as error:
+            if error.retry_after is None:
+                error.retry_after = _retry_after(response)
+            raise
+        except BadResponse:
+            pass  # not JSON-RPC: the status is all there is
+        raise http_error(response, self.url)
+
+
+def read_answer(body: bytes, result: type[T], url: str) -> T:
+    """The result in a JSON-RPC response.
+
+    Raises:
+        A2AError: the response is an error.
+        BadResponse: it is no response of this kind.
+    """
+    try:
+        answer = _answer(result).__pydantic_validator__.validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the body"
+        raise BadResponse(f"{url} did not answer in A2A v1.0: {where}: {first['msg']}") from None
+    if answer.error is not None:
+        raise a2a.from_rpc_error(answer.error)
+    if answer.result is None:
+        raise BadResponse(f"{url} answered neither a result nor an error.")
+    return answer.result
+
+
+def http_error(response: Response, url: str) -> TransportError | a2a.A2AError:
+    """The error for an HTTP status without a JSON-RPC error in the body."""
+    status = response.status
+    words = f"{url} answered HTTP {status}"
+    if said := response.body[:_WORDS_QUOTED].decode("utf-8", "replace").strip():
+        words = f"{words}: {said!r}"
+    if status == 401:
+        return a2a.Unauthenticated(f"{words}.", hint="Pass token=… or headers=… to connect.")
+    if status == 403:
+        return a2a.PermissionDenied(f"{words}.")
+    if status == 413:
+        return a2a.PayloadTooLarge(f"{words}.")
+    if status in (429, 503):
+        return a2a.Overloaded(f"{words}.", retry_after=_retry_after(response))
+    if status in (502, 504):
+        return TransportError(f"{words}.", hint="A proxy in between does not reach the peer.")
+    if 300 <= status < 400:
+        return BadResponse(f"{words}.", hint=f"Redirects are not followed; it names {_location(response)}.")
+    return BadResponse(f"{words}.")
+
+
+@cache
+def _answer(result: type[T]) -> type[_Answer[T]]:
+    made = _Answer[result]
+    made.model_rebuild()
+    return made
+
+
+def _retry_after(response: Response) -> float | None:
+    value = response.headers.get("retry-after", "")
+    return float(value) if value.isdecimal() and len(value) < 9 else None
+
+
+def _location(response: Response) -> str:
+    return repr(response.headers.get("location", "")[:_WORDS_QUOTED])

@@ -1,0 +1,188 @@
+"""The default transport: httpx, entered below its client, where no cookie, redirect or decoding happens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import lru_cache, partial
+from types import TracebackType
+from typing import cast
+from urllib.request import getproxies
+
+import anyio
+import httpx
+
+from codin.errors import ConnectError, DeadlineExceeded, TransportError
+from codin.net._body import check_encoding, check_length, read_bounded
+from codin.net._protocol import MAX_BODY, Response
+
+__all__ = ["HttpxTransport"]
+
+_KEPT_OPEN = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=15.0)
+_Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
+_parse_url = lru_cache(256)(httpx.URL)
+
+
+class HttpxTransport:
+    """HTTP by httpx.
+
+    Args:
+        client: an `httpx.AsyncClient` whose settings (proxies, certificates, authentication) shall count, or a bare
+            httpx transport such as `httpx.ASGITransport(app=app)`. It is closed by whoever made it. None makes one,
+            with the proxies that the environment names.
+        limit: bytes of one answer at most.
+    """
+
+    def __init__(
+        self, client: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None, *, limit: int = MAX_BODY
+    ) -> None:
+        self._limit = limit
+        self._owned: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None
+        if client is None:
+            client = self._owned = _own_client()
+        if isinstance(client, httpx.AsyncClient):
+            self._send: _Send = partial(client.send, stream=True, follow_redirects=False)
+            self._build: Callable[..., httpx.Request] = client.build_request
+        else:
+            self._send = client.handle_async_request
+            self._build = httpx.Request
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes = b"",
+        timeout: float | None,
+        limit: int | None = None,
+    ) -> Response:
+        # The one deadline is around everything, so the phases below need none of their own.
+        request = self._request(method, url, headers, content, {})
+        try:
+            with anyio.fail_after(timeout):
+                response = await self._send(request)
+                try:
+                    body = await _Body(response, url, self._limit).read(limit)
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+            raise _translated(error, url, timeout) from error
+        return Response(response.status_code, response.headers, body)
+
+    def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes = b"",
+        timeout: float | None,
+    ) -> _Stream:
+        phases: dict[str, float | None] = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
+        request = self._request(method, url, headers, content, phases)
+        return _Stream(self._send, request, url, timeout, self._limit)
+
+    def _request(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes, timeout: Mapping[str, float | None]
+    ) -> httpx.Request:
+        try:
+            return self._build(
+                method,
+                _parse_url(url),
+                headers={"User-Agent": "codin", "Accept-Encoding": "identity", **headers},
+                content=content,
+                extensions={"timeout": timeout},
+            )
+        except httpx.InvalidURL as error:
+            raise ConnectError(f"{url!r} is not a URL: {error}") from error
+
+    async def aclose(self) -> None:
+        if self._owned is not None:
+            await self._owned.aclose()
+
+
+class _Body:
+    """A response on its way, as `StreamingResponse` promises it."""
+
+    def __init__(self, response: httpx.Response, url: str, limit: int, timeout: float | None = None) -> None:
+        check_encoding(response.headers, url)
+        self._response = response
+        self._url = url
+        self._limit = limit
+        self._timeout = timeout
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+
+    @property
+    def chunks(self) -> AsyncIterator[bytes]:
+        return _Chunks(self._response, self._url, self._timeout)
+
+    async def read(self, limit: int | None = None) -> bytes:
+        limit = self._limit if limit is None else limit
+        check_length(self.headers, limit, self._url)
+        return await read_bounded(self.chunks, limit, self._url)
+
+
+class _Chunks:
+    """The bytes as they arrive. Not a generator: nothing is left half-run when a reader walks away."""
+
+    __slots__ = ("_next", "_timeout", "_url")
+
+    def __init__(self, response: httpx.Response, url: str, timeout: float | None) -> None:
+        self._next = cast(httpx.AsyncByteStream, response.stream).__aiter__().__anext__
+        self._url = url
+        self._timeout = timeout
+
+    def __aiter__(self) -> _Chunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await self._next()
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise _translated(error, self._url, self._timeout) from error
+
+
+class _Stream:
+    """Opens the response on entry and gives the connection back on exit."""
+
+    __slots__ = ("_limit", "_request", "_response", "_send", "_timeout", "_url")
+
+    def __init__(self, send: _Send, request: httpx.Request, url: str, timeout: float | None, limit: int) -> None:
+        self._send = send
+        self._request = request
+        self._url = url
+        self._timeout = timeout
+        self._limit = limit
+        self._response: httpx.Response | None = None
+
+    async def __aenter__(self) -> _Body:
+        try:
+            self._response = response = await self._send(self._request)
+        except httpx.HTTPError as error:
+            raise _translated(error, self._url, self._timeout) from error
+        try:
+            return _Body(response, self._url, self._limit, self._timeout)
+        except TransportError:
+            await response.aclose()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._response is not None:
+            await self._response.aclose()
+
+
+def _own_client() -> httpx.AsyncClient | httpx.AsyncBaseTransport:
+    if getproxies():
+        return httpx.AsyncClient(limits=_KEPT_OPEN)
+    return httpx.AsyncHTTPTransport(limits=_KEPT_OPEN)
+
+
+def _translated(error: Exception, url: str, timeout: float | None) -> TransportError:
+    if isinstance(error, (TimeoutError, httpx.TimeoutException)):
+        return DeadlineExceeded(f"{url} did not answer within {timeout} s.")
+    if isinstance(error, (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol)):
+        return ConnectError(f"{url} could not be reached: {error}")
+    return TransportError(f"The connection to {url} was lost: {error or type(error).__name__}")

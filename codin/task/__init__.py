@@ -1,0 +1,69 @@
+"""A task is a numbered, append-only log: agents write to it, everything else reads from it."""
+
+from codin.task._direct import converse
+from codin.task._entry import ArtifactEntry, ChunkEntry, Entry, InputEntry, PrivateEntry, StatusEntry, decode_entry
+from codin.task._fold import Fold
+from codin.task._limits import Limits
+from codin.task._live import Subscription
+from codin.task._log import Reader, TaskLog
+from codin.task._manager import TaskManager, Turn
+from codin.task._outcome import USAGE_KEY
+from codin.task._protocol import (
+    Claim,
+    Commit,
+    Decision,
+    Guard,
+    Handler,
+    Lease,
+    ListQuery,
+    Owner,
+    Page,
+    Stored,
+    TaskStore,
+)
+from codin.task._response import AgentResponse, NeedAuth, NeedInput, Outcome, Reject
+from codin.task._run import LimitReached, ResumeMismatch
+from codin.task._task import Answer, CallAgent, Task
+from codin.task.stores import MemoryStore, open_store
+
+__all__ = [
+    "USAGE_KEY",
+    "AgentResponse",
+    "Answer",
+    "ArtifactEntry",
+    "CallAgent",
+    "ChunkEntry",
+    "Claim",
+    "Commit",
+    "Decision",
+    "Entry",
+    "Fold",
+    "Guard",
+    "Handler",
+    "InputEntry",
+    "Lease",
+    "LimitReached",
+    "Limits",
+    "ListQuery",
+    "MemoryStore",
+    "NeedAuth",
+    "NeedInput",
+    "Outcome",
+    "Owner",
+    "Page",
+    "PrivateEntry",
+    "Reader",
+    "Reject",
+    "ResumeMismatch",
+    "StatusEntry",
+    "Stored",
+    "Subscription",
+    "Task",
+    "TaskLog",
+    "TaskManager",
+    "TaskStore",
+    "Turn",
+    "converse",
+    "decode_entry",
+    "open_store",
+]

@@ -1,0 +1,81 @@
+"""Direct messages: agents that answer a message with a message, and keep no task. Spec 3.1.1."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+
+from codin import a2a
+from codin.errors import ConfigError
+from codin.task._entry import Entry
+from codin.task._fold import Fold
+from codin.task._limits import Limits
+from codin.task._log import TaskLog
+from codin.task._position import Position
+from codin.task._protocol import Handler, Owner
+from codin.task._response import AgentResponse, Reject
+from codin.task._run import Run
+from codin.task._task import CallAgent, Task
+from codin.task.stores.memory import MemoryStore
+from codin.trust import Caller
+
+__all__ = ["converse"]
+
+_logger = logging.getLogger("codin.task")
+
+
+class _NoLog(TaskLog):
+    """The log of a task that does not exist."""
+
+    __slots__ = ()
+
+    def append(self, *entries: Entry) -> int:
+        raise ConfigError(
+            "an agent declared with reply='message' has no task to write to", hint="return the answer, or drop reply="
+        )
+
+
+async def converse(
+    handler: Handler, caller: Caller, request: a2a.SendMessageRequest, limits: Limits, *, call: CallAgent | None = None
+) -> a2a.Message:
+    """Answer a message with a message.
+
+    Raises:
+        UnsupportedOperation: the message names a task; this agent has none.
+        InvalidAgentResponse: the agent failed, took longer than `limits.run_timeout`, or returned no message.
+    """
+    message = request.message
+    if message.task_id:
+        raise a2a.UnsupportedOperation("this agent answers with messages and has no tasks", hint="leave taskId out")
+    context_id = message.context_id or str(uuid.uuid4())
+    owner = Owner(request.tenant or caller.tenant, "", caller.id)
+    run = Run(_NoLog(MemoryStore(), owner, "", context_id, Fold("", context_id)), limits, caller)
+    run.deadline = asyncio.get_running_loop().time() + limits.run_timeout
+    run.begin(message, Position(1, b""))
+    try:
+        async with asyncio.timeout(limits.run_timeout):
+            response = await handler(Task(run, call))
+    except Reject as refusal:
+        response = refusal.response
+    except TimeoutError:
+        raise a2a.InvalidAgentResponse("the agent took longer than it may") from None
+    except Exception as error:
+        _logger.exception("the agent raised")
+        raise a2a.InvalidAgentResponse(f"the agent failed ({type(error).__name__})") from None
+    return a2a.Message(
+        message_id=str(uuid.uuid4()), context_id=context_id, role=a2a.Role.AGENT, parts=_parts(response)
+    )
+
+
+def _parts(response: AgentResponse) -> list[a2a.Part]:
+    if response.parts:
+        return list(response.parts)
+    parts: list[a2a.Part] = []
+    if response.text is not None:
+        parts.append(a2a.Part(text=response.text))
+    if response.data is not None:
+        parts.append(a2a.Part(data=response.data))
+    if not parts:
+        raise a2a.InvalidAgentResponse("the agent returned no message")
+    return parts

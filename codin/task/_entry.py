@@ -1,0 +1,215 @@
+"""The entries of a task log.
+
+An entry is numbered by the log, encoded once, and knows how it changes the fold. Public entries are exactly one A2A
+event each (their `body` is the JSON of a `StreamResponse`); private ones are for readers inside.
+
+    Entry
+    ├── StatusEntry      public   status update
+    ├── ArtifactEntry    public   artifact update: whole parts, or parts to append
+    ├── ChunkEntry       public   artifact update: one piece of text
+    ├── InputEntry       private  a message of the caller, as it is stored in the history
+    └── PrivateEntry     private  question, pause token, cancel request, usage, guard decision, call
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from codin import a2a
+from codin.task._clock import timestamp
+
+if TYPE_CHECKING:
+    from codin.task._fold import Fold
+
+__all__ = [
+    "ArtifactEntry",
+    "ChunkEntry",
+    "Entry",
+    "InputEntry",
+    "PrivateEntry",
+    "PrivateKind",
+    "StatusEntry",
+    "decode_entry",
+]
+
+PrivateKind = Literal["ask", "call", "cancel", "decision", "pause", "usage"]
+
+_STATE_JSON = {state: b'{"state":"%s"' % state.encode() for state in a2a.TaskState}
+
+
+def encode_text(text: str) -> tuple[str, bytes]:
+    """The text and its JSON. Lone surrogates, which no UTF-8 reader accepts, become U+FFFD in both."""
+    try:
+        return text, to_json(text)
+    except PydanticSerializationError:
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text, to_json(text)
+
+
+class Entry:
+    """One numbered entry of a task log.
+
+    Attributes:
+        number: its place in the log, from 1 without gaps; 0 until the log has taken it.
+        at: milliseconds since 1970.
+        body: its JSON. For a public entry, that of a `StreamResponse`.
+    """
+
+    __slots__ = ("at", "body", "number")
+    kind: str = ""
+    public: ClassVar[bool] = False
+
+    def __init__(self, at: int, body: bytes) -> None:
+        self.number = 0
+        self.at = at
+        self.body = body
+
+    def apply(self, fold: Fold) -> None:
+        """Change the fold the way this entry says."""
+
+
+class StatusEntry(Entry):
+    """A new status of the task."""
+
+    __slots__ = ("message", "metadata", "state", "status")
+    kind = "status"
+    public = True
+
+    def __init__(
+        self,
+        ids: bytes,
+        state: a2a.TaskState,
+        at: int,
+        message: bytes | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        head = _STATE_JSON[state] if message is None else b'%s,"message":%s' % (_STATE_JSON[state], message)
+        self._set(state, message, metadata, b'%s,"timestamp":"%s"}' % (head, timestamp(at).encode()))
+        tail = b"" if not metadata else b',"metadata":' + to_json(metadata)
+        super().__init__(at, b'{"statusUpdate":{%s,"status":%s%s}}' % (ids, self.status, tail))
+
+    def _set(
+        self, state: a2a.TaskState, message: bytes | None, metadata: dict[str, Any] | None, status: bytes
+    ) -> None:
+        self.state = state
+        self.message = message
+        self.metadata = metadata
+        self.status = status
+
+    @classmethod
+    def decode(cls, at: int, body: bytes) -> StatusEntry:
+        """Read a stored entry again."""
+        update = from_json(body)["statusUpdate"]
+        status: dict[str, Any] = update["status"]
+        entry = cls.__new__(cls)
+        Entry.__init__(entry, at, body)
+        message = status.get("message")
+        entry._set(
+            a2a.TaskState(status["state"]), message and _dump(message), update.get("metadata"), _dump(status)
+        )
+        return entry
+
+    def apply(self, fold: Fold) -> None:
+        fold.set_status(self.state, self.status, self.message, self.metadata, self.at)
+
+
+class ArtifactEntry(Entry):
+    """An artifact, whole or as parts to append."""
+
+    __slots__ = ("append", "artifact_id", "head", "parts")
+    kind = "artifact"
+    public = True
+
+    def __init__(
+        self, ids: bytes, artifact_id: str, head: bytes, parts: Sequence[bytes], at: int, *, append: bool, last: bool
+    ) -> None:
+        self.artifact_id = artifact_id
+        self.head = head
+        self.parts = parts
+        self.append = append
+        flags = (b',"append":true' if append else b"") + (b',"lastChunk":true' if last else b"")
+        super().__init__(
+            at,
+            b'{"artifactUpdate":{%s,"artifact":%s,"parts":[%s]}%s}}' % (ids, head, b",".join(parts), flags),
+        )
+
+    @classmethod
+    def decode(cls, at: int, body: bytes) -> ArtifactEntry:
+        """Read a stored entry again; a stored chunk comes back as the artifact update it was on the wire."""
+        update = from_json(body)["artifactUpdate"]
+        artifact: dict[str, Any] = update["artifact"]
+        parts = cast("list[Any]", artifact.pop("parts"))
+        entry = cls.__new__(cls)
+        Entry.__init__(entry, at, body)
+        entry.artifact_id = artifact["artifactId"]
+        entry.head = _dump(artifact)[:-1]
+        entry.parts = [_dump(part) for part in parts]
+        entry.append = bool(update.get("append"))
+        return entry
+
+    def apply(self, fold: Fold) -> None:
+        fold.put_parts(self.artifact_id, self.head, self.parts, append=self.append)
+
+
+class ChunkEntry(Entry):
+    """One piece of text, the first or one more of a streamed artifact."""
+
+    __slots__ = ("append", "artifact_id", "head", "text")
+    kind = "artifact"
+    public = True
+
+    def __init__(self, ids: bytes, artifact_id: str, head: bytes, text: str, at: int, *, append: bool) -> None:
+        self.artifact_id = artifact_id
+        self.head = head
+        self.append = append
+        self.text, encoded = encode_text(text)
+        super().__init__(
+            at,
+            b'{"artifactUpdate":{%s,"artifact":%s,"parts":[{"text":%s}]}%s}}'
+            % (ids, head, encoded, b',"append":true' if append else b""),
+        )
+
+    def apply(self, fold: Fold) -> None:
+        fold.put_text(self.artifact_id, self.head, self.text, append=self.append)
+
+
+class InputEntry(Entry):
+    """A message of the caller. `body` is its JSON, which is also what the history shows."""
+
+    __slots__ = ()
+    kind = "input"
+
+    def apply(self, fold: Fold) -> None:
+        fold.add_message(self.body)
+
+
+class PrivateEntry(Entry):
+    """What only readers inside see: it leaves the fold as it is."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: PrivateKind, at: int, body: bytes) -> None:
+        self.kind = kind
+        super().__init__(at, body)
+
+
+def decode_entry(number: int, kind: str, at: int, body: bytes) -> Entry:
+    """An entry as a store kept it: `number`, `kind`, `at` and `body`."""
+    if kind == "status":
+        entry: Entry = StatusEntry.decode(at, body)
+    elif kind == "artifact":
+        entry = ArtifactEntry.decode(at, body)
+    elif kind == "input":
+        entry = InputEntry(at, body)
+    else:
+        entry = PrivateEntry(cast("PrivateKind", kind), at, body)
+    entry.number = number
+    return entry
+
+
+def _dump(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

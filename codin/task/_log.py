@@ -1,0 +1,291 @@
+"""One live task log: numbers entries, commits them in groups, and wakes whoever reads."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic_core import to_json
+
+from codin import a2a
+from codin.errors import CodinError, TaskClosed
+from codin.task._entry import Entry, StatusEntry
+from codin.task._fold import Fold
+from codin.task._protocol import Claim, Commit, Lease, Owner, Stored, TaskStore
+
+__all__ = ["Reader", "TaskLog"]
+
+_NO_LEASE = Lease("", "", 0)
+
+
+class TaskLog:
+    """The log of a task that this process writes.
+
+    `last` is the newest number given, `committed` the newest number the store has. Readers see committed entries only.
+    The first uncommitted entry starts a commit at once; what arrives meanwhile joins the next one.
+    """
+
+    __slots__ = (
+        "_closed", "_flushing", "_outcomes", "_pending", "_readers", "_settled", "_snapshots", "_store", "broken",
+        "claim", "committed", "context_id", "entries", "fold", "head", "ids", "last", "lease", "on_commit", "owner",
+        "state", "task_id", "watchers",
+    )  # fmt: skip
+
+    def __init__(self, store: TaskStore, owner: Owner, task_id: str, context_id: str, fold: Fold) -> None:
+        self._store = store
+        self.owner = owner
+        self.task_id = task_id
+        self.context_id = context_id
+        self.ids = b'"taskId":%s,"contextId":%s' % (to_json(task_id), to_json(context_id))
+        self.fold = fold
+        self.watchers = 0  # subscriptions that are open now
+        self.entries: list[Entry] = []
+        self.head = fold.last  # entries up to this number are not in `entries`
+        self.last = self.committed = fold.last
+        self.state = fold.state
+        self.lease = _NO_LEASE
+        self.claim: Claim | None = None
+        self.broken: CodinError | None = None
+        self.on_commit: Callable[[TaskLog, Sequence[Entry]], None] | None = None
+        self._closed = self.state.terminal
+        self._pending: list[Entry] = []
+        self._flushing = False
+        self._readers: list[asyncio.Future[None]] = []
+        self._outcomes: list[tuple[int, int | None, asyncio.Future[bytes]]] = []
+        self._settled: list[tuple[int, asyncio.Future[None]]] = []
+        self._snapshots: list[tuple[asyncio.Future[tuple[int, bytes]], int | None, bool]] = []
+
+    @classmethod
+    def restore(cls, store: TaskStore, stored: Stored, entries: Sequence[Entry]) -> TaskLog:
+        """Take up a stored task again, with those of its entries that are still kept."""
+        fold = stored.fold
+        for entry in stored.tail:
+            entry.apply(fold)
+            fold.last = entry.number
+        log = cls(store, stored.owner, stored.task_id, stored.context_id, fold)
+        log.entries = list(entries)
+        log.head = stored.trimmed
+        return log
+
+    @property
+    def closed(self) -> bool:
+        """Whether a terminal entry has been appended."""
+        return self._closed
+
+    @property
+    def uncommitted(self) -> int:
+        """How many entries wait for their commit."""
+        return self.last - self.committed
+
+    def append(self, *entries: Entry) -> int:
+        """Number the entries and start their commit. Returns the number of the last one.
+
+        Raises:
+            TaskClosed: the task has had its outcome.
+            StoreError: an earlier commit failed; nothing can be appended any more.
+        """
+        if self._closed:
+            raise TaskClosed(f"task {self.task_id!r} has ended ({self.state.name}); nothing can be added to it")
+        if self.broken is not None:
+            raise self.broken
+        for entry in entries:
+            self.last += 1
+            entry.number = self.last
+            if isinstance(entry, StatusEntry):
+                self.state = entry.state
+                self._closed = entry.state.terminal
+        self._pending += entries
+        if not self._flushing:
+            self._flush()
+        return self.last
+
+    def _flush(self) -> None:
+        batch = self._pending
+        self._pending = []
+        fold = self.fold
+        resting = False
+        for entry in batch:
+            entry.apply(fold)
+            if isinstance(entry, StatusEntry):
+                resting = entry.state.terminal or entry.state.interrupted
+        fold.last = batch[-1].number
+        claim, self.claim = self.claim, None
+        commit = Commit(
+            self.owner, self.task_id, self.context_id, self.committed, batch, self.lease, fold.state, fold.changed,
+            fold if resting else None, claim,
+        )  # fmt: skip
+        try:
+            done = self._store.append(commit)
+        except CodinError as error:
+            self._break(error)
+            return
+        if isinstance(done, int):
+            self._on_committed(batch)
+        else:
+            self._flushing = True
+            done.add_done_callback(lambda future: self._on_done(future, batch))
+
+    def _on_done(self, future: asyncio.Future[int], batch: Sequence[Entry]) -> None:
+        self._flushing = False
+        error = future.exception()
+        if error is not None:
+            self._break(error if isinstance(error, CodinError) else CodinError(f"the store failed: {error}"))
+            return
+        self._on_committed(batch)
+        if self._pending and not self._flushing:
+            self._flush()
+
+    def _on_committed(self, batch: Sequence[Entry]) -> None:
+        self.committed = batch[-1].number
+        self.entries += batch
+        if self._outcomes:
+            self._answer(batch)
+        if self._snapshots:
+            snapshots, self._snapshots = self._snapshots, []
+            for future, history_length, artifacts in snapshots:
+                if not future.done():
+                    future.set_result((self.fold.last, self.fold.to_json(history_length, artifacts=artifacts)))
+        if self._settled:
+            ready = [future for number, future in self._settled if number <= self.committed]
+            self._settled = [(number, future) for number, future in self._settled if number > self.committed]
+            _wake(ready)
+        if self._readers:
+            readers, self._readers = self._readers, []
+            _wake(readers)
+        if self.on_commit is not None:
+            self.on_commit(self, batch)
+
+    def _answer(self, batch: Sequence[Entry]) -> None:
+        resting = [e.number for e in batch if isinstance(e, StatusEntry) and (e.state.terminal or e.state.interrupted)]
+        if not resting:
+            return
+        waiting = self._outcomes
+        self._outcomes = []
+        for number, history_length, future in waiting:
+            if resting[-1] <= number:
+                self._outcomes.append((number, history_length, future))
+            elif not future.done():
+                future.set_result(self.fold.to_json(history_length))
+
+    def _break(self, error: CodinError) -> None:
+        self.broken = error
+        self._pending = []
+        waiting: list[asyncio.Future[Any]] = [future for _, _, future in self._outcomes]
+        waiting += [future for _, future in self._settled]
+        waiting += [future for future, _, _ in self._snapshots]
+        waiting += self._readers
+        self._outcomes, self._settled, self._snapshots, self._readers = [], [], [], []
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # a waiter that has gone away must not leave a warning behind
+        if self.on_commit is not None:
+            self.on_commit(self, ())
+
+    async def settled(self, number: int | None = None) -> None:
+        """Wait until everything up to `number` (default: all so far) is committed. Raises StoreError."""
+        number = self.last if number is None else number
+        if self.broken is not None:
+            raise self.broken
+        if number > self.committed:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._settled.append((number, future))
+            await future
+
+    def outcome(self, after: int, history_length: int | None) -> asyncio.Future[bytes]:
+        """The `Task` at the first terminal or interrupted entry above `after`, folded exactly there."""
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        if self.broken is not None:
+            future.set_exception(self.broken)
+        elif (
+            not self._flushing
+            and self.committed > after
+            and (self.fold.state.terminal or self.fold.state.interrupted)
+        ):
+            future.set_result(self.fold.to_json(history_length))
+        else:
+            self._outcomes.append((after, history_length, future))
+        return future
+
+    async def snapshot(self, history_length: int | None = None, *, artifacts: bool = True) -> tuple[int, bytes]:
+        """The number and the `Task` of the newest committed fold."""
+        if not self._flushing:
+            return self.fold.last, self.fold.to_json(history_length, artifacts=artifacts)
+        # The fold is a commit ahead of the store: it is read in the moment in which the two are equal.
+        future: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+        self._snapshots.append((future, history_length, artifacts))
+        return await future
+
+    def reader(self, after: int, *, until_interrupted: bool) -> Reader:
+        """Read public entries above `after`."""
+        return Reader(self, after, until_interrupted)
+
+    def since(self, after: int) -> Sequence[Entry]:
+        """Committed entries above `after`, as far as they are kept."""
+        start = max(0, after - self.head)
+        if self.head:  # retention leaves holes below `head`
+            start = bisect_right(self.entries, after, key=lambda entry: entry.number)
+        return self.entries[start:]
+
+    async def wait(self) -> None:
+        """Wait for the next commit."""
+        if self.broken is not None:
+            raise self.broken
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._readers.append(future)
+        await future
+
+
+class Reader:
+    """A position in a log: everything above it that is public, then whatever comes, until the stream's end.
+
+    Args:
+        until_interrupted: a send's stream ends at INPUT_REQUIRED as well; a subscription only at a terminal entry.
+    """
+
+    __slots__ = ("_log", "_until_interrupted", "ended", "position")
+
+    def __enter__(self) -> Reader:
+        self._log.watchers += 1  # a log that is watched stays at hand while the task is parked
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._log.watchers -= 1
+
+    def __init__(self, log: TaskLog, after: int, until_interrupted: bool) -> None:
+        self._log = log
+        self._until_interrupted = until_interrupted
+        self.position = after
+        self.ended = log.fold.state.terminal and after >= log.last
+
+    def take(self) -> list[Entry]:
+        """The public entries that are there and have not been taken."""
+        log = self._log
+        if log.committed == self.position or self.ended:
+            return []
+        taken: list[Entry] = []
+        for entry in log.since(self.position):
+            if not entry.public:
+                continue
+            taken.append(entry)
+            if isinstance(entry, StatusEntry) and self._ends(entry.state):
+                self.ended = True
+                break
+        self.position = log.committed
+        return taken
+
+    def _ends(self, state: a2a.TaskState) -> bool:
+        return state.terminal or (self._until_interrupted and state is a2a.TaskState.INPUT_REQUIRED)
+
+    async def wait(self) -> None:
+        """Wait until there is something to take, or the reader has ended."""
+        if self._log.committed == self.position and not self.ended:
+            await self._log.wait()
+
+
+def _wake(futures: Sequence[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)

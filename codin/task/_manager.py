@@ -1,0 +1,422 @@
+"""The task manager: takes messages in, and lets readers at the logs. Knows a handler, not an agent."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from codin import a2a
+from codin.task._clock import now_ms
+from codin.task._entry import Entry, InputEntry, StatusEntry
+from codin.task._fold import Fold
+from codin.task._limits import Limits
+from codin.task._live import Live, Subscription
+from codin.task._log import TaskLog
+from codin.task._once import Once, digest_of
+from codin.task._position import Position
+from codin.task._protocol import Claim, Decision, Guard, Handler, Owner, TaskStore
+from codin.task._run import Run
+from codin.task._runner import Runner, decision_entry, held_state
+from codin.task._task import CallAgent
+from codin.task._turns import Turns
+from codin.task.stores.memory import MemoryStore
+from codin.trust import Caller
+
+__all__ = ["TaskManager", "Turn"]
+
+_CREDENTIAL = a2a.Part(text="[redacted]")
+
+
+class Turn:
+    """A message that was taken in, at entry `number` of a log."""
+
+    __slots__ = ("_history_length", "_snapshot", "log", "number")
+
+    def __init__(self, log: TaskLog, number: int, history_length: int | None, snapshot: bytes | None) -> None:
+        self.log = log
+        self.number = number
+        self._history_length = history_length
+        self._snapshot = snapshot
+
+    async def outcome(self) -> bytes:
+        """The `Task` at the first terminal or interrupted entry of this turn."""
+        return await self.log.outcome(self.number, self._history_length)
+
+    async def accepted(self) -> bytes:
+        """The `Task` as it is when the turn begins, once that is committed."""
+        await self.log.settled(self.number)
+        return self._snapshot if self._snapshot is not None else (await self.log.snapshot(self._history_length))[1]
+
+    async def stream(self) -> Subscription:
+        """The `Task` folded to where the turn begins, and everything after it until the turn rests."""
+        task = await self.accepted()
+        return Subscription((self.number, task), self.log.reader(self.number, until_interrupted=True))
+
+
+class TaskManager:
+    """Runs one agent's tasks.
+
+    Args:
+        handler: `async def handle(task) -> AgentResponse`.
+        store: where the logs are kept; memory by default.
+        agent: the agent's id; tasks are scoped by it.
+        guards: asked before a submit, a call and an outcome.
+        call: how `task.call` reaches other agents.
+        closing_update: end a streamed artifact with an update that repeats its whole text; some clients need it.
+        rerunnable: run a task again that was WORKING when the process died, instead of failing it.
+        new_id: makes task and context ids.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        store: TaskStore | None = None,
+        *,
+        agent: str = "agent",
+        limits: Limits | None = None,
+        guards: Sequence[Guard] = (),
+        call: CallAgent | None = None,
+        closing_update: bool = True,
+        rerunnable: bool = False,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        self.agent = agent
+        self.limits = limits or Limits()
+        self.store: TaskStore = store or MemoryStore()
+        self._handler = handler
+        self._guards = guards
+        self._rerunnable = rerunnable
+        self._new_id = new_id
+        self._holder = str(uuid.uuid4())
+        self._live = Live(self.store, self.limits, self._on_commit)
+        self._turns: Turns[Run] = Turns()
+        self._once = Once(self.store)
+        self._starting: asyncio.Task[None] | None = None
+        self._started = False
+        self.draining = False
+        self._runner = Runner(
+            handler, self.limits, guards=guards, call=call, closing_update=closing_update, released=self._released
+        )
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the store and take up what an earlier process left. Called by the first request if by nobody else."""
+        if self._started:
+            return
+        if self._starting is None:
+            self._starting = asyncio.get_running_loop().create_task(self._start())
+        await asyncio.shield(self._starting)
+
+    async def _start(self) -> None:
+        await self.store.open()
+        self._started = True
+        for owner, task_id, state in await self.store.unfinished(self.agent):
+            if not state.interrupted:
+                await self._recover(owner, task_id, state)
+
+    async def _recover(self, owner: Owner, task_id: str, state: a2a.TaskState) -> None:
+        run = await self._live.find(owner, task_id)
+        await self._lease(run.log)
+        if state is a2a.TaskState.WORKING and not self._rerunnable:
+            text = "The task was interrupted by restart."
+            message = run.agent_message([a2a.Part(text=text)])
+            run.log.append(StatusEntry(run.log.ids, a2a.TaskState.FAILED, now_ms(), message))
+            return
+        self._live.runs[task_id] = run = Run(run.log, self.limits, run.caller)
+        run.number = run.log.last
+        key = (owner, run.log.context_id)
+        if self._turns.held(key):
+            self._turns.wait(key, run)
+            return
+        self._turns.enter(key)
+        self._go(run)
+
+    async def drain(self) -> None:
+        """Take no more messages, wait for running turns up to `limits.drain`, and let go of the rest."""
+        self.draining = True
+        if not self._started:
+            return
+        running = {run for run in self._live.runs.values() if run.worker is not None and not run.worker.done()}
+        active = {run.worker for run in running if run.worker is not None and not run.parked}
+        if active:
+            await asyncio.wait(active, timeout=self.limits.drain)
+        ending: list[asyncio.Task[None]] = []
+        for run in running:
+            if run.parked or self._rerunnable:
+                run.stop = "park"  # what it has asked or done so far is in the log; the next process goes on
+                if run.worker is not None:
+                    run.worker.cancel()
+            elif run.stop is None and not run.log.closed:
+                ending.append(self._runner.spawn(self._runner.end(run, "shutdown")))
+        if self._runner.tasks:
+            await asyncio.wait(set(self._runner.tasks), timeout=self.limits.cancel_grace)
+
+    @property
+    def running(self) -> int:
+        """Turns that run now."""
+        return self._runner.running
+
+    # -- messages ------------------------------------------------------------------------------------------------------
+
+    async def submit(
+        self, caller: Caller, request: a2a.SendMessageRequest, *, streaming: bool = False, key: str | None = None
+    ) -> Turn:
+        """Take a message in: a new task, or the next message of one.
+
+        Args:
+            streaming: the turn will be read with `Turn.stream`.
+            key: an `Idempotency-Key`; the same key with the same request gives the same turn.
+
+        Raises:
+            TaskNotFound: the message names a task this caller does not have.
+            UnsupportedOperation: the task has ended, or is busy (reason TASK_BUSY).
+            InvalidParams: the message names a context that is not the task's.
+            IdempotencyConflict: the key was used for another request.
+            Overloaded: too much is running or waiting, or the server is shutting down.
+        """
+        configuration = request.configuration
+        history_length = configuration.history_length if configuration else None
+        snapshot = streaming or (configuration is not None and configuration.return_immediately)
+        owner = await self._owner(caller, request.tenant)
+        if key is None:
+            run, taken = await self._submit(owner, caller, request.message, None, history_length, snapshot)
+            return Turn(run.log, run.number, history_length, taken)
+        digest = digest_of(request.to_dict())
+        made: list[Turn] = []
+
+        async def submit() -> Claim:
+            run, taken = await self._submit(owner, caller, request.message, (key, digest), history_length, snapshot)
+            made.append(Turn(run.log, run.number, history_length, taken))
+            await run.log.settled(run.number)
+            return Claim(key, digest, run.log.task_id, run.number)
+
+        used = await self._once.claim(owner, key, digest, submit)
+        return made[0] if used is None else await self._rejoin(owner, used, history_length)
+
+    async def _submit(
+        self,
+        owner: Owner,
+        caller: Caller,
+        message: a2a.Message,
+        key: tuple[str, str] | None,
+        history_length: int | None,
+        snapshot: bool,
+    ) -> tuple[Run, bytes | None]:
+        if self.draining:
+            raise a2a.Overloaded("the server is shutting down", retry_after=1.0)
+        if self._runner.running >= self.limits.max_running:
+            raise a2a.Overloaded(f"{self.limits.max_running} turns are running", retry_after=1.0)
+        decisions = await self._ask_guards(caller, message) if self._guards else ()
+        if message.task_id:
+            run, body = await self._continue(owner, caller, message)
+        else:
+            run, body = self._open(owner, caller, message)
+        log = run.log
+        try:
+            self._check_queue(log)
+            await self._lease(log)
+        except BaseException:
+            if log.last == 0:
+                del self._live.runs[log.task_id]
+            raise
+        self._enter(run, InputEntry(now_ms(), body), key, decisions)
+        return run, log.fold.to_json(history_length) if snapshot else None
+
+    def _open(self, owner: Owner, caller: Caller, message: a2a.Message) -> tuple[Run, bytes]:
+        task_id = message.task_id = self._new_id()
+        context_id = message.context_id = message.context_id or self._new_id()
+        run = Run(TaskLog(self.store, owner, task_id, context_id, Fold(task_id, context_id)), self.limits, caller)
+        run.log.on_commit = self._on_commit
+        body = message.to_json()
+        run.live = message
+        run.begin(message, Position(1, body))
+        self._live.runs[task_id] = run
+        return run, body
+
+    async def _continue(self, owner: Owner, caller: Caller, message: a2a.Message) -> tuple[Run, bytes]:
+        assert message.task_id is not None
+        run = await self._live.find(owner, message.task_id)
+        log = run.log
+        if message.context_id and message.context_id != log.context_id:
+            raise a2a.InvalidParams.of(
+                "message.contextId", f"is not the context of task {log.task_id!r}", hint="leave contextId out"
+            )
+        await log.settled()
+        if log.state.terminal:
+            raise a2a.UnsupportedOperation(
+                f"task {log.task_id!r} has ended ({log.state.value})",
+                hint="send the message without a taskId to begin a new task in the context",
+            )
+        if not log.state.interrupted:
+            raise a2a.UnsupportedOperation(
+                f"task {log.task_id!r} is at work ({log.state.value})",
+                reason="TASK_BUSY",
+                hint="wait until it rests, or send the message without a taskId",
+            )
+        message.context_id = log.context_id
+        body = message.to_json()
+        if log.state is a2a.TaskState.AUTH_REQUIRED:
+            body = message.model_copy(update={"parts": [_CREDENTIAL], "metadata": None}).to_json()
+        if not run.parked or run.stop is not None:
+            run = Run(log, self.limits, caller)
+            self._live.runs[log.task_id] = run
+        run.caller = caller
+        run.live = message
+        return run, body
+
+    def _check_queue(self, log: TaskLog) -> None:
+        if self._turns.waiting((log.owner, log.context_id)) >= self.limits.max_waiting:
+            raise a2a.Overloaded(
+                f"{self.limits.max_waiting} tasks wait in context {log.context_id!r}", retry_after=1.0
+            )
+
+    def _enter(
+        self, run: Run, entry: InputEntry, key: tuple[str, str] | None, decisions: Sequence[Decision]
+    ) -> None:
+        """Append the input and the state it leads to, in one commit; then run, queue or hold."""
+        log = run.log
+        place = (log.owner, log.context_id)
+        entries: list[Entry] = [entry, *(decision_entry(decision) for decision in decisions)]
+        stopped = next((decision for decision in decisions if decision.action != "pass"), None)
+        queued = self._turns.held(place)
+        if stopped is not None:
+            state = a2a.TaskState.REJECTED if stopped.action == "refuse" else held_state(stopped)
+            text = run.agent_message([a2a.Part(text=stopped.reason or "A guard stopped this message.")])
+            entries.append(StatusEntry(log.ids, state, entry.at, text))
+        else:
+            state = a2a.TaskState.SUBMITTED if queued else a2a.TaskState.WORKING
+            entries.append(StatusEntry(log.ids, state, entry.at))
+        run.number = log.last + len(entries)
+        if key is not None:
+            log.claim = Claim(*key, log.task_id, run.number)
+        if stopped is not None:
+            run.number -= 1  # the status that answers this turn is the one that is appended here
+            log.append(*entries)
+            return
+        if queued:
+            self._turns.wait(place, run)
+            log.append(*entries)
+            return
+        self._turns.enter(place)
+        log.append(*entries)
+        self._go(run)
+
+    def _go(self, run: Run) -> None:
+        """The run has its turn."""
+        if run.parked and run.stop is None and run.live is not None:
+            run.holds_turn = True
+            self._runner.resume(run, run.live)
+            return
+        if run.stop is not None:  # its coroutine was let go while the answer waited for the turn
+            number, live = run.number, run.live
+            run = self._live.runs[run.log.task_id] = Run(run.log, self.limits, run.caller)
+            run.number, run.live = number, live
+        run.holds_turn = True
+        self._runner.start(run)
+
+    async def _ask_guards(self, caller: Caller, message: a2a.Message) -> Sequence[Decision]:
+        decisions: list[Decision] = []
+        for guard in self._guards:
+            decision = await guard.submit(caller, message)
+            if decision is not None:
+                decisions.append(decision)
+                if decision.action != "pass":
+                    break
+        return decisions
+
+    async def _rejoin(self, owner: Owner, claim: Claim, history_length: int | None) -> Turn:
+        """The turn that an idempotency key made."""
+        log = (await self._live.find(owner, claim.task_id)).log
+        await log.settled()
+        snapshot: bytes | None = None
+        if log.head == 0:
+            fold = Fold(log.task_id, log.context_id)
+            for entry in log.entries[: claim.number]:
+                entry.apply(fold)
+            snapshot = fold.to_json(history_length)
+        return Turn(log, claim.number, history_length, snapshot)
+
+    # -- turns ---------------------------------------------------------------------------------------------------------
+
+    def _released(self, run: Run) -> None:
+        """A run rests or has ended: whoever has waited longest in its context goes on."""
+        if not run.holds_turn:
+            return
+        run.holds_turn = False
+        log = run.log
+        following = self._turns.leave((log.owner, log.context_id))
+        if following is not None:
+            following.log.append(StatusEntry(following.log.ids, a2a.TaskState.WORKING, now_ms()))
+            self._go(following)
+
+    def _on_commit(self, log: TaskLog, batch: Sequence[Entry]) -> None:
+        if log.broken is not None:
+            self._live.runs.pop(log.task_id, None)
+        elif log.fold.state.terminal or log.fold.state.interrupted:
+            if log.lease.fence:
+                self.store.release(log.owner, log.lease)
+                log.lease = log.lease._replace(fence=0)
+            if log.fold.state.terminal:
+                self._live.runs.pop(log.task_id, None)
+            else:
+                self._live.let_go_later(log)
+
+    async def _lease(self, log: TaskLog) -> None:
+        """Hold the lease of the log's context, until the log rests again."""
+        if log.lease.fence == 0:
+            lease = self.store.lease(log.owner, log.context_id, self._holder)
+            log.lease = await lease if isinstance(lease, asyncio.Future) else lease
+
+    # -- readers -------------------------------------------------------------------------------------------------------
+
+    async def get(self, caller: Caller, request: a2a.GetTaskRequest) -> bytes:
+        """The JSON of a `Task`. Raises TaskNotFound."""
+        return await self._live.get(await self._owner(caller, request.tenant), request)
+
+    async def list(self, caller: Caller, request: a2a.ListTasksRequest) -> bytes:
+        """The JSON of a `ListTasksResponse`. Raises InvalidParams for a foreign page token."""
+        return await self._live.list(await self._owner(caller, request.tenant), request)
+
+    async def subscribe(
+        self, caller: Caller, request: a2a.SubscribeToTaskRequest, after: int | None = None
+    ) -> Subscription:
+        """The `Task` folded to now and the tail; with `after`, what came after that entry.
+
+        Raises:
+            TaskNotFound: this caller has no such task.
+            UnsupportedOperation: it has ended, and `after` is not given.
+            InvalidParams: `after` is beyond the end (reason EVENT_NUMBER_UNKNOWN).
+        """
+        return await self._live.subscribe(await self._owner(caller, request.tenant), request.id, after)
+
+    async def cancel(self, caller: Caller, request: a2a.CancelTaskRequest) -> bytes:
+        """Cancel a task and give its JSON; repeated cancels get the same answer.
+
+        Raises:
+            TaskNotFound: this caller has no such task.
+            TaskNotCancelable: it had another outcome first.
+        """
+        run = await self._live.find(await self._owner(caller, request.tenant), request.id)
+        log = run.log
+        if not log.closed:
+            if run.ending is None:
+                run.ending = self._runner.spawn(self._cancel(run))
+            await asyncio.shield(run.ending)
+        number, task = await log.snapshot()
+        if log.fold.state is not a2a.TaskState.CANCELED:
+            raise a2a.TaskNotCancelable(f"task {request.id!r} has ended ({log.fold.state.value})")
+        return task
+
+    async def _cancel(self, run: Run) -> None:
+        await self._lease(run.log)
+        if not run.log.closed:
+            self._turns.abandon((run.log.owner, run.log.context_id), run)
+            await self._runner.end(run, "cancel")
+
+    async def _owner(self, caller: Caller, tenant: str | None) -> Owner:
+        if not self._started:
+            await self.start()
+        if tenant and caller.tenant and tenant != caller.tenant:
+            raise a2a.PermissionDenied(f"tenant {tenant!r} is not the caller's")
+        return Owner(tenant or caller.tenant, self.agent, caller.id)

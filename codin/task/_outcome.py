@@ -1,0 +1,84 @@
+"""How a response becomes the last entries of a turn. The only place that sets outcome states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic_core import to_json
+
+from codin import a2a
+from codin.task._clock import now_ms
+from codin.task._entry import ArtifactEntry, Entry, PrivateEntry, StatusEntry, encode_text
+from codin.task._parts import artifact_entry, data_part, question_parts
+from codin.task._response import AgentResponse
+from codin.task._run import Run
+
+__all__ = ["USAGE_KEY", "outcome_entries", "status_entry"]
+
+USAGE_KEY = "urn:codin:a2a:usage:v1"
+"""The key of the usage of a run in the metadata of its final status."""
+
+_STATES = {
+    "completed": a2a.TaskState.COMPLETED,
+    "input_required": a2a.TaskState.INPUT_REQUIRED,
+    "auth_required": a2a.TaskState.AUTH_REQUIRED,
+    "rejected": a2a.TaskState.REJECTED,
+    "failed": a2a.TaskState.FAILED,
+}
+
+
+def status_entry(run: Run, state: a2a.TaskState, text: str | None = None) -> StatusEntry:
+    """A status with a readable message."""
+    message = None if text is None else run.agent_message([a2a.Part(text=text)])
+    return StatusEntry(run.log.ids, state, now_ms(), message)
+
+
+def outcome_entries(run: Run, response: AgentResponse, *, closing_update: bool) -> Sequence[Entry]:
+    """The entries that end a turn with this response.
+
+    Raises:
+        ValueError: the response cannot be sent; the text says why.
+    """
+    state = _STATES.get(response.outcome)
+    if state is None:
+        raise ValueError("a direct message needs an agent declared with reply='message'")
+    entries: list[Entry] = []
+    completed = state is a2a.TaskState.COMPLETED
+    _close_text(run, response.text if completed else None, entries, closing_update)
+    if completed and response.data is not None:
+        data = a2a.Artifact(artifact_id=f"data-{run.position.start}", parts=[data_part(response.data)])
+        entries.append(artifact_entry(run.log.ids, data))
+    entries += [artifact_entry(run.log.ids, artifact) for artifact in response.artifacts]
+    usage = {**run.usage, **response.usage}
+    metadata = dict(response.metadata)
+    if usage:
+        entries.append(PrivateEntry("usage", now_ms(), to_json(usage)))
+        metadata[USAGE_KEY] = usage
+    message = None
+    if not completed:
+        message = run.agent_message(question_parts(response.text or "", response.data))
+    if state.interrupted:
+        entries.append(PrivateEntry("pause", now_ms(), to_json(response.token)))
+    entries.append(StatusEntry(run.log.ids, state, now_ms(), message, metadata or None))
+    return entries
+
+
+def _close_text(run: Run, returned: str | None, entries: list[Entry], closing_update: bool) -> None:
+    """The default artifact: what was written, or else what was returned.
+
+    The closing update repeats the whole text, because some clients keep only the last chunk of a streamed artifact.
+    """
+    if run.chunks:
+        text = "".join(run.chunks)
+        if returned is not None and returned != text:
+            raise ValueError("the returned text differs from the text that was written; return None after writing")
+        if not closing_update:
+            return
+    elif returned is None:
+        return
+    else:
+        text = returned
+    part = b'{"text":%s}' % encode_text(text)[1]
+    entries.append(
+        ArtifactEntry(run.log.ids, run.text_id, run.text_head, (part,), now_ms(), append=False, last=True)
+    )

@@ -1,0 +1,215 @@
+"""One handler at work on one task: its place in the log, its text, its questions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic_core import from_json, to_json, to_jsonable_python
+
+from codin import a2a
+from codin.errors import CodinError, TaskClosed
+from codin.task._clock import now_ms
+from codin.task._entry import ChunkEntry, Entry, InputEntry, PrivateEntry, StatusEntry
+from codin.task._limits import Limits
+from codin.task._log import TaskLog
+from codin.task._parts import question_parts
+from codin.task._position import Asked, Position
+from codin.trust import Caller
+
+__all__ = ["LimitReached", "ResumeMismatch", "Run", "Stop"]
+
+_BREATH = 32  # entries after which a writer that never waits lets the event loop turn
+
+Stop = Literal["cancel", "timeout", "park", "shutdown"]
+"""Why a run is being stopped from outside; its outcome is no longer its own."""
+
+
+class ResumeMismatch(CodinError):
+    """A handler that ran again asked something else than the first time."""
+
+    code = "CODIN-1501"
+
+
+class LimitReached(CodinError):
+    """A task has written more than its limits allow."""
+
+    code = "CODIN-1502"
+
+
+class Run:
+    """A handler's run: from `handle` being called to its outcome, over every question in between.
+
+    Attributes:
+        message: what the handler sees as its message.
+        live: the newest message as it arrived; unlike the stored one it may hold a credential. None after a restart.
+        number: the entry that began the present turn.
+        parked: it waits for an answer and holds no slot.
+        worker: the asyncio task that runs the handler; None while it is queued, or parked without a coroutine.
+        answer: what a parked coroutine waits for.
+        stop: set when the run is stopped from outside.
+        holds_turn: it has the turn lock of its context.
+        begun: `message` and `position` are set.
+        on_park: called when the run begins to wait for an answer.
+    """
+
+    __slots__ = (
+        "_breath", "_replayed", "_size", "answer", "artifacts", "begun", "caller", "chunks", "deadline", "ending",
+        "holds_turn", "limits", "live", "log", "message", "number", "on_park", "parked", "position", "stop",
+        "text_head", "text_id", "text_open", "timer", "usage", "worker",
+    )  # fmt: skip
+
+    def __init__(self, log: TaskLog, limits: Limits, caller: Caller) -> None:
+        self.log = log
+        self.limits = limits
+        self.caller = caller
+        self.number = 0
+        self.parked = False
+        self.worker: asyncio.Task[None] | None = None
+        self.on_park: Callable[[Run], None] = _ignore
+        self.answer: asyncio.Future[a2a.Message] | None = None
+        self.stop: Stop | None = None
+        self.ending: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.deadline = 0.0
+        self.holds_turn = False
+        self.live: a2a.Message | None = None
+        self.begun = False
+
+    def recall(self) -> None:
+        """Stand at the start of `handle` as the log tells it."""
+        position = Position.read(self.log.entries)
+        newest = next(entry for entry in reversed(self.log.entries) if isinstance(entry, InputEntry))
+        if self.live is not None and newest.number == position.start:
+            message = self.live
+        else:
+            message = a2a.Message.from_json(position.message)
+        self.begin(message, position)
+
+    def begin(self, message: a2a.Message, position: Position) -> None:
+        """Stand at the start of `handle`, with everything that is recorded behind it."""
+        self.message = message
+        self.position = position
+        self.begun = True
+        self.usage: dict[str, int | float] = {}
+        self.artifacts = 0
+        self.chunks: list[str] = []
+        self.text_open = False
+        self.text_id = f"text-{position.start}"
+        self.text_head = b'{"artifactId":"%s"' % self.text_id.encode()
+        self._replayed = 0
+        self._breath = 0
+        self._size = 0
+
+    @property
+    def replaying(self) -> bool:
+        """Whether recorded answers are left: what is written until then is in the log already."""
+        return self._replayed < len(self.position.asked)
+
+    def write_text(self, chunk: str) -> None:
+        """Append a piece to the default artifact."""
+        self.chunks.append(chunk)
+        if self.replaying:
+            return
+        entry = ChunkEntry(self.log.ids, self.text_id, self.text_head, chunk, now_ms(), append=self.text_open)
+        self.text_open = True
+        self.take(entry)
+
+    def take(self, *entries: Entry) -> None:
+        """Append within the limits. Raises LimitReached."""
+        if self.stop == "park":  # its coroutine is unwinding; another run may have the task by now
+            raise TaskClosed(f"this run of task {self.log.task_id!r} has been let go")
+        for entry in entries:
+            self._size += len(entry.body)
+        limits = self.limits
+        if self.log.last + len(entries) > limits.max_entries or self._size > limits.max_task_bytes:
+            raise LimitReached(
+                f"task {self.log.task_id!r} has written more than {limits.max_entries} entries or "
+                f"{limits.max_task_bytes} bytes",
+                hint="raise Limits.max_entries or Limits.max_task_bytes, or write less",
+            )
+        self.log.append(*entries)
+
+    async def pace(self) -> None:
+        """Wait for the store when it is far behind; let the event loop turn now and then."""
+        log = self.log
+        if log.last - log.committed > self.limits.max_uncommitted:
+            await log.settled(log.last - self.limits.max_uncommitted // 2)
+            return
+        self._breath += 1
+        if self._breath >= _BREATH:
+            self._breath = 0
+            await asyncio.sleep(0)
+
+    def agent_message(self, parts: Sequence[a2a.Part]) -> bytes:
+        """A message of the agent in this task, as JSON."""
+        log = self.log
+        return a2a.Message(
+            message_id=f"{log.task_id}-{log.last + 1}",
+            task_id=log.task_id,
+            context_id=log.context_id,
+            role=a2a.Role.AGENT,
+            parts=list(parts),
+        ).to_json()
+
+    async def ask(self, state: a2a.TaskState, question: str, data: Any) -> a2a.Message:
+        """Ask and wait, or give the recorded answer."""
+        asked: dict[str, Any] = {"state": state.value, "question": question}
+        if data is not None:
+            asked["data"] = to_jsonable_python(data)
+        asked = from_json(to_json(asked))
+        record: Mapping[str, Any] = asked
+        if self.replaying:
+            index = self._replayed
+            answer = self._recall(index, asked)
+            if answer is not None:
+                return answer
+            record = {**asked, "again": index}
+            self.position.answering = index
+        else:
+            self.position.asked.append(Asked(asked))
+            self._replayed = len(self.position.asked)
+        prompt = self.agent_message(question_parts(question, data))
+        self.take(PrivateEntry("ask", now_ms(), to_json(record)), StatusEntry(self.log.ids, state, now_ms(), prompt))
+        return await self._park()
+
+    async def _park(self) -> a2a.Message:
+        self.answer = asyncio.get_running_loop().create_future()
+        self.on_park(self)
+        try:
+            await self.log.settled()
+            return await self.answer
+        finally:
+            self.answer = None
+
+    def _recall(self, index: int, asked: Mapping[str, Any]) -> a2a.Message | None:
+        """The recorded answer; None when it was a credential, which no log keeps."""
+        recorded = self.position.asked[index]
+        if recorded.question != asked:
+            raise ResumeMismatch(
+                f"RESUME_MISMATCH: question {index + 1} was {recorded.question['question']!r} "
+                f"and is now {asked['question']!r}",
+                hint="what a handler asks may depend only on its message and on earlier answers",
+            )
+        self._replayed += 1
+        if not self.replaying:
+            self._rejoin_text()
+        if index == self.position.answering and self.live is not None:
+            return self.live
+        if recorded.answer is None or asked["state"] == a2a.TaskState.AUTH_REQUIRED:
+            return None
+        return a2a.Message.from_json(recorded.answer)
+
+    def _rejoin_text(self) -> None:
+        """After a replay the stored text goes on where it ended, or is written anew where it differs."""
+        written = "".join(self.chunks)
+        if not written:
+            return
+        if self.log.fold.text(self.text_id) != written:
+            self.take(ChunkEntry(self.log.ids, self.text_id, self.text_head, written, now_ms(), append=False))
+        self.text_open = True
+
+
+def _ignore(run: Run) -> None:
+    """No one to tell: the run of a direct message never parks."""

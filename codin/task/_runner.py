@@ -1,0 +1,202 @@
+"""Runs handlers: one supervised asyncio task per run, and nothing a handler does touches another run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from pydantic_core import to_json
+
+from codin import a2a
+from codin.errors import StoreError, TaskClosed
+from codin.task._clock import now_ms
+from codin.task._entry import PrivateEntry
+from codin.task._limits import Limits
+from codin.task._outcome import outcome_entries, status_entry
+from codin.task._protocol import Decision, Guard, Handler
+from codin.task._response import AgentResponse, NeedAuth, NeedInput, Reject
+from codin.task._run import LimitReached, ResumeMismatch, Run, Stop
+from codin.task._task import CallAgent, Task
+
+__all__ = ["Runner", "decision_entry", "held_state"]
+
+_logger = logging.getLogger("codin.task")
+
+_STOPPED = {
+    "cancel": (a2a.TaskState.CANCELED, None),
+    "timeout": (a2a.TaskState.FAILED, "The run took longer than it may and was stopped."),
+    "shutdown": (a2a.TaskState.FAILED, "The server was shut down before the run ended."),
+}
+
+
+class Runner:
+    """Starts, parks, resumes and stops runs.
+
+    Args:
+        released: called when a run gives its turn back (it rests, or has ended).
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        limits: Limits,
+        *,
+        guards: Sequence[Guard],
+        call: CallAgent | None,
+        closing_update: bool,
+        released: Callable[[Run], None],
+    ) -> None:
+        self._handler = handler
+        self._limits = limits
+        self._guards = guards
+        self._call = call
+        self._closing_update = closing_update
+        self._released = released
+        self.running = 0
+        self.tasks: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A supervised task: it outlives the request that asked for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def start(self, run: Run) -> None:
+        """Run the handler from the top."""
+        self._begin_turn(run)
+        run.on_park = self._park
+        run.worker = self.spawn(self._work(run))
+
+    def resume(self, run: Run, message: a2a.Message) -> None:
+        """Hand the answer to a coroutine that waits for it."""
+        run.parked = False
+        self._begin_turn(run)
+        if run.answer is not None:
+            run.answer.set_result(message)
+
+    def _begin_turn(self, run: Run) -> None:
+        self.running += 1
+        _disarm(run)
+        loop = asyncio.get_running_loop()
+        run.deadline = loop.time() + self._limits.run_timeout
+        run.timer = loop.call_later(self._limits.run_timeout, self._timed_out, run)
+
+    def _timed_out(self, run: Run) -> None:
+        if run.stop is None and not run.log.closed:
+            run.ending = self.spawn(self.end(run, "timeout"))
+
+    def _park(self, run: Run) -> None:
+        run.parked = True
+        self.running -= 1
+        _disarm(run)
+        self._released(run)
+
+    async def end(self, run: Run, why: Stop) -> None:
+        """Stop a run from outside: ask it to unwind, wait a while, then set the state in any case."""
+        run.stop = why
+        log = run.log
+        if why == "cancel" and not log.closed:
+            log.append(PrivateEntry("cancel", now_ms(), b"{}"))
+        worker = run.worker
+        parked = run.parked
+        if worker is not None and not worker.done():
+            worker.cancel()
+            if not parked:
+                await asyncio.wait({worker}, timeout=self._limits.cancel_grace)
+        if not log.closed:
+            state, text = _STOPPED[why]
+            log.append(status_entry(run, state, text))
+        _disarm(run)
+        self._released(run)
+        await log.settled()
+
+    async def _work(self, run: Run) -> None:
+        try:
+            response = await self._respond(run)
+            if response is not None and run.stop is None and not run.log.closed:
+                self._conclude(run, response)
+        except StoreError as error:
+            _logger.error("task %s cannot be written any more: %s", run.log.task_id, error)
+        finally:
+            _disarm(run)
+            if not run.parked:
+                self.running -= 1
+
+    async def _respond(self, run: Run) -> AgentResponse | None:
+        """The run's response; None when it was stopped from outside and its outcome is somebody else's."""
+        try:
+            if run.log.committed < run.number:
+                await run.log.settled(run.number)
+            if not run.begun:
+                run.recall()
+            task = Task(run, self._call)
+            response = await self._handle(run, task)
+            if response is not None and self._guards:
+                response = await self._guarded(run, task, response)
+            return response
+        except asyncio.CancelledError:
+            return None if run.stop else AgentResponse.failed("The agent stopped itself.")
+
+    async def _handle(self, run: Run, task: Task) -> AgentResponse | None:
+        try:
+            response = await self._handler(task)
+        except (NeedInput, NeedAuth, Reject) as wanted:
+            response = wanted.response
+        except (LimitReached, ResumeMismatch) as error:
+            return AgentResponse.failed(error.message)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a handler that calls sys.exit() must not end the server
+            if run.stop is not None or run.log.closed or run.log.broken is not None:
+                return None
+            _logger.exception("task %s: the agent raised", run.log.task_id)
+            return AgentResponse.failed(
+                f"The agent failed ({type(error).__name__}); details are in the server's log under the task's id."
+            )
+        if not isinstance(response, AgentResponse):  # pyright: ignore[reportUnnecessaryIsInstance]
+            _logger.error("task %s: the agent returned %r", run.log.task_id, type(response))
+            return AgentResponse.failed("INVALID_AGENT_RESPONSE: the agent returned something that is no response.")
+        return response
+
+    async def _guarded(self, run: Run, task: Task, response: AgentResponse) -> AgentResponse:
+        for guard in self._guards:
+            while (decision := await guard.outcome(task, response)) is not None:
+                if decision.action == "hold":
+                    await run.ask(held_state(decision), decision.reason, None)
+                    continue
+                run.take(decision_entry(decision))
+                if decision.action == "refuse":
+                    return AgentResponse.failed(decision.reason or "The outcome was refused.")
+                break
+        return response
+
+    def _conclude(self, run: Run, response: AgentResponse) -> None:
+        if run.replaying and response.outcome != "failed":
+            response = AgentResponse.failed("RESUME_MISMATCH: the agent asked fewer questions than the first time.")
+        try:
+            entries = outcome_entries(run, response, closing_update=self._closing_update)
+        except Exception as error:
+            _logger.exception("task %s: the response cannot be sent", run.log.task_id)
+            entries = [status_entry(run, a2a.TaskState.FAILED, f"INVALID_AGENT_RESPONSE: {error}")]
+        run.log.append(*entries)
+        self._released(run)
+
+
+def held_state(decision: Decision) -> a2a.TaskState:
+    """The state of a task that a guard holds."""
+    return a2a.TaskState.AUTH_REQUIRED if decision.auth else a2a.TaskState.INPUT_REQUIRED
+
+
+def decision_entry(decision: Decision) -> PrivateEntry:
+    """A guard's decision, as it is recorded."""
+    record = {"action": decision.action, "reason": decision.reason, "guard": decision.guard}
+    return PrivateEntry("decision", now_ms(), to_json(record))
+
+
+def _disarm(run: Run) -> None:
+    if run.timer is not None:
+        run.timer.cancel()
+        run.timer = None

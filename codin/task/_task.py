@@ -1,0 +1,264 @@
+"""The live handle on a task: what an agent reads from and writes to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
+
+from codin import a2a
+from codin.errors import ConfigError
+from codin.task._clock import now_ms
+from codin.task._entry import PrivateEntry, StatusEntry
+from codin.task._parts import artifact_entry, data_of, files_of, parts_of
+from codin.task._run import Run
+from codin.trust import Caller
+
+if TYPE_CHECKING:
+    from codin.client import Reply
+
+__all__ = ["Answer", "CallAgent", "Task"]
+
+T = TypeVar("T")
+
+CallAgent = Callable[["Task", Any, Any, Mapping[str, Any]], Awaitable["Reply"]]
+"""How a manager lets its tasks call other agents: (task, agent, content, options of `Peer.send`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller answered to a question."""
+
+    message: a2a.Message
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return a2a.text_of(self.message.parts)
+
+    @property
+    def data(self) -> Any:
+        """The first data part; None when there is none."""
+        return data_of(self.message)
+
+    @property
+    def files(self) -> Sequence[a2a.Part]:
+        """The parts with bytes or a URL."""
+        return files_of(self.message)
+
+
+class Task:
+    """A task while an agent works on it.
+
+    Reads are plain attributes. Writes are coroutines: they return when the entry is in the log, and wait only when too
+    much of it is uncommitted. After the outcome every write raises TaskClosed.
+    """
+
+    __slots__ = ("_call", "_run")
+
+    def __init__(self, run: Run, call: CallAgent | None = None) -> None:
+        self._run = run
+        self._call = call
+
+    def __repr__(self) -> str:
+        return f"<Task {self.id!r} {self._run.log.state.name}>"
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self._run.log.task_id
+
+    @property
+    def context_id(self) -> str:
+        """The conversation it belongs to."""
+        return self._run.log.context_id
+
+    @property
+    def tenant(self) -> str:
+        """The tenant the request named, "" for none."""
+        return self._run.log.owner.tenant
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
+        return self._run.caller
+
+    @property
+    def deadline(self) -> float:
+        """When the turn is stopped, on the event loop's clock (`asyncio.get_running_loop().time()`)."""
+        return self._run.deadline
+
+    @property
+    def resume(self) -> Any:
+        """The `token` of the response that paused the task, in the run that gets the answer; else None."""
+        return self._run.position.token
+
+    @property
+    def message(self) -> a2a.Message:
+        """What the caller sent."""
+        return self._run.message
+
+    @property
+    def text(self) -> str:
+        """The text parts of the message, joined."""
+        return a2a.text_of(self.message.parts)
+
+    @property
+    def data(self) -> Any:
+        """The first data part of the message; None when there is none."""
+        return data_of(self.message)
+
+    @property
+    def files(self) -> Sequence[a2a.Part]:
+        """The parts of the message with bytes or a URL."""
+        return files_of(self.message)
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata of the message."""
+        return self.message.metadata or {}
+
+    @property
+    def history(self) -> Sequence[a2a.Message]:
+        """All messages of the task so far, the present one last."""
+        return [a2a.Message.from_json(message) for message in self._run.log.fold.history]
+
+    @property
+    def artifacts(self) -> Sequence[a2a.Artifact]:
+        """What has been produced so far."""
+        return [a2a.Artifact.from_json(artifact) for artifact in self._run.log.fold.artifacts()]
+
+    async def write(self, chunk: str) -> None:
+        """Stream a piece of text into the task's default artifact.
+
+        Raises:
+            TaskClosed: the task has had its outcome.
+            LimitReached: the task has written more than `Limits` allow; it fails.
+        """
+        if chunk:
+            self._run.write_text(chunk)
+            await self._run.pace()
+
+    async def artifact(
+        self,
+        content: Any,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        media_type: str | None = None,
+        filename: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        artifact_id: str | None = None,
+        append: bool = False,
+        last: bool = True,
+    ) -> str:
+        """Add an artifact.
+
+        Args:
+            content: text, bytes (a file), parts, or a JSON value or pydantic model (a data part).
+            artifact_id: replaces the artifact with that id, or continues it with `append=True`.
+            last: False when more will be appended.
+
+        Returns:
+            The artifact's id.
+        """
+        run = self._run
+        run.artifacts += 1
+        artifact_id = artifact_id or f"artifact-{run.position.start}-{run.artifacts}"
+        if run.replaying:
+            return artifact_id
+        artifact = a2a.Artifact(
+            artifact_id=artifact_id,
+            name=name,
+            description=description,
+            metadata=dict(metadata) if metadata else None,
+            parts=parts_of(content, media_type=media_type, filename=filename),
+        )
+        run.take(artifact_entry(run.log.ids, artifact, append=append, last=last))
+        await run.pace()
+        return artifact_id
+
+    async def status(self, text: str, *, metadata: Mapping[str, Any] | None = None) -> None:
+        """Say what is going on: a WORKING status with a message."""
+        run = self._run
+        if run.replaying:
+            return
+        message = run.agent_message([a2a.Part(text=text)])
+        meta = dict(metadata) if metadata else None
+        run.take(StatusEntry(run.log.ids, a2a.TaskState.WORKING, now_ms(), message, meta))
+        await run.pace()
+
+    @overload
+    async def ask(self, question: str, *, data: Any = None) -> Answer: ...
+    @overload
+    async def ask(self, question: str, *, schema: type[T], data: Any = None) -> T: ...
+    async def ask(self, question: str, *, schema: type[T] | None = None, data: Any = None) -> Answer | T:
+        """Ask the caller and wait: the task becomes INPUT_REQUIRED.
+
+        Durable by position: if the process ends meanwhile, the answer runs `handle` again from the top, and the k-th
+        `ask` returns the k-th recorded answer. So CODE BEFORE AN ASK MUST BE IDEMPOTENT.
+
+        Args:
+            question: readable text.
+            schema: a type; the answer (data part, or text as JSON or plain value) is validated, asked again while it
+                does not fit, and returned as that type. Its JSON Schema goes with the question.
+            data: a JSON value shown beside the question.
+
+        Raises:
+            ResumeMismatch: on a second run, when the question differs from the recorded one.
+        """
+        if schema is None:
+            return Answer(await self._run.ask(a2a.TaskState.INPUT_REQUIRED, question, data))
+        adapter: TypeAdapter[T] = TypeAdapter(schema)
+        extra: dict[str, Any] = {"schema": adapter.json_schema()}
+        if data is not None:
+            extra["data"] = data
+        problem = ""
+        while True:
+            answer = Answer(await self._run.ask(a2a.TaskState.INPUT_REQUIRED, problem + question, extra))
+            try:
+                return _fit(adapter, answer)
+            except ValidationError as error:
+                problem = f"That does not fit: {error.errors()[0]['msg']}. "
+
+    async def authorize(self, text: str, *, data: Any = None) -> Answer:
+        """Ask for a credential and wait: the task becomes AUTH_REQUIRED. The answer is redacted in the log. Spec 7.6.
+
+        A restart forgets the credential: a handler that runs again asks for it again.
+        """
+        return Answer(await self._run.ask(a2a.TaskState.AUTH_REQUIRED, text, data))
+
+    async def call(self, agent: Any, content: Any, **options: Any) -> Reply:
+        """Call another agent on behalf of this task, once everything written so far is committed.
+
+        Args:
+            agent: a URL or a connected `Peer`.
+            content: what `Peer.send` takes; `options` go to it as well.
+
+        The peer gets a context of its own, the same one for every call from this context. The call is a private entry.
+        """
+        run = self._run
+        if self._call is None:
+            raise ConfigError("this task cannot call other agents", hint="serve the agent with codin.server.App")
+        if not run.replaying:
+            run.take(PrivateEntry("call", now_ms(), to_json({"target": str(agent)})))
+        await run.log.settled()
+        return await self._call(self, agent, content, options)
+
+    def usage(self, **counts: int | float) -> None:
+        """Add to what this run has cost, e.g. `task.usage(input_tokens=12, output_tokens=40)`."""
+        totals = self._run.usage
+        for name, count in counts.items():
+            totals[name] = totals.get(name, 0) + count
+
+
+def _fit(adapter: TypeAdapter[T], answer: Answer) -> T:
+    if answer.data is not None:
+        return adapter.validate_python(answer.data)
+    try:
+        return adapter.validate_json(answer.text)
+    except ValidationError:
+        return adapter.validate_python(answer.text.strip())
