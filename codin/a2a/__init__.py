@@ -43,14 +43,13 @@ from codin.a2a._errors import (
 )
 from codin.a2a._jsonrpc import (
     METHODS,
-    Answer,
     Call,
     call_bytes,
     check_envelope,
     error_bytes,
     params_of,
-    parse_answer,
     parse_call,
+    parse_json,
     result_bytes,
 )
 from codin.a2a._model import Model
@@ -113,7 +112,6 @@ __all__ = [
     "AgentInterface",
     "AgentProvider",
     "AgentSkill",
-    "Answer",
     "Artifact",
     "AuthenticationInfo",
     "AuthorizationCodeOAuthFlow",
@@ -183,8 +181,8 @@ __all__ = [
     "error_table",
     "from_rpc_error",
     "params_of",
-    "parse_answer",
     "parse_call",
+    "parse_json",
     "result_bytes",
     "sse_event",
     "text_of",

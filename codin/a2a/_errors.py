@@ -110,8 +110,7 @@ class A2AError(CodinError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message or self._words, hint=hint)
-        if reason is not None:
-            self.reason = reason
+        self.reason = reason or type(self).reason
         self.violations = list(violations)
         self.metadata = dict(metadata or {})
         self.retry_after = retry_after

@@ -35,7 +35,6 @@ from codin.a2a._errors import (
     InvalidParams,
     InvalidRequest,
     MethodNotFound,
-    from_rpc_error,
     to_rpc_error,
 )
 from codin.a2a._model import Model, encode, too_deep, unreadable, wrong_fields
@@ -54,14 +53,13 @@ from codin.a2a._requests import (
 
 __all__ = [
     "METHODS",
-    "Answer",
     "Call",
     "call_bytes",
     "check_envelope",
     "error_bytes",
     "params_of",
-    "parse_answer",
     "parse_call",
+    "parse_json",
     "result_bytes",
 ]
 
@@ -89,14 +87,6 @@ class Call(NamedTuple):
     id_json: bytes
     method: str
     params: dict[str, Any]
-
-
-class Answer(NamedTuple):
-    """A response: either a result or an error."""
-
-    id: str | int | None
-    result: Any
-    error: A2AError | None
 
 
 def parse_call(body: bytes, max_depth: int = MAX_DEPTH) -> Call | None:
@@ -190,7 +180,7 @@ def params_of(method: str, params: Mapping[str, Any]) -> Model:
     """
     cls = METHODS.get(method)
     if cls is None:
-        raise MethodNotFound(f"No method {method!r}", hint=f"This agent speaks {', '.join(METHODS)}.")
+        raise MethodNotFound(f"No method {method[:100]!r}", hint=f"This agent speaks {', '.join(METHODS)}.")
     try:
         return cls.__pydantic_validator__.validate_python(params)
     except ValidationError as error:
@@ -210,25 +200,3 @@ def error_bytes(id_json: bytes, error: A2AError) -> bytes:
 def call_bytes(id_json: bytes, method: str, params: bytes) -> bytes:
     """The request with parameters that are already encoded."""
     return b'{"jsonrpc":"2.0","id":%b,"method":"%b","params":%b}' % (id_json, method.encode(), params)
-
-
-def parse_answer(body: bytes) -> Answer:
-    """The response in a body, with a peer's error as the exception it stands for (returned, not raised).
-
-    Raises:
-        ParseError: not JSON.
-        InvalidRequest: not a JSON-RPC response.
-    """
-    envelope = parse_json(body, max_depth=ANSWER_DEPTH)
-    if isinstance(envelope, dict):
-        fields = cast("dict[str, Any]", envelope)
-        error = fields.get("error")
-        if isinstance(error, dict):
-            return Answer(fields.get("id"), None, from_rpc_error(cast("dict[str, Any]", error)))
-        if "result" in fields:
-            return Answer(fields.get("id"), fields["result"], None)
-    raise InvalidRequest("Not a JSON-RPC response: neither result nor error")
-
-
-# What a peer answers may be as deep as the parser goes, which has a bound of its own.
-ANSWER_DEPTH = 1000

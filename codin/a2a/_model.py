@@ -143,9 +143,17 @@ def wrong_fields(error: ValidationError) -> InvalidParams | ParseError:
     for item in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_VIOLATIONS]:
         if item["type"] == "json_invalid":
             return unreadable(item["msg"])
-        found.append(FieldViolation(json_path(item["loc"]), item["msg"]))
+        found.append(FieldViolation(json_path(item["loc"]), _WORDS.get(item["type"], item["msg"])))
     field, text = found[0]
     return InvalidParams(f"Invalid params: {field}: {text}" if field else f"Invalid params: {text}", violations=found)
+
+
+# pydantic speaks of Python's types where the peer thinks in JSON.
+_WORDS = {
+    "model_type": "Input should be an object",
+    "dict_type": "Input should be an object",
+    "list_type": "Input should be an array",
+}
 
 
 def unreadable(reason: str) -> ParseError:

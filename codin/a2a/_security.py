@@ -5,11 +5,11 @@ Source: A2A v1.0.1 section 4.5, and the field list of `lf.a2a.v1`.
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from codin.a2a._model import Flag, Id, Many, Model, one_of
+from codin.a2a._model import Flag, Id, LenientModel, Many, Model, one_of
 
 __all__ = [
     "APIKeySecurityScheme",
@@ -57,31 +57,37 @@ class HTTPAuthSecurityScheme(Model):
     description: str | None = None
 
 
-class AuthorizationCodeOAuthFlow(Model):
+class AuthorizationCodeOAuthFlow(LenientModel):
     """A person signs in and the code is exchanged for a token."""
+
+    absent: ClassVar = {"scopes": {}}
 
     authorization_url: Id
     token_url: Id
     refresh_url: str | None = None
-    scopes: dict[str, str] = Field(default_factory=dict[str, str])
+    scopes: dict[str, str]
     pkce_required: Flag = False
 
 
-class ClientCredentialsOAuthFlow(Model):
+class ClientCredentialsOAuthFlow(LenientModel):
     """The calling program has credentials of its own."""
+
+    absent: ClassVar = {"scopes": {}}
 
     token_url: Id
     refresh_url: str | None = None
-    scopes: dict[str, str] = Field(default_factory=dict[str, str])
+    scopes: dict[str, str]
 
 
-class DeviceCodeOAuthFlow(Model):
+class DeviceCodeOAuthFlow(LenientModel):
     """A person signs in on another device."""
+
+    absent: ClassVar = {"scopes": {}}
 
     device_authorization_url: Id
     token_url: Id
     refresh_url: str | None = None
-    scopes: dict[str, str] = Field(default_factory=dict[str, str])
+    scopes: dict[str, str]
 
 
 class ImplicitOAuthFlow(Model):

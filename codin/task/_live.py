@@ -80,7 +80,7 @@ class Live:
         if run.parked and run.worker is not None:
             run.stop = "park"
             run.worker.cancel()
-        if log.watchers:
+        if log.readers:
             self.let_go_later(log)
         else:
             del self.runs[log.task_id]

@@ -28,9 +28,9 @@ class TaskLog:
     """
 
     __slots__ = (
-        "_closed", "_flushing", "_outcomes", "_pending", "_readers", "_settled", "_snapshots", "_store", "broken",
+        "_closed", "_flushing", "_outcomes", "_pending", "_settled", "_snapshots", "_store", "broken",
         "claim", "committed", "context_id", "entries", "fold", "head", "ids", "last", "lease", "on_commit", "owner",
-        "state", "task_id", "watchers",
+        "readers", "state", "task_id",
     )  # fmt: skip
 
     def __init__(self, store: TaskStore, owner: Owner, task_id: str, context_id: str, fold: Fold) -> None:
@@ -40,7 +40,7 @@ class TaskLog:
         self.context_id = context_id
         self.ids = b'"taskId":%s,"contextId":%s' % (to_json(task_id), to_json(context_id))
         self.fold = fold
-        self.watchers = 0  # subscriptions that are open now
+        self.readers: set[Reader] = set()  # streams that are open now
         self.entries: list[Entry] = []
         self.head = fold.last  # entries up to this number are not in `entries`
         self.last = self.committed = fold.last
@@ -52,7 +52,6 @@ class TaskLog:
         self._closed = self.state.terminal
         self._pending: list[Entry] = []
         self._flushing = False
-        self._readers: list[asyncio.Future[None]] = []
         self._outcomes: list[tuple[int, int | None, asyncio.Future[bytes]]] = []
         self._settled: list[tuple[int, asyncio.Future[None]]] = []
         self._snapshots: list[tuple[asyncio.Future[tuple[int, bytes]], int | None, bool]] = []
@@ -151,9 +150,8 @@ class TaskLog:
             ready = [future for number, future in self._settled if number <= self.committed]
             self._settled = [(number, future) for number, future in self._settled if number > self.committed]
             _wake(ready)
-        if self._readers:
-            readers, self._readers = self._readers, []
-            _wake(readers)
+        for reader in self.readers:
+            reader.wake()
         if self.on_commit is not None:
             self.on_commit(self, batch)
 
@@ -175,8 +173,9 @@ class TaskLog:
         waiting: list[asyncio.Future[Any]] = [future for _, _, future in self._outcomes]
         waiting += [future for _, future in self._settled]
         waiting += [future for future, _, _ in self._snapshots]
-        waiting += self._readers
-        self._outcomes, self._settled, self._snapshots, self._readers = [], [], [], []
+        self._outcomes, self._settled, self._snapshots = [], [], []
+        for reader in self.readers:
+            reader.wake(error)
         for future in waiting:
             if not future.done():
                 future.set_exception(error)
@@ -229,36 +228,31 @@ class TaskLog:
             start = bisect_right(self.entries, after, key=lambda entry: entry.number)
         return self.entries[start:]
 
-    async def wait(self) -> None:
-        """Wait for the next commit."""
-        if self.broken is not None:
-            raise self.broken
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._readers.append(future)
-        await future
-
 
 class Reader:
     """A position in a log: everything above it that is public, then whatever comes, until the stream's end.
+
+    Enter it (`with reader:`) to keep the log at hand while the task is parked.
 
     Args:
         until_interrupted: a send's stream ends at INPUT_REQUIRED as well; a subscription only at a terminal entry.
     """
 
-    __slots__ = ("_log", "_until_interrupted", "ended", "position")
-
-    def __enter__(self) -> Reader:
-        self._log.watchers += 1  # a log that is watched stays at hand while the task is parked
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._log.watchers -= 1
+    __slots__ = ("_log", "_until_interrupted", "_waiter", "ended", "position")
 
     def __init__(self, log: TaskLog, after: int, until_interrupted: bool) -> None:
         self._log = log
         self._until_interrupted = until_interrupted
+        self._waiter: asyncio.Future[None] | None = None
         self.position = after
         self.ended = log.fold.state.terminal and after >= log.last
+
+    def __enter__(self) -> Reader:
+        self._log.readers.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._log.readers.discard(self)
 
     def take(self) -> list[Entry]:
         """The public entries that are there and have not been taken."""
@@ -280,9 +274,27 @@ class Reader:
         return state.terminal or (self._until_interrupted and state is a2a.TaskState.INPUT_REQUIRED)
 
     async def wait(self) -> None:
-        """Wait until there is something to take, or the reader has ended."""
-        if self._log.committed == self.position and not self.ended:
-            await self._log.wait()
+        """Wait until there is something to take, the reader has ended, or `wake` is called. Raises StoreError."""
+        log = self._log
+        if log.broken is not None:
+            raise log.broken
+        if log.committed != self.position or self.ended:
+            return
+        log.readers.add(self)
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def wake(self, error: CodinError | None = None) -> None:
+        """End the present `wait`."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
 
 
 def _wake(futures: Sequence[asyncio.Future[None]]) -> None:

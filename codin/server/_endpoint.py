@@ -1,0 +1,87 @@
+"""One served agent: its manager, its card, and the operations, each one call on the manager. Spec 3.1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from codin import a2a
+from codin.agent import Agent
+from codin.server._auth import Authenticator
+from codin.server._card import Cards
+from codin.server._limits import ServerLimits
+from codin.task import Guard, Limits, Subscription, TaskManager, TaskStore, converse
+from codin.trust import Caller
+
+__all__ = ["Endpoint"]
+
+
+class Endpoint:
+    """The operations on one agent, for every binding."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        store: TaskStore,
+        limits: Limits,
+        server_limits: ServerLimits,
+        authenticator: Authenticator | None,
+        guards: Sequence[Guard],
+    ) -> None:
+        self.agent = agent
+        self.cards = Cards(agent, authenticator)
+        self._limits = limits
+        self._max_parts = server_limits.max_parts
+        self._direct = getattr(agent, "reply", "task") == "message"
+        modes: Sequence[str] = getattr(agent, "input_modes", None) or ["*/*"]
+        self._input_modes = [mode.lower() for mode in modes]
+        closing_update = getattr(agent, "closing_update", None)
+        self.manager = TaskManager(
+            agent.handle,
+            store,
+            agent=agent.id,
+            limits=limits,
+            guards=guards,
+            closing_update=True if closing_update is None else closing_update,
+            rerunnable=bool(getattr(agent, "rerunnable", False)),
+        )
+
+    async def send(self, caller: Caller, request: a2a.SendMessageRequest, key: str | None) -> bytes:
+        """SendMessage: the JSON of a `SendMessageResponse`. Spec 3.1.1."""
+        self._check(request)
+        if self._direct:
+            return b'{"message":%s}' % await self._converse(caller, request)
+        turn = await self.manager.submit(caller, request, key=key)
+        configuration = request.configuration
+        if configuration is not None and configuration.return_immediately:
+            return b'{"task":%s}' % await turn.accepted()
+        return b'{"task":%s}' % await turn.outcome()
+
+    async def stream(self, caller: Caller, request: a2a.SendMessageRequest, key: str | None) -> Subscription | bytes:
+        """SendStreamingMessage: what to stream, or the JSON of the one message there is. Spec 3.1.2."""
+        self._check(request)
+        if self._direct:
+            return b'{"message":%s}' % await self._converse(caller, request)
+        turn = await self.manager.submit(caller, request, streaming=True, key=key)
+        return await turn.stream()
+
+    async def _converse(self, caller: Caller, request: a2a.SendMessageRequest) -> bytes:
+        return (await converse(self.agent.handle, caller, request, self._limits)).to_json()
+
+    def _check(self, request: a2a.SendMessageRequest) -> None:
+        parts = request.message.parts
+        if len(parts) > self._max_parts:
+            raise a2a.InvalidParams.of("message.parts", f"has {len(parts)} parts; {self._max_parts} are allowed")
+        for index, part in enumerate(parts):
+            if part.media_type is not None and part.kind in {"raw", "url"} and not self._takes(part.media_type):
+                raise a2a.ContentTypeNotSupported(
+                    f"message.parts[{index}].mediaType: this agent does not take {part.media_type!r}",
+                    hint=f"it takes {', '.join(self._input_modes)}",
+                )
+        configuration = request.configuration
+        if configuration is not None and configuration.task_push_notification_config is not None:
+            raise a2a.PushNotificationNotSupported("this agent does not push; subscribe to the task instead")
+
+    def _takes(self, media_type: str) -> bool:
+        name = media_type.partition(";")[0].strip().lower()
+        return any(mode == "application/octet-stream" or fnmatchcase(name, mode) for mode in self._input_modes)

@@ -1,0 +1,65 @@
+"""What the bindings need of HTTP: headers by name, a bounded body, a plain answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from starlette.types import Receive, Scope, Send
+
+from codin import a2a
+
+__all__ = ["JSON", "Headers", "answer", "headers_of", "read_body"]
+
+Headers = dict[bytes, bytes]
+JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
+
+
+def headers_of(scope: Scope) -> Headers:
+    """Headers by lower-case name; of a repeated one, the last."""
+    return dict(scope["headers"])
+
+
+async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
+    """The request body.
+
+    Raises:
+        PayloadTooLarge: it has more than `limit` bytes; the rest is not read.
+        ConnectionResetError: the client went away before it was complete.
+    """
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError
+        if len(body) > limit:
+            raise _too_large(limit)
+        return body
+    pieces = [body]
+    size = len(body)
+    while message.get("more_body"):
+        if size > limit:
+            raise _too_large(limit)
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+    if size > limit:
+        raise _too_large(limit)
+    return b"".join(pieces)
+
+
+def _too_large(limit: int) -> a2a.PayloadTooLarge:
+    return a2a.PayloadTooLarge(f"the body is larger than {limit} bytes", hint="send files by URL, or in smaller parts")
+
+
+async def answer(
+    send: Send, body: bytes, *, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = (JSON,)
+) -> None:
+    """One complete response."""
+    fields = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,200 @@
+"""The JSON-RPC binding. Spec 9. A well-formed single call goes straight to its method; the rest takes the long way."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from starlette.types import Receive, Send
+
+from codin import a2a
+from codin.server._auth import Authenticator
+from codin.server._card import RESUME
+from codin.server._endpoint import Endpoint
+from codin.server._guarded import guarded
+from codin.server._http import JSON, Headers, answer, read_body
+from codin.server._limits import ServerLimits
+from codin.server._stream import EventStream, Streams
+from codin.task import Subscription
+from codin.trust import ANONYMOUS, Caller
+
+__all__ = ["JsonRpc"]
+
+_MEDIA_TYPES = frozenset({b"application/json", b"application/a2a+json", b"application/json-rpc"})
+_PUSH = frozenset(name for name in a2a.METHODS if "PushNotification" in name)
+
+_Unary = Callable[[Endpoint, Caller, Any, Headers], Awaitable[bytes]]
+
+
+async def _send_message(endpoint: Endpoint, caller: Caller, request: a2a.SendMessageRequest, headers: Headers) -> bytes:
+    return await endpoint.send(caller, request, _key(headers))
+
+
+async def _get_task(endpoint: Endpoint, caller: Caller, request: a2a.GetTaskRequest, headers: Headers) -> bytes:
+    return await endpoint.manager.get(caller, request)
+
+
+async def _list_tasks(endpoint: Endpoint, caller: Caller, request: a2a.ListTasksRequest, headers: Headers) -> bytes:
+    return await endpoint.manager.list(caller, request)
+
+
+async def _cancel_task(endpoint: Endpoint, caller: Caller, request: a2a.CancelTaskRequest, headers: Headers) -> bytes:
+    return await endpoint.manager.cancel(caller, request)
+
+
+async def _extended_card(endpoint: Endpoint, caller: Caller, request: a2a.Model, headers: Headers) -> bytes:
+    raise a2a.UnsupportedOperation("this agent has no extended card", hint="its public card says everything")
+
+
+_UNARY: dict[str, _Unary] = {
+    "SendMessage": _send_message,
+    "GetTask": _get_task,
+    "ListTasks": _list_tasks,
+    "CancelTask": _cancel_task,
+    "GetExtendedAgentCard": _extended_card,
+}
+
+
+class JsonRpc:
+    """JSON-RPC 2.0 over HTTP POST.
+
+    Errors are answered with HTTP 200, because clients read the body only then; except 401 and 403, whose challenge
+    belongs to HTTP, and 413, after which the connection is of no use.
+    """
+
+    def __init__(self, limits: ServerLimits, streams: Streams, authenticator: Authenticator | None) -> None:
+        self._limits = limits
+        self._streams = streams
+        self._authenticator = authenticator
+
+    async def respond(self, endpoint: Endpoint, headers: Headers, receive: Receive, send: Send) -> None:
+        """Answer one POST."""
+        call_id = b"null"
+        try:
+            body = await self._body(headers, receive)
+            caller = await self._caller(headers)
+            call = a2a.parse_call(body, self._limits.max_depth)
+            if call is None:
+                await self._long_way(endpoint, caller, headers, body, send)
+                return
+            call_id = call.id_json
+            payload = await self.call(endpoint, caller, headers, call.method, call.params)
+            if isinstance(payload, Subscription):
+                stream = EventStream(self._streams, call_id, payload, _echo(headers))
+                await stream.respond(receive, send)
+            elif call.method == "SendStreamingMessage":
+                await _one_event(send, a2a.result_bytes(call_id, payload))
+            else:
+                await answer(send, a2a.result_bytes(call_id, payload), headers=[JSON, *_echo(headers)])
+        except ConnectionResetError:
+            return  # the client went away before it had said what it wanted
+        except Exception as error:
+            await _answer_error(send, call_id, guarded(error))
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if media_type not in _MEDIA_TYPES:
+            raise a2a.ContentTypeNotSupported(
+                f"media type {media_type.decode('latin-1')!r}", hint="send application/json"
+            )
+        return await read_body(receive, headers, self._limits.max_body)
+
+    async def _caller(self, headers: Headers) -> Caller:
+        if self._authenticator is None:
+            return ANONYMOUS
+        caller = await self._authenticator.authenticate(headers)
+        if caller is None:
+            raise a2a.Unauthenticated("no valid credential", hint="send Authorization: Bearer <token>")
+        return caller
+
+    async def call(
+        self, endpoint: Endpoint, caller: Caller, headers: Headers, method: str, params: dict[str, Any]
+    ) -> bytes | Subscription:
+        """Run one method. Raises A2AError."""
+        version = headers.get(b"a2a-version")
+        if version != b"1.0":
+            check_version(version)
+        request = a2a.params_of(method, params)
+        unary = _UNARY.get(method)
+        if unary is not None:
+            return await unary(endpoint, caller, request, headers)
+        if method in _PUSH:
+            raise a2a.PushNotificationNotSupported("this agent does not push; subscribe to the task instead")
+        self._streams.check()
+        if method == "SubscribeToTask":
+            request = cast("a2a.SubscribeToTaskRequest", request)
+            return await endpoint.manager.subscribe(caller, request, _last_event_id(headers))
+        return await endpoint.stream(caller, cast("a2a.SendMessageRequest", request), _key(headers))
+
+    async def _long_way(self, endpoint: Endpoint, caller: Caller, headers: Headers, body: bytes, send: Send) -> None:
+        from codin.server._batch import dispatch  # seldom needed, and jsonrpcserver is slow to load
+
+        async def run(method: str, params: dict[str, Any]) -> bytes:
+            payload = await self.call(endpoint, caller, headers, method, params)
+            if isinstance(payload, Subscription):
+                raise a2a.InvalidRequest(f"{method} streams and cannot be in a batch or a notification")
+            return payload
+
+        document = a2a.parse_json(body, self._limits.max_depth)
+        answers = await dispatch(document, run, self._limits.max_batch)
+        if answers is None:
+            await answer(send, b"", status=204, headers=())
+        else:
+            await answer(send, answers)
+
+
+def check_version(version: bytes | None) -> None:
+    """Major.Minor has to be 1.0; a patch number is ignored; a missing version means 0.3. Spec 3.6.
+
+    Raises:
+        VersionNotSupported: always with the version that was understood.
+    """
+    said = (version or b"").strip().decode("latin-1") or "0.3"
+    if said != "1.0" and not said.startswith("1.0."):
+        raise a2a.VersionNotSupported(
+            f"A2A version {said!r} is not supported", hint="send the header A2A-Version: 1.0"
+        )
+
+
+async def _answer_error(send: Send, call_id: bytes, error: a2a.A2AError) -> None:
+    status = error.http_status if error.http_status in {401, 403, 413} else 200
+    fields = [JSON]
+    if status == 401:
+        fields.append((b"www-authenticate", b"Bearer"))
+    if status == 413:
+        fields.append((b"connection", b"close"))
+    if error.retry_after is not None:
+        fields.append((b"retry-after", b"%d" % max(1, round(error.retry_after))))
+    await answer(send, a2a.error_bytes(call_id, error), status=status, headers=fields)
+
+
+async def _one_event(send: Send, body: bytes) -> None:
+    await answer(send, a2a.sse_event(body), headers=[(b"content-type", b"text/event-stream; charset=utf-8")])
+
+
+def _key(headers: Headers) -> str | None:
+    key = headers.get(b"idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= 256:
+        raise a2a.InvalidRequest("the Idempotency-Key header must have 1 to 256 characters")
+    return key.decode("latin-1")
+
+
+def _last_event_id(headers: Headers) -> int | None:
+    value = headers.get(b"last-event-id")
+    if value is None:
+        return None
+    if not value.isdigit() or len(value) > 18:
+        raise a2a.InvalidParams(
+            f"Last-Event-ID {value.decode('latin-1')!r} is not an event number", reason="EVENT_NUMBER_UNKNOWN"
+        )
+    return int(value)
+
+
+def _echo(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """The extensions that are in use, when the client named any. Spec 3.2.6."""
+    wanted = headers.get(b"a2a-extensions")
+    if wanted is None or RESUME.encode() not in [uri.strip() for uri in wanted.split(b",")]:
+        return []
+    return [(b"a2a-extensions", RESUME.encode())]

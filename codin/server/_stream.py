@@ -1,0 +1,180 @@
+"""Task streams: server-sent events straight from a log to the socket.
+
+A stream holds a position in a log and no queue. One timer serves all streams of an app: it sends comments to the silent
+ones and cuts off readers that take nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from starlette.types import Receive, Send
+
+from codin import a2a
+from codin.errors import CodinError
+from codin.server._limits import ServerLimits
+from codin.task import Entry, Subscription
+
+__all__ = ["EventStream", "Streams"]
+
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+_COMMENT = b": keep-alive\n\n"
+
+
+class Streams:
+    """The open streams of an app, and the timer they share."""
+
+    def __init__(self, limits: ServerLimits) -> None:
+        self._limits = limits
+        self._open: set[EventStream] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def check(self) -> None:
+        """Raises Overloaded when no further stream may be opened."""
+        if self._closing or len(self._open) >= self._limits.max_streams:
+            raise a2a.Overloaded(f"{len(self._open)} streams are open", retry_after=1.0)
+
+    def add(self, stream: EventStream) -> None:
+        """Take a stream in."""
+        self._open.add(stream)
+        if self._timer is None:
+            self._arm()
+
+    def remove(self, stream: EventStream) -> None:
+        """A stream has ended."""
+        self._open.discard(stream)
+
+    def close(self) -> None:
+        """End every stream cleanly: what is committed is sent, then the response is completed."""
+        self._closing = True
+        for stream in tuple(self._open):
+            stream.finish()
+
+    def _arm(self) -> None:
+        period = min(self._limits.keep_alive, self._limits.send_timeout) / 2
+        self._timer = asyncio.get_running_loop().call_later(period, self._beat)
+
+    def _beat(self) -> None:
+        self._timer = None
+        if not self._open:
+            return
+        now = asyncio.get_running_loop().time()
+        for stream in tuple(self._open):
+            stream.check(now, self._limits)
+        self._arm()
+
+
+class EventStream:
+    """One SSE response.
+
+    Args:
+        id_json: the JSON-RPC id every event carries.
+        headers: further response headers.
+    """
+
+    __slots__ = (
+        "_beat", "_cut", "_done", "_first", "_headers", "_prefix", "_reader", "_sending", "_since", "_streams",
+        "_task",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        streams: Streams,
+        id_json: bytes,
+        subscription: Subscription,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        self._streams = streams
+        self._prefix = b'data: {"jsonrpc":"2.0","id":%s,"result":' % id_json
+        self._first = subscription.first
+        self._reader = subscription.reader
+        self._headers = headers
+        self._task: asyncio.Task[object] | None = None
+        self._done = False
+        self._beat = False
+        self._sending = False
+        self._cut = False
+        self._since = 0.0
+
+    async def respond(self, receive: Receive, send: Send) -> None:
+        """Send everything there is, then whatever comes, until the stream's end or the reader's."""
+        loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._since = loop.time()
+        self._streams.add(self)
+        watch = loop.create_task(self._watch(receive))
+        try:
+            with self._reader:
+                await self._send_all(send)
+        except (OSError, CodinError):
+            return  # the reader is gone, or the store is: there is nobody or nothing to send to
+        except asyncio.CancelledError:
+            if not self._cut:
+                raise
+        finally:
+            watch.cancel()
+            self._streams.remove(self)
+
+    async def _send_all(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *self._headers]})
+        if self._first is not None:
+            number, task = self._first
+            self._first = None
+            await self._send(send, b'id: %d\n%s{"task":%s}}\n\n' % (number, self._prefix, task))
+        reader = self._reader
+        while True:
+            entries = reader.take()
+            if entries:
+                await self._send(send, self._encode(entries))
+            if reader.ended or self._done:
+                break
+            if self._beat:
+                self._beat = False
+                await self._send(send, _COMMENT)
+                continue
+            await reader.wait()
+        await send({"type": "http.response.body", "body": b""})
+
+    def _encode(self, entries: Sequence[Entry]) -> bytes:
+        prefix = self._prefix
+        if len(entries) == 1:
+            return b"id: %d\n%s%s}\n\n" % (entries[0].number, prefix, entries[0].body)
+        return b"".join([b"id: %d\n%s%s}\n\n" % (entry.number, prefix, entry.body) for entry in entries])
+
+    async def _send(self, send: Send, body: bytes) -> None:
+        self._sending = True
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        self._sending = False
+        self._since = asyncio.get_running_loop().time()
+
+    async def _watch(self, receive: Receive) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.finish()
+                return
+
+    def finish(self) -> None:
+        """Send what is there and end."""
+        self._done = True
+        self._reader.wake()
+
+    def check(self, now: float, limits: ServerLimits) -> None:
+        """Called by the shared timer."""
+        silent = now - self._since
+        if self._sending:
+            if silent > limits.send_timeout and self._task is not None:
+                self._cut = True
+                self._task.cancel()
+        elif silent >= limits.keep_alive / 2:
+            self._beat = True
+            self._reader.wake()

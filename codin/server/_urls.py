@@ -1,0 +1,53 @@
+"""The URL under which the outside reaches us."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from starlette.types import Scope
+
+from codin.server._http import Headers
+
+__all__ = ["base_url", "path_of"]
+
+_HOST = re.compile(rb"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
+_PREFIX = re.compile(rb"(/[A-Za-z0-9._~\-]+)+")
+
+
+def path_of(scope: Scope) -> str:
+    """The path below the place where the app is mounted, without a slash at its end; "" is the app itself."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root):  # ASGI: `path` includes `root_path`
+        path = path[len(root) :]
+    return path.rstrip("/")
+
+
+def base_url(scope: Scope, headers: Headers, public_url: str | None, trusted: Collection[str]) -> str:
+    """Scheme, host and mount path, without a slash at the end.
+
+    Args:
+        public_url: what the operator said; then nothing else is looked at.
+        trusted: addresses of proxies whose `X-Forwarded-*` headers are believed.
+    """
+    if public_url is not None:
+        return public_url.rstrip("/")
+    scheme: bytes = scope.get("scheme", "http").encode()
+    host = headers.get(b"host", b"")
+    prefix = b""
+    client = scope.get("client")
+    if client is not None and client[0] in trusted:
+        proto = _first(headers, b"x-forwarded-proto")
+        scheme = proto if proto in {b"http", b"https"} else scheme
+        host = _first(headers, b"x-forwarded-host") or host
+        prefix = _first(headers, b"x-forwarded-prefix").rstrip(b"/")
+        prefix = prefix if _PREFIX.fullmatch(prefix) else b""
+    if not _HOST.fullmatch(host):
+        name, port = scope.get("server") or ("127.0.0.1", None)
+        host = f"{name}:{port}".encode() if port else name.encode()
+    return f"{scheme.decode()}://{host.decode()}{prefix.decode()}{scope.get('root_path', '')}".rstrip("/")
+
+
+def _first(headers: Headers, name: bytes) -> bytes:
+    return headers.get(name, b"").partition(b",")[0].strip()
