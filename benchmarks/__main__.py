@@ -97,10 +97,11 @@ def _print_table(figures: Sequence[Figure]) -> None:
         kept = "" if figure.met is None else "[green]yes[/]" if figure.met else "[red]no[/]"
         values = (_number(figure.ours), _number(figure.peer), _number(figure.ratio))
         table.add_row(figure.name, *values, figure.unit, figure.bound, kept)
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(highlight=False)
+    console.width = max(console.width, 110)  # a pipe has no width, and rich would squeeze the columns into 80
     console.print(table)
     for figure in figures:
-        console.print(f"[bold]{figure.name}[/]  [dim]{figure.note}[/]")
+        console.print(f"[bold]{figure.name}[/]  [dim]{figure.note}[/]", soft_wrap=True)
 
 
 def _number(value: float | None) -> str:

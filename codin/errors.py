@@ -51,7 +51,7 @@ class CodinError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} Hint: {self.hint}" if self.hint else self.message
+        return f"{self.message.removesuffix('.')}. Hint: {self.hint}" if self.hint else self.message
 
 
 class ConfigError(CodinError):

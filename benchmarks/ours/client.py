@@ -7,12 +7,11 @@ from contextlib import asynccontextmanager
 
 from benchmarks.rig import clients
 from codin.client import connect
-from codin.net import open_transport
 
 
 @asynccontextmanager
 async def opened(url: str, streaming: bool, transport: str) -> AsyncGenerator[clients.Client]:
-    async with connect(url, transport=open_transport(transport)) as peer:
+    async with connect(url, transport=transport) as peer:
 
         async def ask(text: str) -> str:
             return (await peer.send(text)).text

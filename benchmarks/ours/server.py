@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from codin.agent import Task, agent
 from codin.server import App
+from codin.task import Limits
 
 
 @agent
@@ -41,4 +42,6 @@ def build(agent: str, store: str | None = None, port: int = 1) -> App:
         agent: `echo`, `stream` or `idle`.
         store: `sqlite:///file.db?synchronous=full`; None keeps tasks in memory.
     """
-    return App(_AGENTS[agent], store=store) if store else App(_AGENTS[agent])
+    # Thousands of tasks that never end are more than a server takes by default; nothing else is changed.
+    limits = Limits(max_running=10_000) if agent == "idle" else None
+    return App(_AGENTS[agent], store=store or "memory://", limits=limits)

@@ -110,13 +110,19 @@ async def stream_batch(app: App, chunks: int) -> float:
     return cost / len(events)
 
 
-def check_events(events: list[bytes], chunks: int) -> None:
-    """Raise unless each body is exactly one event, each chunk came, and the stream ended well."""
-    crowded = [body for body in events if body.count(b"data:") != 1]
+def check_events(bodies: list[bytes], chunks: int) -> None:
+    """Raise unless each body is one event, each chunk came, and the stream ended well.
+
+    The last body may hold two: between its closing update and the outcome a library has no reason to yield. It counts
+    as one all the same, so that sharing a write makes no figure look better.
+    """
+    *early, last = bodies
+    crowded = [body for body in early if body.count(b"data:") != 1]
     assert not crowded, f"{len(crowded)} bodies do not hold exactly one event, the first is {crowded[0][:300]!r}"
-    arrived = sum(b'"chunk ' in body and b'"chunk 0 chunk' not in body for body in events)
+    arrived = sum(b'"chunk ' in body and b"chunk 0 chunk 1 " not in body for body in early)
     assert arrived == chunks, f"{arrived} chunk events of {chunks}"
-    assert calls.DONE in events[-1], events[-1]
+    assert last.count(b"data:") <= 2, last[-600:]
+    assert calls.DONE in last, last[-600:]
 
 
 async def measure(app: App, kind: str, chunks: int, seconds: float) -> None:

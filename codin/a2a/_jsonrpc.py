@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
@@ -125,24 +126,20 @@ def parse_json(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
     except ValueError as error:
         raise unreadable(str(error)) from None
     # A document with fewer brackets than levels cannot be too deep.
-    if body.count(b"{") + body.count(b"[") > max_depth and _deeper(body, max_depth):
+    if body.count(b"{") + body.count(b"[") > max_depth and _levels(body) > max_depth:
         raise too_deep()
     return document
 
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
-_SQUARE = bytes.maketrans(b"{}", b"[]")
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # up and down, as signed bytes
 
 
-def _deeper(body: bytes, levels: int) -> bool:
-    """Whether valid JSON text has more levels; each round takes the innermost brackets away, at the speed of C."""
-    brackets = _STRING.sub(b"", body).translate(_SQUARE, _NO_BRACKET)
-    for _ in range(levels):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"[]", b"")
-    return bool(brackets)
+def _levels(body: bytes) -> int:
+    """How deep valid JSON text goes: brackets outside texts, summed at the speed of C."""
+    steps = _STRING.sub(b"", body).translate(_STEPS, _NO_BRACKET)
+    return max(accumulate(memoryview(steps).cast("b")), default=0)
 
 
 def check_envelope(envelope: object) -> None:

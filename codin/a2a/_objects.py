@@ -33,6 +33,8 @@ __all__ = [
 class _ProtoEnum(StrEnum):
     """An enum by its names in the proto; a number is read as the member at that place."""
 
+    __hash__ = str.__hash__  # Enum's own is written in Python, and states are keys on the hot path
+
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
         members = list(cls)
@@ -54,19 +56,19 @@ class TaskState(_ProtoEnum):
     REJECTED = "TASK_STATE_REJECTED"
     AUTH_REQUIRED = "TASK_STATE_AUTH_REQUIRED"
 
-    @property
-    def terminal(self) -> bool:
-        """The task has ended and takes no further message."""
-        return self in _TERMINAL
-
-    @property
-    def interrupted(self) -> bool:
-        """The task waits for an answer or a credential."""
-        return self in _INTERRUPTED
+    # Plain attributes of each member, because every entry of every log asks for them.
+    terminal: bool
+    """The task has ended and takes no further message."""
+    interrupted: bool
+    """The task waits for an answer or a credential."""
+    resting: bool
+    """Terminal or interrupted: nothing happens until somebody else does something."""
 
 
-_TERMINAL = frozenset({TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELED, TaskState.REJECTED})
-_INTERRUPTED = frozenset({TaskState.INPUT_REQUIRED, TaskState.AUTH_REQUIRED})
+for _state in TaskState:
+    _state.terminal = _state.name in {"COMPLETED", "FAILED", "CANCELED", "REJECTED"}
+    _state.interrupted = _state.name in {"INPUT_REQUIRED", "AUTH_REQUIRED"}
+    _state.resting = _state.terminal or _state.interrupted
 
 
 class Role(_ProtoEnum):

@@ -3,62 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from codin import a2a
 
-__all__ = ["Fold", "Snapshot", "StreamValue", "artifacts_text", "spoken"]
+__all__ = ["Fold", "Snapshot", "StreamValue", "spoken"]
 
 StreamValue = a2a.Task | a2a.Message | a2a.TaskStatusUpdateEvent | a2a.TaskArtifactUpdateEvent
-T = TypeVar("T")
-
-
-class _Grown(NamedTuple, Generic[T]):
-    """The first `size` of `items`, a list that is only ever appended to.
-
-    Snapshots of a growing stream share the list and differ in the size, so that taking one copies nothing.
-    """
-
-    items: list[T]
-    size: int
-
-    def plus(self, item: T) -> _Grown[T]:
-        items = self.items if len(self.items) == self.size else self.items[: self.size]
-        items.append(item)
-        return _Grown(items, self.size + 1)
-
-    def read(self) -> list[T]:
-        return self.items[: self.size]
 
 
 class _Kept(NamedTuple):
-    """An artifact: its head as it first came, the parts that are complete, and the plain text that may still grow."""
+    """An artifact at one point of a stream: its head as it first came, the parts that are complete, and plain text.
+
+    The text is the first `size` of `pieces`, a list that is only ever appended to. What is kept of a growing artifact
+    at different points shares that list, so that neither taking one up nor keeping it copies any text.
+    """
 
     head: a2a.Artifact
     parts: tuple[a2a.Part, ...]
-    tail: _Grown[str]
+    pieces: list[str]
+    size: int
 
     @classmethod
-    def of(cls, artifact: a2a.Artifact) -> _Kept:
-        parts, tail = _split(artifact.parts)
-        return cls(artifact, parts, tail)
+    def of(cls, head: a2a.Artifact, parts: Iterable[a2a.Part]) -> _Kept:
+        complete = tuple(parts)
+        if complete and (text := _plain_text(complete[-1])) is not None:
+            return cls(head, complete[:-1], [text], 1)
+        return cls(head, complete, [], 0)
 
     def plus(self, parts: Sequence[a2a.Part]) -> _Kept:
         if len(parts) == 1 and (text := _plain_text(parts[0])) is not None:
-            return self.plus_text(text)
-        sealed, tail = _split(parts)
-        return _Kept(self.head, (*self.all_parts(), *sealed), tail)
+            pieces = self.pieces if len(self.pieces) == self.size else self.pieces[: self.size]
+            pieces.append(text)
+            return _Kept(self.head, self.parts, pieces, self.size + 1)
+        return _Kept.of(self.head, (*self.all_parts(), *parts))
 
-    def plus_text(self, text: str) -> _Kept:
-        return _Kept(self.head, self.parts, self.tail.plus(text))
-
-    def all_parts(self) -> tuple[a2a.Part, ...]:
-        if not self.tail.size:
-            return self.parts
-        return (*self.parts, a2a.Part(text="".join(self.tail.read())))
+    def tail(self) -> str:
+        return "".join(self.pieces[: self.size])
 
     def text(self) -> str:
-        return a2a.text_of(self.parts) + "".join(self.tail.read())
+        return a2a.text_of(self.parts) + self.tail()
+
+    def all_parts(self) -> tuple[a2a.Part, ...]:
+        return (*self.parts, a2a.Part(text=self.tail())) if self.size else self.parts
 
     def build(self) -> a2a.Artifact:
         return self.head.model_copy(update={"parts": list(self.all_parts())})
@@ -74,31 +61,27 @@ class Snapshot(NamedTuple):
     base: a2a.Task
     status: a2a.TaskStatus
     artifacts: dict[str, _Kept]
-    history: _Grown[a2a.Message]
+    history: tuple[a2a.Message, ...]
 
     @classmethod
     def of(cls, task: a2a.Task) -> Snapshot:
-        artifacts = {artifact.artifact_id: _Kept.of(artifact) for artifact in task.artifacts}
-        return cls(task, task.status, artifacts, _Grown(list(task.history), len(task.history)))
+        artifacts = {artifact.artifact_id: _Kept.of(artifact, artifact.parts) for artifact in task.artifacts}
+        return cls(task, task.status, artifacts, tuple(task.history))
 
     @classmethod
     def nothing(cls, task_id: str, context_id: str | None) -> Snapshot:
         """A task of which an update came before anything else: a subscription in the middle of it."""
         status = a2a.TaskStatus(state=a2a.TaskState.UNSPECIFIED)
-        task = a2a.Task(id=task_id, context_id=context_id, status=status)
-        return cls(task, status, {}, _Grown(list[a2a.Message](), 0))
+        return cls(a2a.Task(id=task_id, context_id=context_id, status=status), status, {}, ())
 
     def build(self) -> a2a.Task:
+        artifacts = [artifact.build() for artifact in self.artifacts.values()]
         return self.base.model_copy(
-            update={
-                "status": self.status,
-                "artifacts": [artifact.build() for artifact in self.artifacts.values()],
-                "history": self.history.read(),
-            }
+            update={"status": self.status, "artifacts": artifacts, "history": list(self.history)}
         )
 
-    def has_text(self) -> bool:
-        return any(artifact.text() for artifact in self.artifacts.values())
+    def spoken(self) -> str:
+        return spoken(self.status, (artifact.text() for artifact in self.artifacts.values()))
 
     def same(self, other: Snapshot) -> bool:
         """Whether a reader of both would see no difference."""
@@ -134,7 +117,7 @@ class Fold:
         if isinstance(value, a2a.Task):
             return self._replace(value)
         if self.snapshot is not None:
-            self.snapshot = self.snapshot._replace(history=self.snapshot.history.plus(value))
+            self.snapshot = self.snapshot._replace(history=(*self.snapshot.history, value))
         return a2a.text_of(value.parts)
 
     def differs(self, task: a2a.Task) -> bool:
@@ -142,54 +125,52 @@ class Fold:
         return self.snapshot is None or not self.snapshot.same(Snapshot.of(task))
 
     def _put(self, event: a2a.TaskArtifactUpdateEvent) -> str:
-        snapshot = self.snapshot or Snapshot.nothing(event.task_id, event.context_id)
+        base, status, artifacts, history = self.snapshot or Snapshot.nothing(event.task_id, event.context_id)
         artifact = event.artifact
-        kept = snapshot.artifacts.get(artifact.artifact_id)
+        kept = artifacts.get(artifact.artifact_id)
         if kept is not None and event.append:
             new = kept.plus(artifact.parts)
             text = a2a.text_of(artifact.parts)
         else:
-            new = _Kept.of(artifact)
+            new = _Kept.of(artifact, artifact.parts)
             text = _beyond(new.text(), kept)
-        self.snapshot = snapshot._replace(artifacts={**snapshot.artifacts, artifact.artifact_id: new})
+        self.snapshot = Snapshot(base, status, {**artifacts, artifact.artifact_id: new}, history)
         return text
 
     def _set_status(self, event: a2a.TaskStatusUpdateEvent) -> str:
-        old = self.snapshot or Snapshot.nothing(event.task_id, event.context_id)
-        base, history = old.base, old.history
+        base, old, artifacts, history = self.snapshot or Snapshot.nothing(event.task_id, event.context_id)
         if event.metadata:
             base = base.model_copy(update={"metadata": {**(base.metadata or {}), **event.metadata}})
-        if (said := old.status.message) is not None and not _ends_with(history, said):
-            history = history.plus(said)
-        self.snapshot = Snapshot(base, event.status, old.artifacts, history)
-        return spoken(self.snapshot)
+        said = old.message
+        if said is not None and not (history and history[-1].message_id == said.message_id):
+            history = (*history, said)
+        self.snapshot = Snapshot(base, event.status, artifacts, history)
+        return self.snapshot.spoken()
 
     def _replace(self, task: a2a.Task) -> str:
-        old, new = self.snapshot, Snapshot.of(task)
-        self.snapshot = new
-        if old is None:
-            return artifacts_text(new) + spoken(new)
-        text = "".join(_beyond(kept.text(), old.artifacts.get(name)) for name, kept in new.artifacts.items())
-        return text if old.status.message == new.status.message else text + spoken(new)
+        old, self.snapshot = self.snapshot, Snapshot.of(task)
+        seen = {} if old is None else old.artifacts
+        text = "".join(_beyond(kept.text(), seen.get(name)) for name, kept in self.snapshot.artifacts.items())
+        if old is not None and old.status.message == task.status.message:
+            return text
+        return text + self.snapshot.spoken()
 
 
-def spoken(snapshot: Snapshot) -> str:
+def spoken(status: a2a.TaskStatus, texts: Iterable[str]) -> str:
     """What the status itself says to the reader.
 
     That is its message when the task needs something or ended badly, and when it is complete without any text of its
     own. Messages on the way («searching …») are about the work, not part of the answer.
+
+    Args:
+        texts: of the task's artifacts.
     """
-    state, message = snapshot.status.state, snapshot.status.message
-    if message is None or not (state.terminal or state.interrupted):
+    message = status.message
+    if message is None or not (status.state.terminal or status.state.interrupted):
         return ""
-    if state == a2a.TaskState.COMPLETED and snapshot.has_text():
+    if status.state == a2a.TaskState.COMPLETED and any(texts):
         return ""
     return a2a.text_of(message.parts)
-
-
-def artifacts_text(snapshot: Snapshot) -> str:
-    """The text of all artifacts, one after the other."""
-    return "".join(artifact.text() for artifact in snapshot.artifacts.values())
 
 
 def _beyond(text: str, seen: _Kept | None) -> str:
@@ -197,20 +178,8 @@ def _beyond(text: str, seen: _Kept | None) -> str:
     return text.removeprefix(seen.text()) if seen is not None else text
 
 
-def _ends_with(history: _Grown[a2a.Message], message: a2a.Message) -> bool:
-    return history.size > 0 and history.items[history.size - 1].message_id == message.message_id
-
-
 def _plain_text(part: a2a.Part) -> str | None:
     """The text of a part that is text and nothing else."""
     if part.metadata is None and part.filename is None and part.media_type is None:
         return part.text
     return None
-
-
-def _split(parts: Iterable[a2a.Part]) -> tuple[tuple[a2a.Part, ...], _Grown[str]]:
-    """The complete parts, and the plain text behind them that a later append continues."""
-    complete = tuple(parts)
-    if complete and (text := _plain_text(complete[-1])) is not None:
-        return complete[:-1], _Grown([text], 1)
-    return complete, _Grown(list[str](), 0)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from time import monotonic
 
 import anyio
 
 from codin import a2a
 from codin.client._backoff import Backoff, may_pass
 from codin.client._event import Event
-from codin.client._fold import Fold, StreamValue
-from codin.client._rpc import Outgoing, Rpc, read_answer
+from codin.client._fold import Fold
+from codin.client._rpc import Outgoing, Rpc, read_event
 from codin.errors import CodinError, DeadlineExceeded, TransportError
 
 __all__ = ["Course", "follow"]
@@ -73,9 +74,9 @@ class Course:
         """One event of the wire as the reader gets it; None when it has nothing new."""
         if not sent.data:
             return None
-        value: StreamValue = read_answer(sent.data, a2a.StreamResponse, self._rpc.url).value
-        number = self._number_of(sent)
-        if number is not None:
+        value = read_event(sent.data, self._rpc.url)
+        number = None
+        if self._rpc.resumable and (number := _number_of(sent)) is not None:
             if self.number is not None and number <= self.number:
                 return None
             self.number = number
@@ -106,18 +107,16 @@ class Course:
         self.attached_again = True
         return subscription(self._rpc, self.task_id, self.number)
 
-    def _number_of(self, sent: a2a.SSEEvent) -> int | None:
-        # Another server's ids mean something else, or nothing.
-        if not self._rpc.resumable or sent.id is None or not sent.id.isdecimal() or len(sent.id) > _NUMBER_DIGITS:
-            return None
-        return int(sent.id)
+
+def _number_of(sent: a2a.SSEEvent) -> int | None:
+    text = sent.id
+    return int(text) if text is not None and text.isdecimal() and len(text) <= _NUMBER_DIGITS else None
 
 
 def subscription(rpc: Rpc, task_id: str, after: int | None) -> Outgoing:
     """The call that subscribes to a task, behind event number `after` where the peer can resume."""
     headers = {"Last-Event-ID": str(after)} if after is not None and rpc.resumable else None
-    request = a2a.SubscribeToTaskRequest(id=task_id, tenant=rpc.tenant)
-    return rpc.prepare("SubscribeToTask", request, headers, stream=True)
+    return rpc.prepare("SubscribeToTask", {"id": task_id}, headers, stream=True)
 
 
 class _Patience:
@@ -132,7 +131,7 @@ class _Patience:
         """Something new came."""
         self.news = True
         self._tried = 0
-        self._heard = anyio.current_time()
+        self._heard = monotonic()
 
     @property
     def exhausted(self) -> bool:
@@ -140,7 +139,7 @@ class _Patience:
 
     @property
     def silent_too_long(self) -> bool:
-        return self._timeout is not None and anyio.current_time() - self._heard > self._timeout
+        return self._timeout is not None and monotonic() - self._heard > self._timeout
 
     async def pause(self, problem: CodinError) -> None:
         await anyio.sleep(self._backoff.pause(self._tried, problem))
@@ -167,9 +166,7 @@ async def follow(rpc: Rpc, call: Outgoing, course: Course, *, timeout: float | N
                 async for event in events:
                     patience.renew()
                     yield event
-            if course.settled:
-                return
-            problem = TransportError(f"{rpc.url} closed the stream before the task had ended.")
+            return
         except (TransportError, a2a.A2AError) as error:
             problem = error
         if _refuses_subscription(problem, course):
@@ -188,7 +185,7 @@ async def follow(rpc: Rpc, call: Outgoing, course: Course, *, timeout: float | N
 
 
 async def _read(rpc: Rpc, call: Outgoing, course: Course, timeout: float | None) -> AsyncGenerator[Event]:
-    """The events of one connection."""
+    """The events of one connection. Raises when it is over and the task is not."""
     async with rpc.open(call, timeout) as response:
         await rpc.check_stream(response)
         decoder = a2a.SSEDecoder()
@@ -201,6 +198,8 @@ async def _read(rpc: Rpc, call: Outgoing, course: Course, timeout: float | None)
                 if course.ended:
                     await _hang_up(chunks)
                     return
+    if not course.settled:
+        raise TransportError(f"{rpc.url} closed the stream before the task had ended.")
 
 
 async def _hang_up(chunks: AsyncIterator[bytes]) -> None:
@@ -216,8 +215,8 @@ async def _hang_up(chunks: AsyncIterator[bytes]) -> None:
 async def _ask_for_task(rpc: Rpc, course: Course, timeout: float | None) -> Event | None:
     assert course.task_id is not None
     course.attached_again = True
-    request = a2a.GetTaskRequest(id=course.task_id, tenant=rpc.tenant)
-    task = await rpc.call(rpc.prepare("GetTask", request), a2a.Task, timeout=timeout, again=True)
+    call = rpc.prepare("GetTask", {"id": course.task_id})
+    task = await rpc.call(call, a2a.Task, timeout=timeout, again=True)
     return course.take_task(task)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime
+from secrets import token_hex
 from types import TracebackType
-from typing import Self
-from uuid import uuid4
+from typing import Any, Self
 
 from pydantic import BaseModel, JsonValue
 
@@ -138,7 +138,7 @@ class Peer:
         message = await message_of(
             content, data=data, files=files, context_id=context_id, task_id=task_id, metadata=metadata
         )
-        request = self._request(message, wait, history_length, accepted_output_modes)
+        request = _send_request(message, history_length, accepted_output_modes, wait=wait)
         call = rpc.prepare("SendMessage", request, _keyed(idempotency_key))
         answer = await rpc.call(call, a2a.SendMessageResponse, timeout=self._within(timeout), again=rpc.resumable)
         return Reply(answer.value)
@@ -169,7 +169,7 @@ class Peer:
         message = await message_of(
             content, data=data, files=files, context_id=context_id, task_id=task_id, metadata=metadata
         )
-        request = self._request(message, True, history_length, accepted_output_modes)
+        request = _send_request(message, history_length, accepted_output_modes)
         key = _keyed(idempotency_key)
         if not self.card.capabilities.streaming:
             call = rpc.prepare("SendMessage", request, key)
@@ -177,7 +177,7 @@ class Peer:
             yield _only_event(answer.value)
             return
         call = rpc.prepare("SendStreamingMessage", request, key, stream=True)
-        course = Course(rpc, continued=message.task_id is not None)
+        course = Course(rpc, continued="taskId" in message)
         async with aclosing(follow(rpc, call, course, timeout=self._within(timeout))) as events:
             async for event in events:
                 yield event
@@ -206,8 +206,8 @@ class Peer:
     async def get(self, task_id: str, *, history_length: int | None = None, timeout: float | None = None) -> a2a.Task:
         """The task as it is now."""
         rpc = self._ready()
-        request = a2a.GetTaskRequest(id=task_id, history_length=history_length, tenant=rpc.tenant)
-        return await rpc.call(rpc.prepare("GetTask", request), a2a.Task, timeout=self._within(timeout), again=True)
+        call = rpc.prepare("GetTask", {"id": task_id, "historyLength": history_length})
+        return await rpc.call(call, a2a.Task, timeout=self._within(timeout), again=True)
 
     async def list(
         self,
@@ -227,19 +227,17 @@ class Peer:
             timeout: seconds for each request.
         """
         rpc = self._ready()
+        filters = a2a.ListTasksRequest(
+            context_id=context_id,
+            status=status,
+            status_timestamp_after=status_timestamp_after,
+            include_artifacts=include_artifacts,
+            history_length=history_length,
+            page_size=page_size,
+        ).to_dict()
         token: str | None = None
         while True:
-            request = a2a.ListTasksRequest(
-                context_id=context_id,
-                status=status,
-                status_timestamp_after=status_timestamp_after,
-                include_artifacts=include_artifacts,
-                history_length=history_length,
-                page_size=page_size,
-                page_token=token,
-                tenant=rpc.tenant,
-            )
-            call = rpc.prepare("ListTasks", request)
+            call = rpc.prepare("ListTasks", {**filters, "pageToken": token})
             page = await rpc.call(call, a2a.ListTasksResponse, timeout=self._within(timeout), again=True)
             for task in page.tasks:
                 yield task
@@ -254,18 +252,8 @@ class Peer:
     ) -> a2a.Task:
         """Ask the peer to end a task. Returns the task after that."""
         rpc = self._ready()
-        request = a2a.CancelTaskRequest(id=task_id, tenant=rpc.tenant, metadata=dict(metadata) if metadata else None)
-        return await rpc.call(rpc.prepare("CancelTask", request), a2a.Task, timeout=self._within(timeout))
-
-    def _request(
-        self, message: a2a.Message, wait: bool, history_length: int | None, modes: Iterable[str] | None
-    ) -> a2a.SendMessageRequest:
-        configuration = None
-        if modes is not None or history_length is not None or not wait:
-            configuration = a2a.SendMessageConfiguration(
-                accepted_output_modes=[*(modes or ())], history_length=history_length, return_immediately=not wait
-            )
-        return a2a.SendMessageRequest(message=message, configuration=configuration, tenant=self._ready().tenant)
+        call = rpc.prepare("CancelTask", {"id": task_id, "metadata": dict(metadata) if metadata else None})
+        return await rpc.call(call, a2a.Task, timeout=self._within(timeout))
 
     def _within(self, timeout: float | None) -> float | None:
         return self._timeout if timeout is None else timeout
@@ -280,9 +268,22 @@ class Peer:
         return f"Peer({name!r})"
 
 
+def _send_request(
+    message: dict[str, Any], history_length: int | None, modes: Iterable[str] | None, *, wait: bool = True
+) -> dict[str, Any]:
+    configuration: dict[str, Any] = {}
+    if modes is not None:
+        configuration["acceptedOutputModes"] = [*modes]
+    if history_length is not None:
+        configuration["historyLength"] = history_length
+    if not wait:
+        configuration["returnImmediately"] = True
+    return {"message": message, "configuration": configuration or None}
+
+
 def _keyed(key: str | None) -> dict[str, str]:
     """The header that names one message. Made before the first byte leaves, so that a repetition has the same."""
-    return {"Idempotency-Key": key or uuid4().hex}
+    return {"Idempotency-Key": key or token_hex(16)}
 
 
 def _only_event(value: a2a.Task | a2a.Message) -> Event:

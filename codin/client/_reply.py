@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 
 from pydantic import JsonValue
 
 from codin import a2a
-from codin.client._fold import Snapshot, spoken
+from codin.client._fold import spoken
 
 __all__ = ["Reply"]
 
@@ -41,7 +40,7 @@ class Reply:
         """What to name to begin another task in the same conversation."""
         return self._value.context_id
 
-    @cached_property
+    @property
     def text(self) -> str:
         """The words of the answer.
 
@@ -50,9 +49,8 @@ class Reply:
         """
         if isinstance(self._value, a2a.Message):
             return a2a.text_of(self._value.parts)
-        task = self._value
-        texts = (a2a.text_of(artifact.parts) for artifact in task.artifacts)
-        return spoken(Snapshot.of(task)) or "\n".join(text for text in texts if text)
+        texts = [a2a.text_of(artifact.parts) for artifact in self._value.artifacts]
+        return spoken(self._value.status, texts) or "\n".join(filter(None, texts))
 
     @property
     def data(self) -> JsonValue:

@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cache
 from itertools import count
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import anyio
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from codin import a2a
 from codin.client._backoff import Backoff, may_pass
-from codin.errors import BadResponse, TransportError
+from codin.client._fold import StreamValue
+from codin.errors import BadResponse, ConfigError, TransportError
 from codin.net import Response, StreamingResponse, Transport
 
-__all__ = ["Outgoing", "Rpc", "read_answer"]
+__all__ = ["Outgoing", "Rpc", "http_error", "read_answer", "read_event"]
 
 _MAX_ERROR = 1024 * 1024
 _WORDS_QUOTED = 200
@@ -36,6 +39,18 @@ class _Answer(BaseModel, Generic[T]):
 
     result: T | None = None
     error: dict[str, Any] | None = None
+
+
+class _Streamed(TypedDict, total=False):
+    task: a2a.Task | None
+    message: a2a.Message | None
+    statusUpdate: a2a.TaskStatusUpdateEvent | None
+    artifactUpdate: a2a.TaskArtifactUpdateEvent | None
+
+
+class _StreamAnswer(TypedDict, total=False):
+    result: _Streamed | None
+    error: dict[str, Any] | None
 
 
 class Rpc:
@@ -68,10 +83,20 @@ class Rpc:
         self._ids = count(1)
 
     def prepare(
-        self, method: str, params: a2a.Model, headers: Mapping[str, str] | None = None, *, stream: bool = False
+        self, method: str, params: Mapping[str, Any], headers: Mapping[str, str] | None = None, *, stream: bool = False
     ) -> Outgoing:
-        """Make the bytes and headers of a call."""
-        body = a2a.call_bytes(b"%d" % next(self._ids), method, params.to_json())
+        """Make the bytes and headers of a call.
+
+        Args:
+            params: the JSON object; what is None is left out, and the interface's tenant is added.
+
+        Raises:
+            ConfigError: the parameters are not JSON.
+        """
+        given = {name: value for name, value in params.items() if value is not None}
+        if self.tenant:
+            given["tenant"] = self.tenant
+        body = a2a.call_bytes(b"%d" % next(self._ids), method, _encoded(given))
         base = self._stream_headers if stream else self._headers
         return Outgoing(body, {**base, **headers} if headers else base)
 
@@ -127,6 +152,13 @@ class Rpc:
         raise http_error(response, self.url)
 
 
+def _encoded(params: dict[str, Any]) -> bytes:
+    try:
+        return to_json(params, inf_nan_mode="null")
+    except PydanticSerializationError as error:
+        raise ConfigError(f"The message cannot be written as JSON: {error}") from error
+
+
 def read_answer(body: bytes, result: type[T], url: str) -> T:
     """The result in a JSON-RPC response.
 
@@ -145,6 +177,23 @@ def read_answer(body: bytes, result: type[T], url: str) -> T:
     if answer.result is None:
         raise BadResponse(f"{url} answered neither a result nor an error.")
     return answer.result
+
+
+def read_event(body: bytes, url: str) -> StreamValue:
+    """The object in one event of a stream. Raises as `read_answer` does.
+
+    A plain dict around it costs less than a `StreamResponse`, and this runs for every event. What is not one object
+    in its usual spelling goes the way of everything else, which also has the words for what is wrong.
+    """
+    try:
+        result = _stream_answer().validate_json(body).get("result")
+    except ValidationError:
+        result = None
+    if result is not None and len(result) == 1:
+        (value,) = result.values()
+        if value is not None:
+            return cast(StreamValue, value)
+    return read_answer(body, a2a.StreamResponse, url).value
 
 
 def http_error(response: Response, url: str) -> TransportError | a2a.A2AError:
@@ -173,6 +222,11 @@ def _answer(result: type[T]) -> type[_Answer[T]]:
     made = _Answer[result]
     made.model_rebuild()
     return made
+
+
+@cache
+def _stream_answer() -> TypeAdapter[_StreamAnswer]:
+    return TypeAdapter(_StreamAnswer)
 
 
 def _retry_after(response: Response) -> float | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import lru_cache, partial
 from types import TracebackType
-from urllib.request import getproxies
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import yarl
@@ -45,7 +46,7 @@ class AiohttpTransport:
         limit: int | None = None,
     ) -> Response:
         try:
-            response = await self._send(method, url, headers, content, aiohttp.ClientTimeout(total=timeout))
+            response = await self._send(method, url, headers, content, _whole(timeout))
             try:
                 body = await _Body(response, url, self._limit, timeout).read(limit)
             finally:
@@ -63,7 +64,7 @@ class AiohttpTransport:
         content: bytes = b"",
         timeout: float | None,
     ) -> _Stream:
-        patience = aiohttp.ClientTimeout(total=None, connect=timeout, sock_read=timeout)
+        patience = _silence(timeout)
         return _Stream(partial(self._send, method, url, headers, content, patience), url, timeout, self._limit)
 
     def _send(
@@ -79,6 +80,7 @@ class AiohttpTransport:
             headers={"User-Agent": "codin", "Accept-Encoding": "identity", **headers},
             timeout=timeout,
             allow_redirects=False,
+            proxy=_proxy_of(url),
         )
 
     async def aclose(self) -> None:
@@ -170,14 +172,34 @@ class _Stream:
             self._response.close()
 
 
+@lru_cache(64)
+def _whole(timeout: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=timeout)
+
+
+@lru_cache(64)
+def _silence(timeout: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=timeout, sock_read=timeout)
+
+
 def _own_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15.0),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
-        # Looking for a proxy costs at every request; so only where one is named.
-        trust_env=bool(getproxies()),
     )
+
+
+@lru_cache(256)
+def _proxy_of(url: str) -> str | None:
+    # aiohttp can look itself, but does so at every request, and takes credentials from a .netrc with it.
+    proxies = getproxies()
+    if not proxies:
+        return None
+    parts = urlsplit(url)
+    if proxy_bypass(parts.netloc):
+        return None
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _translated(error: Exception, url: str, timeout: float | None) -> TransportError:

@@ -71,8 +71,9 @@ class JsonRpc:
         """Answer one POST."""
         call_id = b"null"
         try:
-            body = await self._body(headers, receive)
-            caller = await self._caller(headers)
+            check_media_type(headers)
+            body = await read_body(receive, headers, self._limits.max_body)
+            caller = ANONYMOUS if self._authenticator is None else await self._caller(self._authenticator, headers)
             call = a2a.parse_call(body, self._limits.max_depth)
             if call is None:
                 await self._long_way(endpoint, caller, headers, body, send)
@@ -91,18 +92,8 @@ class JsonRpc:
         except Exception as error:
             await _answer_error(send, call_id, guarded(error))
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
-        media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if media_type not in _MEDIA_TYPES:
-            raise a2a.ContentTypeNotSupported(
-                f"media type {media_type.decode('latin-1')!r}", hint="send application/json"
-            )
-        return await read_body(receive, headers, self._limits.max_body)
-
-    async def _caller(self, headers: Headers) -> Caller:
-        if self._authenticator is None:
-            return ANONYMOUS
-        caller = await self._authenticator.authenticate(headers)
+    async def _caller(self, authenticator: Authenticator, headers: Headers) -> Caller:
+        caller = await authenticator.authenticate(headers)
         if caller is None:
             raise a2a.Unauthenticated("no valid credential", hint="send Authorization: Bearer <token>")
         return caller
@@ -141,6 +132,18 @@ class JsonRpc:
             await answer(send, b"", status=204, headers=())
         else:
             await answer(send, answers)
+
+
+def check_media_type(headers: Headers) -> None:
+    """Looked at before the body is, so that a form is not called malformed JSON. Spec 3.3.2.
+
+    Raises:
+        ContentTypeNotSupported: the body is not declared as JSON.
+    """
+    declared = headers.get(b"content-type", b"")
+    if declared in _MEDIA_TYPES or declared.partition(b";")[0].strip().lower() in _MEDIA_TYPES:
+        return
+    raise a2a.ContentTypeNotSupported(f"media type {declared.decode('latin-1')!r}", hint="send application/json")
 
 
 def check_version(version: bytes | None) -> None:

@@ -1,7 +1,8 @@
 """The entries of a task log.
 
-An entry is numbered by the log, encoded once, and knows how it changes the fold. Public entries are exactly one A2A
-event each (their `body` is the JSON of a `StreamResponse`); private ones are for readers inside.
+An entry is numbered by the log, encoded once (and only when somebody reads or stores it), and knows how it changes the
+fold. Public entries are exactly one A2A event each (their `body` is the JSON of a `StreamResponse`); private ones are for
+readers inside.
 
     Entry
     ├── StatusEntry      public   status update
@@ -56,17 +57,28 @@ class Entry:
     Attributes:
         number: its place in the log, from 1 without gaps; 0 until the log has taken it.
         at: milliseconds since 1970.
-        body: its JSON. For a public entry, that of a `StreamResponse`.
     """
 
-    __slots__ = ("at", "body", "number")
+    __slots__ = ("_body", "_ids", "at", "number")
     kind: str = ""
     public: ClassVar[bool] = False
 
     def __init__(self, at: int, body: bytes) -> None:
         self.number = 0
         self.at = at
-        self.body = body
+        self._ids = b""
+        self._body: bytes | None = body
+
+    @property
+    def body(self) -> bytes:
+        """Its JSON. For a public entry, that of a `StreamResponse`."""
+        body = self._body
+        if body is None:
+            body = self._body = self._encode(self._ids)
+        return body
+
+    def _encode(self, ids: bytes) -> bytes:
+        return b"{}"
 
     def apply(self, fold: Fold) -> None:
         """Change the fold the way this entry says."""
@@ -87,18 +99,19 @@ class StatusEntry(Entry):
         message: bytes | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        head = _STATE_JSON[state] if message is None else b'%s,"message":%s' % (_STATE_JSON[state], message)
-        self._set(state, message, metadata, b'%s,"timestamp":"%s"}' % (head, timestamp(at).encode()))
-        tail = b"" if not metadata else b',"metadata":' + to_json(metadata)
-        super().__init__(at, b'{"statusUpdate":{%s,"status":%s%s}}' % (ids, self.status, tail))
-
-    def _set(
-        self, state: a2a.TaskState, message: bytes | None, metadata: dict[str, Any] | None, status: bytes
-    ) -> None:
+        self.number = 0
+        self.at = at
         self.state = state
         self.message = message
         self.metadata = metadata
-        self.status = status
+        head = _STATE_JSON[state] if message is None else b'%s,"message":%s' % (_STATE_JSON[state], message)
+        self.status = b'%s,"timestamp":"%s"}' % (head, timestamp(at))
+        self._ids = ids
+        self._body = None
+
+    def _encode(self, ids: bytes) -> bytes:
+        tail = b"" if not self.metadata else b',"metadata":' + to_json(self.metadata)
+        return b'{"statusUpdate":{%s,"status":%s%s}}' % (ids, self.status, tail)
 
     @classmethod
     def decode(cls, at: int, body: bytes) -> StatusEntry:
@@ -108,9 +121,10 @@ class StatusEntry(Entry):
         entry = cls.__new__(cls)
         Entry.__init__(entry, at, body)
         message = status.get("message")
-        entry._set(
-            a2a.TaskState(status["state"]), message and _dump(message), update.get("metadata"), _dump(status)
-        )
+        entry.state = a2a.TaskState(status["state"])
+        entry.message = message and _dump(message)
+        entry.metadata = update.get("metadata")
+        entry.status = _dump(status)
         return entry
 
     def apply(self, fold: Fold) -> None:
@@ -120,22 +134,26 @@ class StatusEntry(Entry):
 class ArtifactEntry(Entry):
     """An artifact, whole or as parts to append."""
 
-    __slots__ = ("append", "artifact_id", "head", "parts")
+    __slots__ = ("append", "artifact_id", "head", "last", "parts")
     kind = "artifact"
     public = True
 
     def __init__(
         self, ids: bytes, artifact_id: str, head: bytes, parts: Sequence[bytes], at: int, *, append: bool, last: bool
     ) -> None:
+        self.number = 0
+        self.at = at
         self.artifact_id = artifact_id
         self.head = head
         self.parts = parts
         self.append = append
-        flags = (b',"append":true' if append else b"") + (b',"lastChunk":true' if last else b"")
-        super().__init__(
-            at,
-            b'{"artifactUpdate":{%s,"artifact":%s,"parts":[%s]}%s}}' % (ids, head, b",".join(parts), flags),
-        )
+        self.last = last
+        self._ids = ids
+        self._body = None
+
+    def _encode(self, ids: bytes) -> bytes:
+        flags = (b',"append":true' if self.append else b"") + (b',"lastChunk":true' if self.last else b"")
+        return b'{"artifactUpdate":{%s,"artifact":%s,"parts":[%s]}%s}}' % (ids, self.head, b",".join(self.parts), flags)
 
     @classmethod
     def decode(cls, at: int, body: bytes) -> ArtifactEntry:
@@ -149,6 +167,7 @@ class ArtifactEntry(Entry):
         entry.head = _dump(artifact)[:-1]
         entry.parts = [_dump(part) for part in parts]
         entry.append = bool(update.get("append"))
+        entry.last = bool(update.get("lastChunk"))
         return entry
 
     def apply(self, fold: Fold) -> None:
@@ -163,15 +182,14 @@ class ChunkEntry(Entry):
     public = True
 
     def __init__(self, ids: bytes, artifact_id: str, head: bytes, text: str, at: int, *, append: bool) -> None:
+        self.number = 0
+        self.at = at
         self.artifact_id = artifact_id
         self.head = head
         self.append = append
         self.text, encoded = encode_text(text)
-        super().__init__(
-            at,
-            b'{"artifactUpdate":{%s,"artifact":%s,"parts":[{"text":%s}]}%s}}'
-            % (ids, head, encoded, b',"append":true' if append else b""),
-        )
+        flag = b',"append":true' if append else b""
+        self._body = b'{"artifactUpdate":{%s,"artifact":%s,"parts":[{"text":%s}]}%s}}' % (ids, head, encoded, flag)
 
     def apply(self, fold: Fold) -> None:
         fold.put_text(self.artifact_id, self.head, self.text, append=self.append)

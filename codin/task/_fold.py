@@ -50,23 +50,25 @@ class _Artifact:
 
 
 class Fold:
-    """A task as its entries up to number `last` make it.
+    """A task as its entries up to number `last` make it. `ids` are the two ids every event of it begins with.
 
     Text that is appended to an artifact whose last part is plain text continues that part: a reader sees one text, not
     a thousand pieces. A status message moves into the history when the next status or message comes.
     """
 
     __slots__ = (
-        "_artifacts", "_head", "_message", "_status", "changed", "history", "last", "metadata", "state",
+        "_artifacts", "_head", "_message", "_status", "changed", "history", "ids", "last", "metadata", "state",
     )  # fmt: skip
 
     def __init__(self, task_id: str, context_id: str) -> None:
-        self._head = b'{"id":%s,"contextId":%s' % (to_json(task_id), to_json(context_id))
+        task, context = to_json(task_id), to_json(context_id)
+        self.ids = b'"taskId":%s,"contextId":%s' % (task, context)
+        self._head = b'{"id":%s,"contextId":%s' % (task, context)
         self._status = b'{"state":"TASK_STATE_SUBMITTED"}'
         self._message: bytes | None = None
         self._artifacts: dict[str, _Artifact] = {}
         self.history: list[bytes] = []
-        self.metadata: dict[str, Any] = {}
+        self.metadata: dict[str, Any] | None = None
         self.state = a2a.TaskState.SUBMITTED
         self.changed = 0
         self.last = 0
@@ -108,7 +110,7 @@ class Fold:
         self._message = message
         self.changed = changed
         if metadata:
-            self.metadata = {**self.metadata, **metadata}
+            self.metadata = {**(self.metadata or {}), **metadata}
 
     def add_message(self, message: bytes) -> None:
         self._settle_message()

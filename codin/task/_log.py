@@ -7,17 +7,15 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pydantic_core import to_json
-
 from codin import a2a
 from codin.errors import CodinError, TaskClosed
 from codin.task._entry import Entry, StatusEntry
 from codin.task._fold import Fold
 from codin.task._protocol import Claim, Commit, Lease, Owner, Stored, TaskStore
 
-__all__ = ["Reader", "TaskLog"]
+__all__ = ["NO_LEASE", "Reader", "TaskLog"]
 
-_NO_LEASE = Lease("", "", 0)
+NO_LEASE = Lease("", "", 0)
 
 
 class TaskLog:
@@ -28,24 +26,24 @@ class TaskLog:
     """
 
     __slots__ = (
-        "_closed", "_flushing", "_outcomes", "_pending", "_settled", "_snapshots", "_store", "broken",
+        "_closed", "_flushing", "_outcomes", "_pending", "_settled", "_snapshots", "broken",
         "claim", "committed", "context_id", "entries", "fold", "head", "ids", "last", "lease", "on_commit", "owner",
-        "readers", "state", "task_id",
+        "readers", "state", "store", "task_id",
     )  # fmt: skip
 
     def __init__(self, store: TaskStore, owner: Owner, task_id: str, context_id: str, fold: Fold) -> None:
-        self._store = store
+        self.store = store
         self.owner = owner
         self.task_id = task_id
         self.context_id = context_id
-        self.ids = b'"taskId":%s,"contextId":%s' % (to_json(task_id), to_json(context_id))
+        self.ids = fold.ids
         self.fold = fold
         self.readers: set[Reader] = set()  # streams that are open now
         self.entries: list[Entry] = []
         self.head = fold.last  # entries up to this number are not in `entries`
         self.last = self.committed = fold.last
         self.state = fold.state
-        self.lease = _NO_LEASE
+        self.lease = NO_LEASE
         self.claim: Claim | None = None
         self.broken: CodinError | None = None
         self.on_commit: Callable[[TaskLog, Sequence[Entry]], None] | None = None
@@ -89,34 +87,33 @@ class TaskLog:
             raise TaskClosed(f"task {self.task_id!r} has ended ({self.state.name}); nothing can be added to it")
         if self.broken is not None:
             raise self.broken
+        last = self.last
         for entry in entries:
-            self.last += 1
-            entry.number = self.last
-            if isinstance(entry, StatusEntry):
+            last += 1
+            entry.number = last
+            if type(entry) is StatusEntry:
                 self.state = entry.state
                 self._closed = entry.state.terminal
+        self.last = last
         self._pending += entries
         if not self._flushing:
             self._flush()
-        return self.last
+        return last
 
     def _flush(self) -> None:
         batch = self._pending
         self._pending = []
         fold = self.fold
-        resting = False
         for entry in batch:
             entry.apply(fold)
-            if isinstance(entry, StatusEntry):
-                resting = entry.state.terminal or entry.state.interrupted
         fold.last = batch[-1].number
         claim, self.claim = self.claim, None
         commit = Commit(
             self.owner, self.task_id, self.context_id, self.committed, batch, self.lease, fold.state, fold.changed,
-            fold if resting else None, claim,
+            fold if fold.state.resting else None, claim,
         )  # fmt: skip
         try:
-            done = self._store.append(commit)
+            done = self.store.append(commit)
         except CodinError as error:
             self._break(error)
             return
@@ -139,8 +136,8 @@ class TaskLog:
     def _on_committed(self, batch: Sequence[Entry]) -> None:
         self.committed = batch[-1].number
         self.entries += batch
-        if self._outcomes:
-            self._answer(batch)
+        if self._outcomes and self.fold.state.resting:
+            self._answer()
         if self._snapshots:
             snapshots, self._snapshots = self._snapshots, []
             for future, history_length, artifacts in snapshots:
@@ -155,16 +152,11 @@ class TaskLog:
         if self.on_commit is not None:
             self.on_commit(self, batch)
 
-    def _answer(self, batch: Sequence[Entry]) -> None:
-        resting = [e.number for e in batch if isinstance(e, StatusEntry) and (e.state.terminal or e.state.interrupted)]
-        if not resting:
-            return
+    def _answer(self) -> None:
         waiting = self._outcomes
-        self._outcomes = []
+        self._outcomes = [waiter for waiter in waiting if waiter[0] >= self.committed]
         for number, history_length, future in waiting:
-            if resting[-1] <= number:
-                self._outcomes.append((number, history_length, future))
-            elif not future.done():
+            if number < self.committed and not future.done():
                 future.set_result(self.fold.to_json(history_length))
 
     def _break(self, error: CodinError) -> None:
@@ -199,9 +191,7 @@ class TaskLog:
         if self.broken is not None:
             future.set_exception(self.broken)
         elif (
-            not self._flushing
-            and self.committed > after
-            and (self.fold.state.terminal or self.fold.state.interrupted)
+            not self._flushing and self.committed > after and self.fold.state.resting
         ):
             future.set_result(self.fold.to_json(history_length))
         else:

@@ -43,23 +43,24 @@ def outcome_entries(run: Run, response: AgentResponse, *, closing_update: bool) 
     if state is None:
         raise ValueError("a direct message needs an agent declared with reply='message'")
     entries: list[Entry] = []
-    completed = state is a2a.TaskState.COMPLETED
+    completed = response.outcome == "completed"
     _close_text(run, response.text if completed else None, entries, closing_update)
     if completed and response.data is not None:
         data = a2a.Artifact(artifact_id=f"data-{run.position.start}", parts=[data_part(response.data)])
         entries.append(artifact_entry(run.log.ids, data))
-    entries += [artifact_entry(run.log.ids, artifact) for artifact in response.artifacts]
-    usage = {**run.usage, **response.usage}
-    metadata = dict(response.metadata)
-    if usage:
+    if response.artifacts:
+        entries += [artifact_entry(run.log.ids, artifact) for artifact in response.artifacts]
+    metadata = dict(response.metadata) if response.metadata else None
+    if run.usage or response.usage:
+        usage = {**run.usage, **(response.usage or {})}
         entries.append(PrivateEntry("usage", now_ms(), to_json(usage)))
-        metadata[USAGE_KEY] = usage
+        metadata = {**(metadata or {}), USAGE_KEY: usage}
     message = None
     if not completed:
         message = run.agent_message(question_parts(response.text or "", response.data))
     if state.interrupted:
         entries.append(PrivateEntry("pause", now_ms(), to_json(response.token)))
-    entries.append(StatusEntry(run.log.ids, state, now_ms(), message, metadata or None))
+    entries.append(StatusEntry(run.log.ids, state, now_ms(), message, metadata))
     return entries
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from codin import a2a
@@ -14,9 +14,9 @@ Outcome = Literal["completed", "input_required", "auth_required", "rejected", "f
 """How a run ended. Only the task log turns it into a state."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentResponse:
-    """The outcome of one `handle(task)`.
+    """The outcome of one `handle(task)`. A value: nobody changes it.
 
     Args:
         outcome: how the run ended.
@@ -35,8 +35,8 @@ class AgentResponse:
     artifacts: Sequence[a2a.Artifact] = ()
     parts: Sequence[a2a.Part] = ()
     token: Any = None
-    usage: Mapping[str, int | float] = field(default_factory=dict[str, "int | float"])
-    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    usage: Mapping[str, int | float] | None = None
+    metadata: Mapping[str, Any] | None = None
 
     @classmethod
     def completed(
@@ -48,14 +48,14 @@ class AgentResponse:
         usage: Mapping[str, int | float] | None = None,
     ) -> AgentResponse:
         """The work is done."""
-        return cls("completed", text, data, artifacts, usage=usage or {})
+        return cls("completed", text, data, artifacts, usage=usage)
 
     @classmethod
     def input_required(
         cls, question: str, *, data: Any = None, token: Any = None, usage: Mapping[str, int | float] | None = None
     ) -> AgentResponse:
         """A person (or the calling agent) has to answer; `handle` runs again with the answer."""
-        return cls("input_required", question, data, token=token, usage=usage or {})
+        return cls("input_required", question, data, token=token, usage=usage)
 
     @classmethod
     def auth_required(cls, text: str, *, data: Any = None, token: Any = None) -> AgentResponse:

@@ -57,7 +57,7 @@ class Run:
     __slots__ = (
         "_breath", "_replayed", "_size", "answer", "artifacts", "begun", "caller", "chunks", "deadline", "ending",
         "holds_turn", "limits", "live", "log", "message", "number", "on_park", "parked", "position", "stop",
-        "text_head", "text_id", "text_open", "timer", "usage", "worker",
+        "text_head", "text_id", "text_open", "usage", "worker",
     )  # fmt: skip
 
     def __init__(self, log: TaskLog, limits: Limits, caller: Caller) -> None:
@@ -71,7 +71,6 @@ class Run:
         self.answer: asyncio.Future[a2a.Message] | None = None
         self.stop: Stop | None = None
         self.ending: asyncio.Task[None] | None = None
-        self.timer: asyncio.TimerHandle | None = None
         self.deadline = 0.0
         self.holds_turn = False
         self.live: a2a.Message | None = None

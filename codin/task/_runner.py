@@ -56,6 +56,8 @@ class Runner:
         self._released = released
         self.running = 0
         self.tasks: set[asyncio.Task[Any]] = set()
+        self._deadlines: dict[Run, float] = {}  # in the order in which they come
+        self._alarm: asyncio.TimerHandle | None = None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A supervised task: it outlives the request that asked for it."""
@@ -68,7 +70,8 @@ class Runner:
         """Run the handler from the top."""
         self._begin_turn(run)
         run.on_park = self._park
-        run.worker = self.spawn(self._work(run))
+        run.worker = worker = asyncio.get_running_loop().create_task(self._work(run))
+        self.tasks.add(worker)  # the worker takes itself out
 
     def resume(self, run: Run, message: a2a.Message) -> None:
         """Hand the answer to a coroutine that waits for it."""
@@ -79,19 +82,28 @@ class Runner:
 
     def _begin_turn(self, run: Run) -> None:
         self.running += 1
-        _disarm(run)
         loop = asyncio.get_running_loop()
-        run.deadline = loop.time() + self._limits.run_timeout
-        run.timer = loop.call_later(self._limits.run_timeout, self._timed_out, run)
+        run.deadline = self._deadlines[run] = loop.time() + self._limits.run_timeout
+        if self._alarm is None:
+            self._alarm = loop.call_at(run.deadline, self._ring)
 
-    def _timed_out(self, run: Run) -> None:
-        if run.stop is None and not run.log.closed:
-            run.ending = self.spawn(self.end(run, "timeout"))
+    def _ring(self) -> None:
+        """One alarm serves all runs: their time is the same for all, so the first to begin is the first to end."""
+        self._alarm = None
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for run, deadline in tuple(self._deadlines.items()):
+            if deadline > now:
+                self._alarm = loop.call_at(deadline, self._ring)
+                return
+            del self._deadlines[run]
+            if run.stop is None and not run.log.closed:
+                run.ending = self.spawn(self.end(run, "timeout"))
 
     def _park(self, run: Run) -> None:
         run.parked = True
         self.running -= 1
-        _disarm(run)
+        self._deadlines.pop(run, None)
         self._released(run)
 
     async def end(self, run: Run, why: Stop) -> None:
@@ -109,7 +121,7 @@ class Runner:
         if not log.closed:
             state, text = _STOPPED[why]
             log.append(status_entry(run, state, text))
-        _disarm(run)
+        self._deadlines.pop(run, None)
         self._released(run)
         await log.settled()
 
@@ -121,9 +133,12 @@ class Runner:
         except StoreError as error:
             _logger.error("task %s cannot be written any more: %s", run.log.task_id, error)
         finally:
-            _disarm(run)
+            if run.worker is not None:
+                self.tasks.discard(run.worker)
+                run.worker = None  # a worker holds its run: without this, only the garbage collector frees the two
             if not run.parked:
                 self.running -= 1
+                self._deadlines.pop(run, None)
 
     async def _respond(self, run: Run) -> AgentResponse | None:
         """The run's response; None when it was stopped from outside and its outcome is somebody else's."""
@@ -133,21 +148,18 @@ class Runner:
             if not run.begun:
                 run.recall()
             task = Task(run, self._call)
-            response = await self._handle(run, task)
-            if response is not None and self._guards:
-                response = await self._guarded(run, task, response)
-            return response
-        except asyncio.CancelledError:
-            return None if run.stop else AgentResponse.failed("The agent stopped itself.")
-
-    async def _handle(self, run: Run, task: Task) -> AgentResponse | None:
-        try:
             response = await self._handler(task)
+            if type(response) is not AgentResponse:
+                _logger.error("task %s: the agent returned %r", run.log.task_id, type(response))
+                return AgentResponse.failed("INVALID_AGENT_RESPONSE: the agent returned something that is no response.")
+            return await self._guarded(run, task, response) if self._guards else response
         except (NeedInput, NeedAuth, Reject) as wanted:
-            response = wanted.response
+            return wanted.response
         except (LimitReached, ResumeMismatch) as error:
             return AgentResponse.failed(error.message)
-        except (asyncio.CancelledError, KeyboardInterrupt):
+        except asyncio.CancelledError:
+            return None if run.stop else AgentResponse.failed("The agent stopped itself.")
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # a handler that calls sys.exit() must not end the server
             if run.stop is not None or run.log.closed or run.log.broken is not None:
@@ -156,10 +168,6 @@ class Runner:
             return AgentResponse.failed(
                 f"The agent failed ({type(error).__name__}); details are in the server's log under the task's id."
             )
-        if not isinstance(response, AgentResponse):  # pyright: ignore[reportUnnecessaryIsInstance]
-            _logger.error("task %s: the agent returned %r", run.log.task_id, type(response))
-            return AgentResponse.failed("INVALID_AGENT_RESPONSE: the agent returned something that is no response.")
-        return response
 
     async def _guarded(self, run: Run, task: Task, response: AgentResponse) -> AgentResponse:
         for guard in self._guards:
@@ -194,9 +202,3 @@ def decision_entry(decision: Decision) -> PrivateEntry:
     """A guard's decision, as it is recorded."""
     record = {"action": decision.action, "reason": decision.reason, "guard": decision.guard}
     return PrivateEntry("decision", now_ms(), to_json(record))
-
-
-def _disarm(run: Run) -> None:
-    if run.timer is not None:
-        run.timer.cancel()
-        run.timer = None

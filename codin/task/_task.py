@@ -248,6 +248,12 @@ class Task:
         await run.log.settled()
         return await self._call(self, agent, content, options)
 
+    async def state_of(self, task_id: str) -> a2a.TaskState | None:
+        """The committed state of another task of the same caller; None when there is no such task."""
+        log = self._run.log
+        stored = await log.store.load(log.owner, task_id)
+        return None if stored is None else stored.state
+
     def usage(self, **counts: int | float) -> None:
         """Add to what this run has cost, e.g. `task.usage(input_tokens=12, output_tokens=40)`."""
         totals = self._run.usage

@@ -79,7 +79,10 @@ class MemoryStore:
             raise Conflict(f"idempotency key {claim.key!r} is taken")
         if record is None:
             record = self._records[commit.task_id] = _Record(commit)
-            self._by_owner.setdefault(commit.owner, {})[commit.task_id] = None
+            mine = self._by_owner.get(commit.owner)
+            if mine is None:
+                mine = self._by_owner[commit.owner] = {}
+            mine[commit.task_id] = None
         if claim is not None:
             self._claims[commit.owner, claim.key] = claim
             record.claims.append(claim.key)

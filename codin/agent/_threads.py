@@ -1,0 +1,136 @@
+"""Blocking code in a bounded set of threads, and generators that live in one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from contextvars import copy_context
+from queue import SimpleQueue
+from typing import Any, NamedTuple, TypeVar
+
+__all__ = ["Ended", "Pulled", "Threads"]
+
+T = TypeVar("T")
+
+_IDLE = 10.0  # seconds after which a thread without work goes
+
+
+class Threads:
+    """At most `size` threads, started when needed.
+
+    A call whose waiter is gone keeps its thread until it returns: a thread cannot be stopped, and giving its slot away
+    would make the bound a lie. Daemon threads, because a call that hangs must not keep a process from ending.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        self._size = size
+        self._name = name
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._wake = threading.Condition()
+        self._idle = 0
+        self._started = 0
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Call `work` in a thread, in a copy of the caller's context. Being canceled lets go of it at once."""
+        return await asyncio.wrap_future(self.submit(work))
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """The same as a future, for callers that do not wait at once."""
+        future: Future[T] = Future()
+        context = copy_context()
+        self._put(lambda: context.run(_settle, future, work))
+        return future
+
+    def _put(self, job: Callable[[], None]) -> None:
+        with self._wake:
+            self._jobs.append(job)
+            if self._idle >= len(self._jobs):
+                self._wake.notify()
+            elif self._started < self._size:
+                self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._serve, name=f"codin-{self._name}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more; the threads that run will come to it
+            if not self._started:
+                self._jobs.pop()
+                raise
+        else:
+            self._started += 1
+
+    def _serve(self) -> None:
+        while True:
+            with self._wake:
+                self._idle += 1
+                found = self._wake.wait_for(lambda: self._jobs, _IDLE)
+                self._idle -= 1
+                if not found:
+                    self._started -= 1
+                    return
+                job = self._jobs.popleft()
+            job()
+            del job  # an idle thread holds on to nothing
+
+
+def _settle(future: Future[T], work: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = work()
+    except StopIteration as error:  # no future takes one, and its waiter would wait for ever
+        future.set_exception(RuntimeError(f"the function raised {error!r}"))
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+class Ended(NamedTuple):
+    """A generator has no more items; what it returned."""
+
+    value: Any
+
+
+class Pulled:
+    """A generator that lives in one thread from its first item to its end, and makes one item for each `next`.
+
+    One thread, because what a generator holds (a database connection, a lock) often belongs to a thread.
+    """
+
+    def __init__(self, threads: Threads, make: Callable[[], Generator[Any, Any, Any]]) -> None:
+        self._make = make
+        self._generator: Generator[Any, Any, Any] | None = None
+        self._wanted: SimpleQueue[Future[Any] | None] = SimpleQueue()
+        self._life = threads.submit(self._live)
+
+    async def next(self) -> Any:
+        """The next item, or `Ended`."""
+        item: Future[Any] = Future()
+        self._wanted.put(item)
+        return await asyncio.wrap_future(item)
+
+    def close(self) -> None:
+        """Let the generator end: at once if it waits to be asked, else when it has made the item it is at."""
+        if not self._life.cancel():
+            self._wanted.put(None)
+
+    def _live(self) -> None:
+        try:
+            while (item := self._wanted.get()) is not None:
+                _settle(item, self._step)
+        finally:
+            if self._generator is not None:
+                self._generator.close()
+
+    def _step(self) -> Any:
+        if self._generator is None:
+            self._generator = self._make()
+        try:
+            return next(self._generator)
+        except StopIteration as end:
+            return Ended(end.value)

@@ -1,0 +1,200 @@
+"""What a graph streams while it runs, written to the task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+from langgraph.types import Interrupt
+from pydantic_core import to_json
+
+from codin.agent.adapters._langgraph_questions import json_value
+from codin.agent.adapters._langgraph_shape import object_of
+from codin.task import Task
+
+__all__ = ["EVENT_KEY", "Relay", "Usage"]
+
+EVENT_KEY = "urn:codin:a2a:langgraph:v1"
+"""The key of a custom stream event, or of a tool's activity, in the metadata of a status."""
+
+_COUNTS = ("input_tokens", "output_tokens", "total_tokens")
+_READABLE = ("status", "message", "text", "progress", "note")
+
+
+class Usage(BaseCallbackHandler):
+    """Tokens of one run, by message: whether it was streamed or not, in a subgraph or not, and never twice."""
+
+    run_inline = True
+
+    def __init__(self) -> None:
+        self._counts: dict[str, Mapping[str, int]] = {}
+
+    def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
+        """A model has answered."""
+        for generation in (generation for batch in response.generations for generation in batch):
+            if isinstance(generation, ChatGeneration):
+                self.add(generation.message, str(kwargs.get("run_id")))
+
+    def add(self, message: BaseMessage, fallback: str = "") -> None:
+        """Count a message that a node made."""
+        counts = message.usage_metadata if isinstance(message, AIMessage) else None
+        if counts is not None:
+            self._counts[message.id or fallback] = {key: counts.get(key, 0) for key in _COUNTS}
+
+    def total(self) -> dict[str, int]:
+        """The sums; empty when no model told."""
+        if not self._counts:
+            return {}
+        return {key: sum(counts[key] for counts in self._counts.values()) for key in _COUNTS}
+
+
+class Relay:
+    """Takes the events of one run, in order.
+
+    Text of messages that nodes stream side by side is written one message after the other, with a blank line between.
+
+    Args:
+        nodes: the nodes whose text is the answer; None for all, empty for none.
+        events: write what nodes send through `get_stream_writer()` as status updates.
+        tools: write tool calls and their results as status updates.
+
+    Attributes:
+        output: the newest values of the graph's channels.
+        interrupts: the questions the run ended with.
+        paused: the run ended at a question or a breakpoint.
+        touched: the channels that nodes have written.
+        wrote: text has been written.
+    """
+
+    def __init__(self, task: Task, usage: Usage, *, nodes: frozenset[str] | None, events: bool, tools: bool) -> None:
+        self._task = task
+        self._usage = usage
+        self._nodes = nodes
+        self._events = events
+        self._tools = tools
+        self._current: str | None = None
+        self._behind: dict[str, list[str]] = {}
+        self._ended: set[str] = set()
+        self._calls: set[tuple[str, str]] = set()
+        self._separate = False
+        self.output: Any = None
+        self.interrupts: dict[str, Interrupt[Any]] = {}
+        self.paused = False
+        self.touched: set[str] = set()
+        self.wrote = False
+
+    async def take(self, namespace: Sequence[str], mode: str, event: Any) -> None:
+        """Write one event."""
+        if mode == "messages":
+            message, origin = event
+            await self._message(message, origin)
+        elif mode == "custom":
+            if self._events:
+                await self._custom(event)
+        elif mode == "updates":
+            await self._update(namespace, event)
+        elif mode == "values" and not namespace:
+            self.output = event
+
+    async def finish(self) -> None:
+        """Write what a message that never ended has held back."""
+        while self._current is not None:
+            await self._next()
+
+    # -- text ----------------------------------------------------------------------------------------------------------
+
+    async def _message(self, message: Any, origin: Mapping[str, Any]) -> None:
+        if not isinstance(message, AIMessage):  # the same stream echoes tool results, and what nodes add for the user
+            return
+        whole = not isinstance(message, AIMessageChunk)
+        if whole:
+            self._usage.add(message)
+        if self._nodes is not None and origin.get("langgraph_node") not in self._nodes:
+            return
+        key = message.id or ""
+        if whole and (key in self._ended or key in self._behind or key == self._current):
+            return
+        await self._text(key, str(message.text))
+        if whole or getattr(message, "chunk_position", None) == "last":
+            await self._end(key)
+
+    async def _text(self, key: str, text: str) -> None:
+        if self._current is None:
+            self._current = key
+            self._separate = self.wrote
+        if key != self._current:
+            self._behind.setdefault(key, []).append(text)
+        elif text:
+            await self._task.write(f"\n\n{text}" if self._separate else text)
+            self._separate = False
+            self.wrote = True
+
+    async def _end(self, key: str) -> None:
+        self._ended.add(key)
+        if key == self._current:
+            await self._next()
+
+    async def _next(self) -> None:
+        """The present message has ended: write what has come of the next one meanwhile."""
+        self._current = None
+        while self._behind and self._current is None:
+            key = next(iter(self._behind))
+            await self._text(key, "".join(self._behind.pop(key)))
+            if key in self._ended:
+                self._current = None
+
+    # -- everything else -----------------------------------------------------------------------------------------------
+
+    async def _custom(self, event: Any) -> None:
+        if isinstance(event, str):
+            if event:
+                await self._task.status(event)
+            return
+        value = json_value(event)
+        fields = object_of(value)
+        text = next((fields[key] for key in _READABLE if isinstance(fields.get(key), str)), None)
+        await self._task.status(text or to_json(value).decode(), metadata={EVENT_KEY: {"event": value}})
+
+    async def _update(self, namespace: Sequence[str], event: Mapping[str, Any]) -> None:
+        for node, update in event.items():
+            if node == "__interrupt__":
+                if not namespace:
+                    self.paused = True
+                    self.interrupts |= {interrupt.id: interrupt for interrupt in update}
+                continue
+            for fields in cast("list[Any]", update if isinstance(update, list) else [update]):
+                if not namespace:
+                    self.touched |= object_of(fields).keys()
+                if self._tools:
+                    await self._tool_activity(fields)
+
+    async def _tool_activity(self, update: Any) -> None:
+        for message in _messages(update):
+            if isinstance(message, ToolMessage):
+                name = message.name or "tool"
+                await self._tool("finished", message.tool_call_id, name, {"result": str(message.text)})
+            elif isinstance(message, AIMessage):
+                for call in message.tool_calls:
+                    await self._tool("started", call["id"] or "", call["name"], {"args": json_value(call["args"])})
+
+    async def _tool(self, phase: str, call: str, name: str, more: Mapping[str, Any]) -> None:
+        if (phase, call) in self._calls:
+            return  # a subgraph's message is seen again when it reaches the graph around it
+        self._calls.add((phase, call))
+        tool = {"id": call, "name": name, "phase": phase, **more}
+        await self._task.status(f"{name}: {phase}", metadata={EVENT_KEY: {"tool": tool}})
+
+
+def _messages(update: Any) -> Iterator[BaseMessage]:
+    if isinstance(update, BaseMessage):
+        yield update
+    elif isinstance(update, dict):
+        for value in cast("dict[str, Any]", update).values():
+            yield from _messages(value)
+    elif isinstance(update, list):
+        for value in cast("list[Any]", update):
+            if isinstance(value, BaseMessage):
+                yield value

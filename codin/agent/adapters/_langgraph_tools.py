@@ -1,0 +1,46 @@
+"""The tools of a graph's tool nodes, as tools of the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from langchain_core.tools import BaseTool
+from pydantic import BaseModel
+
+from codin.agent.adapters._langgraph_shape import Graph, object_of
+from codin.tool import ToolSpec
+
+__all__ = ["GraphTool", "tools_of"]
+
+
+class GraphTool:
+    """A LangChain tool by the names codin gives things."""
+
+    def __init__(self, tool: BaseTool) -> None:
+        self._tool = tool
+
+    @property
+    def name(self) -> str:
+        """The name the model calls it by."""
+        return self._tool.name
+
+    @property
+    def spec(self) -> ToolSpec:
+        """What the model knows of it; arguments that the graph injects are not in it."""
+        schema: Any = self._tool.tool_call_schema
+        fields = object_of(schema) or cast("type[BaseModel]", schema).model_json_schema()
+        return ToolSpec(self._tool.description, fields)
+
+    async def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it outside the graph: with its arguments by name, or with one value."""
+        return await self._tool.ainvoke(args[0] if args else kwargs)
+
+
+def tools_of(graph: Graph) -> Sequence[GraphTool]:
+    """The tools of every tool node, each once."""
+    found: dict[str, GraphTool] = {}
+    for node in graph.nodes.values():
+        tools = cast("dict[str, BaseTool]", getattr(node.bound, "tools_by_name", {}))
+        found |= {name: GraphTool(tool) for name, tool in tools.items()}
+    return list(found.values())

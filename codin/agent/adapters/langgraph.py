@@ -1,0 +1,347 @@
+"""Serves a LangGraph graph as an agent: any compiled graph, unchanged."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import GraphRecursionError
+from langgraph.pregel import Pregel
+from langgraph.types import Command, StateSnapshot
+from pydantic import ValidationError
+
+from codin import a2a
+from codin.agent.adapters._langgraph_input import graph_input
+from codin.agent.adapters._langgraph_questions import Question, Unclear, answers, ask, json_value
+from codin.agent.adapters._langgraph_shape import MESSAGES, Graph, Shape, object_of
+from codin.agent.adapters._langgraph_stream import Relay, Usage
+from codin.agent.adapters._langgraph_threads import Place, SyncCheckpointer, Threads, with_checkpointer
+from codin.agent.adapters._langgraph_tools import GraphTool, tools_of
+from codin.errors import ConfigError
+from codin.task import AgentResponse, Answer, Task
+
+__all__ = ["LangGraphAgent", "adapt"]
+
+_Configure = RunnableConfig | Callable[[Task], RunnableConfig]
+_STREAM = ["messages", "updates", "custom", "values"]
+_UNNAMED = "LangGraph"  # what LangGraph calls a graph that was compiled without a name
+
+_GONE = (
+    "The question is not open any more on the graph's side. A checkpointer that keeps its state in memory forgets it "
+    "when the process ends."
+)
+
+
+class LangGraphAgent:
+    """A compiled graph as an agent. `adapt` makes one and tells its options.
+
+    Attributes:
+        graph: the graph that is run: the given one, or a copy when that has no checkpointer.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        version: str = "1.0.0",
+        examples: Sequence[str] = (),
+        tags: Sequence[str] = ("langgraph",),
+        text_field: str | None = None,
+        text_from: Sequence[str] | None = None,
+        events: bool = True,
+        tool_activity: bool = False,
+        expose_tools: bool = False,
+        subgraphs: bool = False,
+        config: _Configure | None = None,
+        context: Any = None,
+    ) -> None:
+        self._shape = Shape(graph, text_field)
+        self.name = name or _name_of(graph)
+        self.id = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "graph"
+        self.description = description or _description_of(graph) or f"The LangGraph graph {self.name!r}."
+        self.version = version
+        self._threads = Threads(graph, self.id)
+        self.graph = self._threads.graph
+        self._examples = list(examples)
+        self._tags = list(tags)
+        self._nodes = _text_nodes(self._shape, text_from)
+        self._events = events
+        self._tool_activity = tool_activity
+        self._expose_tools = expose_tools
+        self._subgraphs = subgraphs
+        self._config = config
+        self._context = context
+
+    # -- what the card tells -------------------------------------------------------------------------------------------
+
+    @property
+    def tools(self) -> Sequence[GraphTool]:
+        """The tools of the graph's tool nodes."""
+        return tools_of(self.graph)
+
+    @property
+    def skills(self) -> Sequence[a2a.AgentSkill]:
+        """One for the graph; its tools are nobody's business unless `expose_tools` says so."""
+        skills = [
+            a2a.AgentSkill(
+                id=self.id, name=self.name, description=self.description, tags=self._tags, examples=self._examples
+            )
+        ]
+        if self._expose_tools:
+            skills += [
+                a2a.AgentSkill(id=tool.name, name=tool.name, description=tool.spec.description, tags=["tool"])
+                for tool in self.tools
+            ]
+        return skills
+
+    @property
+    def input_modes(self) -> Sequence[str]:
+        """Media types it reads. Whether the model behind a conversation sees images or files is its own matter."""
+        if self._shape.chat_in:
+            return ["text/plain", "application/json", "text/*", "image/*", "audio/*", "application/pdf"]
+        return ["application/json", "text/plain"]  # JSON as text is read by every graph
+
+    @property
+    def output_modes(self) -> Sequence[str]:
+        """Media types it answers with."""
+        text = self._shape.chat_out or self._shape.text_output is not None or bool(self._nodes)
+        data = bool(self._shape.data_fields)
+        if isinstance(self._shape.output, str):
+            return ["text/plain", "application/json"]
+        return [*(["text/plain"] if text else []), *(["application/json"] if data else [])]
+
+    @property
+    def input_schema(self) -> Mapping[str, Any] | None:
+        """JSON Schema of the data part it reads; None for a conversation."""
+        return self._shape.input_schema
+
+    @property
+    def output_schema(self) -> Mapping[str, Any] | None:
+        """JSON Schema of the data part it answers with; None for a conversation."""
+        return self._shape.output_schema
+
+    # -- runs ----------------------------------------------------------------------------------------------------------
+
+    async def handle(self, task: Task) -> AgentResponse:
+        """Run the graph for a new task, or go on with one that has asked."""
+        try:
+            return await (self._begin(task) if task.resume is None else self._resume(task))
+        except GraphRecursionError:
+            return AgentResponse.failed("The graph took more steps than its recursion limit allows.")
+        except SyncCheckpointer as error:
+            return AgentResponse.failed(str(error))
+
+    async def _begin(self, task: Task) -> AgentResponse:
+        given = graph_input(self._shape, self.name, task.message)
+        return await self._run(task, given, await self._threads.begin(task))
+
+    async def _resume(self, task: Task) -> AgentResponse:
+        token = cast("Mapping[str, Any]", task.resume)
+        found = await self._threads.resume(task, token["thread"])
+        if found is None:
+            return AgentResponse.failed(_GONE)
+        place, state = found
+        asked = set(cast("list[str]", token["interrupts"]))
+        if not asked:
+            return await self._run(task, None, place)  # a breakpoint: any answer lets it go on
+        questions = [Question.of(interrupt) for interrupt in state.interrupts if interrupt.id in asked]
+        if not questions:
+            return AgentResponse.failed(_GONE)
+        try:
+            values = answers(questions, Answer(task.message))
+        except Unclear as problem:
+            return await self._ask_again(place, questions, token, str(problem))
+        try:
+            return await self._run(task, Command(resume=values), place)
+        except ValidationError as error:
+            if not getattr(error, "_langgraph_invalid_resume", False):
+                raise
+            first = error.errors()[0]
+            problem = ": ".join([*map(str, first["loc"]), first["msg"]])
+            return await self._ask_again(place, questions, token, f"That does not fit: {problem}.")
+
+    async def _ask_again(
+        self, place: Place, questions: Sequence[Question], token: Mapping[str, Any], problem: str
+    ) -> AgentResponse:
+        await self._threads.rest(place.thread, paused=True)
+        return ask(questions, dict(token), problem)
+
+    async def _run(self, task: Task, given: Any, place: Place) -> AgentResponse:
+        usage = Usage()
+        relay = Relay(task, usage, nodes=self._nodes, events=self._events, tools=self._tool_activity)
+        paused = False
+        try:
+            await self._stream(task, given, place, usage, relay)
+            response = await self._paused(place, relay) if relay.paused else self._completed(relay)
+            paused = relay.paused
+            return response
+        finally:
+            task.usage(**usage.total())
+            await self._threads.rest(place.thread, paused=paused)
+
+    async def _stream(self, task: Task, given: Any, place: Place, usage: Usage, relay: Relay) -> None:
+        config = self._config(task) if callable(self._config) else self._config
+        context = self._context(task) if callable(self._context) else self._context
+        graph = cast("Any", self.graph)
+        config = merge_configs(config, place.config(task), {"callbacks": [usage]})
+        events = graph.astream(given, config, context=context, stream_mode=_STREAM, subgraphs=self._subgraphs)
+        async with aclosing(events) as stream:
+            async for event in stream:
+                namespace, mode, value = event if self._subgraphs else ((), *event)
+                await relay.take(namespace, mode, value)
+        await relay.finish()
+
+    async def _paused(self, place: Place, relay: Relay) -> AgentResponse:
+        token = {"thread": place.thread, "interrupts": list(relay.interrupts)}
+        if relay.interrupts:
+            return ask([Question.of(interrupt) for interrupt in relay.interrupts.values()], token)
+        state: StateSnapshot = await self._threads.state(place.thread)
+        if not state.next:
+            return self._completed(relay)
+        question = f"The graph pauses before {', '.join(state.next)}. Answer to let it go on, or cancel the task."
+        return AgentResponse.input_required(question, data={"questions": [], "next": list(state.next)}, token=token)
+
+    # -- answers -------------------------------------------------------------------------------------------------------
+
+    def _completed(self, relay: Relay) -> AgentResponse:
+        output = relay.output
+        name = self._shape.output
+        if isinstance(name, str):
+            whole = isinstance(self.graph.stream_channels_asis, str)
+            return _value_response(output if whole else object_of(output).get(name), relay)
+        values = object_of(output)
+        data = {field: json_value(values[field]) for field in self._shape.data_fields if field in values}
+        text: str | None = None
+        if self._shape.chat_out:
+            text = None if relay.wrote or self._nodes is not None else _last_text(values, relay)
+            structured = data.pop("structured_response", None)
+            if "structured_response" in relay.touched:
+                data = {**data, "structured_response": structured} if data else structured
+            return AgentResponse.completed(text, data=data or None)
+        if self._shape.text_output is not None and not relay.wrote:
+            text = data.get(self._shape.text_output)
+        return AgentResponse.completed(text, data=data)
+
+
+def adapt(
+    graph: Graph,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    version: str = "1.0.0",
+    examples: Sequence[str] = (),
+    tags: Sequence[str] = ("langgraph",),
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+    text_field: str | None = None,
+    text_from: Sequence[str] | None = None,
+    events: bool = True,
+    tool_activity: bool = False,
+    expose_tools: bool = False,
+    subgraphs: bool = False,
+    config: _Configure | None = None,
+    context: Any = None,
+) -> LangGraphAgent:
+    """A compiled graph as an agent.
+
+    Args:
+        graph: what `StateGraph.compile()`, `create_agent()` or `@entrypoint` gives. It is not changed.
+        name: of the agent; the graph's own by default (`compile(name=...)`).
+        description: for the card; the docstring of the state or of the entrypoint by default.
+        version: of the agent, for the card.
+        examples: prompts shown with the skill.
+        tags: of the skill.
+        checkpointer: used instead of the graph's own, on a copy of the graph.
+        text_field: the field of a typed state that takes plain text, when more than one is a str.
+        text_from: the nodes whose text is the answer. By default all nodes of a chat graph, and none of another graph.
+        events: send what nodes write with `get_stream_writer()` as status updates.
+        tool_activity: send tool calls and their results as status updates.
+        expose_tools: make each tool a skill on the public card.
+        subgraphs: stream the text of models inside subgraphs word by word, and their events.
+        config: merged into the config of every run (`recursion_limit`, `callbacks`, `tags`, …), or a function of the
+            task that gives it. The thread id is always codin's.
+        context: the graph's runtime context, or a function of the task that gives it.
+
+    Raises:
+        ConfigError: this is no compiled graph.
+    """
+    if not isinstance(graph, Pregel):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(
+            f"{type(graph).__name__} is no compiled graph", hint="give what StateGraph(...).compile() returns"
+        )
+    if checkpointer is not None:
+        graph = with_checkpointer(graph, checkpointer)
+    return LangGraphAgent(
+        graph,
+        name=name,
+        description=description,
+        version=version,
+        examples=examples,
+        tags=tags,
+        text_field=text_field,
+        text_from=text_from,
+        events=events,
+        tool_activity=tool_activity,
+        expose_tools=expose_tools,
+        subgraphs=subgraphs,
+        config=config,
+        context=context,
+    )
+
+
+def _name_of(graph: Graph) -> str:
+    name = graph.get_name()
+    if name != _UNNAMED:
+        return name
+    nodes = [node for node in graph.nodes if not node.startswith("__")]
+    return nodes[0] if getattr(graph, "builder", None) is None and len(nodes) == 1 else "graph"
+
+
+def _description_of(graph: Graph) -> str | None:
+    """The docstring of an entrypoint, or of a state that has one of its own."""
+    builder: Any = getattr(graph, "builder", None)
+    if builder is None:
+        functions: list[Any] = [getattr(node.bound, "afunc", None) or getattr(node.bound, "func", None)
+                                for node in graph.nodes.values()]  # fmt: skip
+        return inspect.getdoc(functions[0]) if len(functions) == 1 and functions[0] is not None else None
+    schema: Any = builder.state_schema
+    text = vars(schema).get("__doc__") if inspect.isclass(schema) else None
+    if not isinstance(text, str) or schema.__module__.startswith(("langgraph.", "langchain.")):
+        return None
+    return None if text.startswith(f"{schema.__name__}(") else inspect.cleandoc(text)  # a dataclass writes its own
+
+
+def _text_nodes(shape: Shape, wanted: Sequence[str] | None) -> frozenset[str] | None:
+    if wanted is None:
+        return None if shape.chat_out else frozenset()
+    if isinstance(wanted, str):
+        wanted = [wanted]
+    return frozenset(wanted)
+
+
+def _value_response(value: Any, relay: Relay) -> AgentResponse:
+    """The answer of a graph that gives one value."""
+    if isinstance(value, list) and value and isinstance(last := cast("list[Any]", value)[-1], AIMessage):
+        value = last
+    if isinstance(value, AIMessage):
+        value = str(value.text)
+    if isinstance(value, str):
+        return AgentResponse.completed(None if relay.wrote else value)
+    return AgentResponse.completed(data=json_value(value))
+
+
+def _last_text(values: Mapping[str, Any], relay: Relay) -> str | None:
+    """The newest message, when a node added it in a way that the stream does not show."""
+    messages = values.get(MESSAGES)
+    if MESSAGES not in relay.touched or not isinstance(messages, list) or not messages:
+        return None
+    last = cast("list[Any]", messages)[-1]
+    return str(last.text) or None if isinstance(last, AIMessage) else None

@@ -1,0 +1,16 @@
+"""What every test shares."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine draws slowly and runs unevenly; neither is a failure. The seed is printed with a failure.
+settings.register_profile("codin", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("codin")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    # The server runs on asyncio only; the tests run where it runs.
+    return "asyncio"

@@ -1,0 +1,131 @@
+"""An agent on the official Python SDK. Runs in that SDK's own environment: `python a2a_sdk_server.py`.
+
+Prints its URL as the first line, then serves until it is terminated. The first word of a message is what the agent does:
+
+    chunks N       N pieces of one artifact
+    gate N M       N pieces, then it waits for POST /release, then M more
+    ask WORD       asks a question, then repeats the answer
+    slow           one piece, then it works until it is canceled
+    fail WORD      ends as FAILED and says why
+    crash          raises
+    message WORD   answers with a message, without a task
+    …              everything else comes back in capitals
+"""
+
+# pyright: basic, reportMissingImports=false
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+os.environ["OTEL_INSTRUMENTATION_A2A_SDK_ENABLED"] = "false"
+
+import uvicorn
+from a2a.helpers import new_task_from_user_message
+from a2a.server.agent_execution import AgentExecutor
+from a2a.server.request_handlers import DefaultRequestHandler
+from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes
+from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
+from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill, Part
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+GATE = asyncio.Event()
+
+
+class Agent(AgentExecutor):
+    async def execute(self, context, event_queue):
+        text = context.get_user_input()
+        verb, _, rest = text.partition(" ")
+        task = context.current_task
+        if verb == "message":
+            updater = TaskUpdater(event_queue, context.task_id, context.context_id)
+            await event_queue.enqueue_event(updater.new_agent_message([Part(text=rest.upper())]))
+            return
+        if task is None:
+            task = new_task_from_user_message(context.message)
+            task.id, task.context_id = context.task_id, context.context_id
+            await event_queue.enqueue_event(task)
+            continued = False
+        else:
+            continued = True
+        updater = TaskUpdater(event_queue, task.id, task.context_id)
+        await updater.start_work()
+        if continued:
+            await updater.add_artifact([Part(text=text)], name="answer")
+            await updater.complete()
+        else:
+            await getattr(self, f"do_{verb}", self.shout)(updater, rest if hasattr(self, f"do_{verb}") else text)
+
+    async def shout(self, updater, text):
+        await updater.add_artifact([Part(text=text.upper())], name="answer")
+        await updater.complete()
+
+    async def do_chunks(self, updater, rest):
+        await self._pieces(updater, range(int(rest)))
+        await updater.complete()
+
+    async def do_gate(self, updater, rest):
+        before, after = map(int, rest.split())
+        await self._pieces(updater, range(before))
+        await GATE.wait()
+        GATE.clear()
+        await self._pieces(updater, range(before, before + after))
+        await updater.complete()
+
+    async def _pieces(self, updater, numbers):
+        for number in numbers:
+            await updater.add_artifact([Part(text=f"piece {number} ")], artifact_id="text", append=number > 0)
+
+    async def do_ask(self, updater, rest):
+        await updater.requires_input(updater.new_agent_message([Part(text=f"Which {rest}?")]))
+
+    async def do_slow(self, updater, rest):
+        await self._pieces(updater, range(1))
+        await asyncio.Event().wait()
+
+    async def do_fail(self, updater, rest):
+        await updater.failed(updater.new_agent_message([Part(text=rest)]))
+
+    async def do_crash(self, updater, rest):
+        raise RuntimeError("this text must stay inside the server")
+
+    async def cancel(self, context, event_queue):
+        updater = TaskUpdater(event_queue, context.task_id, context.context_id)
+        await updater.cancel()
+
+
+async def release(request):
+    GATE.set()
+    return Response(status_code=204)
+
+
+def application(url):
+    card = AgentCard(
+        name="official",
+        description="Does what the first word says.",
+        version="1.0.0",
+        supported_interfaces=[AgentInterface(protocol_binding="JSONRPC", protocol_version="1.0", url=url)],
+        capabilities=AgentCapabilities(streaming=True),
+        default_input_modes=["text/plain"],
+        default_output_modes=["text/plain"],
+        skills=[AgentSkill(id="do", name="do", description="Does what the first word says.", tags=["test"])],
+    )
+    handler = DefaultRequestHandler(agent_executor=Agent(), task_store=InMemoryTaskStore(), agent_card=card)
+    routes = [*create_jsonrpc_routes(handler, "/"), *create_agent_card_routes(card)]
+    return Starlette(routes=[Route("/release", release, methods=["POST"]), *routes])
+
+
+def main():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        server = uvicorn.Server(uvicorn.Config(application(url), log_level="warning"))
+        print(url, flush=True)
+        server.run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()
