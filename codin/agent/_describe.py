@@ -43,8 +43,8 @@ def doc_of(function: Callable[..., Any]) -> str:
         inner = inner.func
     if inspect.isroutine(inner):
         return inspect.getdoc(inner) or ""
-    kind: Any = inner.__class__
-    return inspect.getdoc(inner.__call__) or inspect.getdoc(kind) or ""
+    # not `getdoc` of the method, which would find Python's own words for being called
+    return inspect.cleandoc(inner.__call__.__doc__ or inner.__class__.__doc__ or "")
 
 
 def summary_of(doc: str) -> str:

@@ -88,6 +88,7 @@ class FunctionAgent(Generic[P, R]):
         self._function = function
         self._call: Callable[..., Any] = function
         self.name = name or name_of(function)
+        self.__name__: str = getattr(function, "__name__", self.name)
         self.id = _checked_id(id, self.name)
         self._doc = doc_of(function)
         self.description = summary_of(self._doc) if description is None else description

@@ -19,6 +19,7 @@ __all__ = ["AiohttpTransport"]
 
 _parse_url = lru_cache(256)(yarl.URL)
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
+_NEVER_THERE = (aiohttp.ClientConnectorError, aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
 
 
 class AiohttpTransport:
@@ -73,9 +74,13 @@ class AiohttpTransport:
         session = self._session
         if session is None:
             session = self._session = _own_session()
+        try:
+            address = _parse_url(url)
+        except ValueError as error:
+            raise ConnectError(f"{url!r} is not a URL: {error}") from error
         return session.request(
             method,
-            _parse_url(url),
+            address,
             data=content or None,
             headers={"User-Agent": "codin", "Accept-Encoding": "identity", **headers},
             timeout=timeout,
@@ -205,7 +210,7 @@ def _proxy_of(url: str) -> str | None:
 def _translated(error: Exception, url: str, timeout: float | None) -> TransportError:
     if isinstance(error, TimeoutError):
         return DeadlineExceeded(f"{url} did not answer within {timeout} s.")
-    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError, aiohttp.InvalidURL)):
+    if isinstance(error, _NEVER_THERE):
         return ConnectError(f"{url} could not be reached: {error}")
     if isinstance(error, aiohttp.ClientResponseError):
         return BadResponse(f"{url} does not answer in HTTP: {error.message}")

@@ -36,7 +36,7 @@ def serve(
     guards: Sequence[Guard] = (),
     limits: Limits | None = None,
     server_limits: ServerLimits | None = None,
-    log_level: str = "info",
+    log_level: str = "warning",
 ) -> None:
     """Serve agents, functions or framework objects as A2A agents. Blocks until SIGINT or SIGTERM.
 

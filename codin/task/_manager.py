@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from codin import a2a
+from codin.task._calls import Calls
 from codin.task._clock import now_ms
 from codin.task._entry import Entry, InputEntry, StatusEntry
 from codin.task._fold import Fold
@@ -63,7 +64,7 @@ class TaskManager:
         store: where the logs are kept; memory by default.
         agent: the agent's id; tasks are scoped by it.
         guards: asked before a submit, a call and an outcome.
-        call: how `task.call` reaches other agents.
+        call: how `task.call` reaches other agents; by URL by default.
         closing_update: end a streamed artifact with an update that repeats its whole text; some clients need it.
         rerunnable: run a task again that was WORKING when the process died, instead of failing it.
         new_id: makes task and context ids.
@@ -96,8 +97,10 @@ class TaskManager:
         self._starting: asyncio.Task[None] | None = None
         self._started = False
         self.draining = False
+        self._calls = Calls()
+        self._sweeping: asyncio.TimerHandle | None = None
         self._runner = Runner(
-            handler, self.limits, guards=guards, call=call, closing_update=closing_update, released=self._released
+            handler, self.limits, guards=guards, call=call or self._calls, closing_update=closing_update, released=self._released
         )
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -113,6 +116,7 @@ class TaskManager:
     async def _start(self) -> None:
         await self.store.open()
         self._started = True
+        self._sweep_later()
         for owner, task_id, state in await self.store.unfinished(self.agent):
             if not state.interrupted:
                 await self._recover(owner, task_id, state)
@@ -139,20 +143,36 @@ class TaskManager:
         self.draining = True
         if not self._started:
             return
-        running = {run for run in self._live.runs.values() if run.worker is not None and not run.worker.done()}
-        active = {run.worker for run in running if run.worker is not None and not run.parked}
-        if active:
-            await asyncio.wait(active, timeout=self.limits.drain)
-        ending: list[asyncio.Task[None]] = []
-        for run in running:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        working = {run.worker for run in self._live.runs.values() if run.worker is not None and not run.parked}
+        if working:
+            await asyncio.wait(working, timeout=self.limits.drain)
+        for run in tuple(self._live.runs.values()):
+            if run.worker is None:
+                continue
             if run.parked or self._rerunnable:
                 run.stop = "park"  # what it has asked or done so far is in the log; the next process goes on
-                if run.worker is not None:
-                    run.worker.cancel()
+                run.worker.cancel()
             elif run.stop is None and not run.log.closed:
-                ending.append(self._runner.spawn(self._runner.end(run, "shutdown")))
+                run.ending = self._runner.spawn(self._runner.end(run, "shutdown"))
         if self._runner.tasks:
-            await asyncio.wait(set(self._runner.tasks), timeout=self.limits.cancel_grace)
+            await asyncio.wait(set(self._runner.tasks), timeout=self.limits.cancel_grace + 1)
+        await self._calls.close()
+
+    def _sweep_later(self) -> None:
+        period = min(3600.0, self.limits.log_retention, self.limits.task_retention)
+        self._sweeping = asyncio.get_running_loop().call_later(period, self._sweep)
+
+    def _sweep(self) -> None:
+        now = now_ms()
+        limits = self.limits
+        self._runner.spawn(
+            self.store.trim(
+                chunks_before=now - int(limits.log_retention * 1000), tasks_before=now - int(limits.task_retention * 1000)
+            )
+        )
+        self._sweep_later()
 
     @property
     def running(self) -> int:
@@ -352,6 +372,8 @@ class TaskManager:
             return
         run.holds_turn = False
         log = run.log
+        if self.draining:
+            return  # whoever waits is SUBMITTED in the store, and the next process goes on with it
         following = self._turns.leave((log.owner, log.context_id))
         if following is not None:
             following.log.append(StatusEntry(following.log.ids, a2a.TaskState.WORKING, now_ms()))

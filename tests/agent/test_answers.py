@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -200,3 +202,12 @@ async def test_a_message_agent_rejects_in_words() -> None:
     request = a2a.SendMessageRequest(message=a2a.Message(message_id="m", role=a2a.Role.USER, parts=[text("1")]))
     message = await converse(add.handle, ANONYMOUS, request, Limits())
     assert "'left', 'right'" in a2a.text_of(message.parts)
+
+
+# -- the guide ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_guide_lists_the_fields_of_a_response() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "agents.md").read_text(encoding="utf-8")
+    table = guide.partition("### AgentResponse")[2].partition("```")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [field.name for field in fields(AgentResponse)]

@@ -291,11 +291,11 @@ async def test_one_value_of_another_type(hint: Any, part: a2a.Part, expected: An
 
 
 async def test_no_hint_gives_the_data_part_or_the_text() -> None:
-    @agent
-    async def show(anything):  # pyright: ignore[reportUnknownParameterType, reportMissingParameterType]
-        return repr(anything)  # pyright: ignore
+    async def show(anything: Any) -> str:
+        return repr(anything)
 
-    driver = Driver(show)  # pyright: ignore
+    del show.__annotations__["anything"]
+    driver = Driver(agent(show))
     assert answer(await driver.send(text("hello"))) == "'hello'"
     assert answer(await driver.send(text("hello"), data({"a": 1}))) == "{'a': 1}"
     assert (await driver.send(file(b"x"))).status.state is REJECTED
@@ -401,3 +401,13 @@ async def test_an_answer_without_a_token_is_asked_for_again_too() -> None:
     first = await driver.send(text("1"))
     assert (await driver.send(text("x"), task_id=first.id)).status.state is a2a.TaskState.INPUT_REQUIRED
     assert answer(await driver.send(text("2"), task_id=first.id)) == 3
+
+
+async def test_bare_containers() -> None:
+    async def keys(values: Any) -> int:
+        return len(values)
+
+    keys.__annotations__["values"] = dict
+    driver = Driver(agent(keys))
+    assert answer(await driver.send(data({"a": 1}))) == 1
+    assert (await driver.send(data([1]))).status.state is REJECTED

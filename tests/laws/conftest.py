@@ -27,9 +27,9 @@ class Kind:
         """How long a world over this store may do nothing before it counts as stuck."""
         return 0.02
 
-    def reach(self, store: TaskStore, rhythm: Iterator[int]) -> Through:
+    def reach(self, store: TaskStore, rhythm: Iterator[int], *, copies: bool) -> Through:
         """One process's way to the store; `rhythm` is how fast a late one answers."""
-        return Late(store, rhythm) if self.late else Through(store)
+        return Late(store, rhythm) if self.late else Through(store, copies=copies)
 
 
 STORES = {

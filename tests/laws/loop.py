@@ -10,6 +10,9 @@ from typing import Any
 __all__ = ["Stuck", "run"]
 
 
+_MAX_ROUNDS = 20_000
+
+
 class Stuck(AssertionError):
     """Every task waits, and nothing is on its way."""
 
@@ -20,17 +23,24 @@ class _Impatient(selectors.DefaultSelector):
     def __init__(self, patience: float) -> None:
         super().__init__()
         self.patience: float | None = patience
+        self.rounds = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         patience = self.patience
+        self.rounds += 1
+        if patience is not None and self.rounds > _MAX_ROUNDS:
+            raise self._stuck("it goes round and round")
         if patience is None or (timeout is not None and timeout <= patience):
             return super().select(timeout)
         events = super().select(patience)
         if not events:
-            self.patience = None  # the loop still has to be closed
-            waiting = "\n".join(repr(task) for task in asyncio.all_tasks(asyncio.get_running_loop()))
-            raise Stuck(f"nothing happens any more, and these wait:\n{waiting}")
+            raise self._stuck("nothing happens any more")
         return events
+
+    def _stuck(self, why: str) -> Stuck:
+        self.patience = None  # the loop still has to be closed
+        waiting = "\n".join(repr(task) for task in asyncio.all_tasks(asyncio.get_running_loop()))
+        return Stuck(f"{why}, and these wait:\n{waiting}")
 
 
 def run(example: Callable[[], Coroutine[Any, Any, None]], patience: float) -> None:

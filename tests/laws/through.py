@@ -26,10 +26,15 @@ __all__ = ["Late", "Through"]
 
 
 class Through:
-    """One process's way to a store. After `cut` nothing gets through any more: the process has died."""
+    """One process's way to a store. After `cut` nothing gets through any more: the process has died.
 
-    def __init__(self, inner: TaskStore) -> None:
+    Args:
+        copies: keep and give copies of folds, so that what a dying process still does to its own stays with it.
+    """
+
+    def __init__(self, inner: TaskStore, *, copies: bool = True) -> None:
         self.inner = inner
+        self.copies = copies
         self.durable = inner.durable
         self.dead = False
 
@@ -48,7 +53,10 @@ class Through:
         await self._alive().close()
 
     def append(self, commit: Commit) -> int | asyncio.Future[int]:
-        return self._alive().append(commit)
+        inner = self._alive()
+        if self.copies and commit.fold is not None:
+            commit.fold = _frozen(commit.fold)
+        return inner.append(commit)
 
     def lease(self, owner: Owner, context_id: str, holder: str) -> Lease | asyncio.Future[Lease]:
         return self._alive().lease(owner, context_id, holder)
@@ -58,7 +66,10 @@ class Through:
             self.inner.release(owner, lease)
 
     async def load(self, owner: Owner, task_id: str) -> Stored | None:
-        return await self._alive().load(owner, task_id)
+        stored = await self._alive().load(owner, task_id)
+        if self.copies and stored is not None:
+            stored.fold = _frozen(stored.fold)
+        return stored
 
     async def read(self, owner: Owner, task_id: str, after: int = 0) -> Sequence[Entry]:
         return await self._alive().read(owner, task_id, after)
@@ -165,7 +176,6 @@ class Late(Through):
     async def load(self, owner: Owner, task_id: str) -> Stored | None:
         stored = await super().load(owner, task_id)
         if stored is not None:
-            stored.fold = _frozen(stored.fold)
             stored.tail = _copies(stored.tail)
         await self._take_a_while()
         return stored

@@ -91,11 +91,12 @@ class World:
         self.tasks: list[str] = []
         self._ids = count(1)
         self._cuts: set[asyncio.Task[Any] | None] = set()
+        self._requests: set[asyncio.Task[None]] = set()
         self._errors: list[BaseException] = []
         self._begin_life()
 
     def _begin_life(self) -> None:
-        self.process: Through = self.kind.reach(self.store, self.rhythm)
+        self.process: Through = self.kind.reach(self.store, self.rhythm, copies=("restart",) in self.plan.script)
         self.manager = TaskManager(
             self._handle,
             self.process,
@@ -129,7 +130,7 @@ class World:
                 for _ in range(turns):
                     await asyncio.sleep(0)
             case ("send", program, context_id, cut_after):
-                self._go(self._send, program, context_id, cut_after)
+                self._requests.add(self._go(self._send, program, context_id, cut_after))
             case ("restart",):
                 await self.restart()
             case (verb, index, *rest) if verb in {"cut", "resume"} and self.watchers:
@@ -140,9 +141,9 @@ class World:
                 if verb == "watch":
                     self._watch(task_id, *rest)
                 elif verb == "answer":
-                    self._go(self._answer, task_id, *rest)
+                    self._requests.add(self._go(self._answer, task_id, *rest))
                 elif verb == "cancel":
-                    self._go(self.cancel, task_id)
+                    self._requests.add(self._go(self.cancel, task_id))
             case _:
                 pass  # nothing there yet to do it with
 
@@ -210,6 +211,8 @@ class World:
     # -- the end -------------------------------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
+        if self._requests:
+            await asyncio.wait(self._requests)
         for task_id in self.tasks:
             await self.finish(task_id)
         for watcher in self.watchers:

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.anyio
 
 PATIENT = 5.0
 BRIEF = 0.05
+ALIVE = b": alive\n\n"
 
 
 async def hang(exchange: Exchange) -> None:
@@ -158,28 +159,33 @@ async def test_a_stream_hands_over_what_has_come_while_more_is_to_come(transport
         await exchange.chunk(b"two")
         await exchange.end()
 
-    async with serving(two) as url, asyncio.timeout(PATIENT):
-        async with transport.stream("POST", url, headers={}, content=b"x", timeout=PATIENT) as response:
-            assert (response.status, response.headers.get("content-type")) == (200, "text/event-stream")
-            chunks = response.chunks
-            assert await anext(chunks) == b"one"
-            more.set()
-            assert b"".join([chunk async for chunk in chunks]) == b"two"
+    async with (
+        serving(two) as url,
+        asyncio.timeout(PATIENT),
+        transport.stream("POST", url, headers={}, content=b"x", timeout=PATIENT) as response,
+    ):
+        assert (response.status, response.headers.get("content-type")) == (200, "text/event-stream")
+        chunks = response.chunks
+        assert await anext(chunks) == b"one"
+        more.set()
+        assert b"".join([chunk async for chunk in chunks]) == b"two"
 
 
 async def test_a_silent_stream_meets_its_deadline_and_a_talking_one_does_not(transport: Transport) -> None:
     async def talk_then_hush(exchange: Exchange) -> None:
         await exchange.begin()
         for _ in range(5):
-            await exchange.chunk(b": alive\n\n")
+            await exchange.chunk(ALIVE)
         await exchange.gone()
 
     async with serving(talk_then_hush) as url, transport.stream("GET", url, headers={}, timeout=BRIEF) as response:
-        heard: list[bytes] = []
+        chunks = response.chunks
+        heard = b""
+        while len(heard) < 5 * len(ALIVE):
+            heard += await anext(chunks)
         with pytest.raises(DeadlineExceeded):
-            async for chunk in response.chunks:
-                heard.append(chunk)
-    assert b"".join(heard) == b": alive\n\n" * 5
+            await anext(chunks)
+    assert heard == ALIVE * 5
 
 
 async def test_a_cut_stream_says_so(transport: Transport) -> None:
@@ -188,11 +194,9 @@ async def test_a_cut_stream_says_so(transport: Transport) -> None:
         await exchange.chunk(b"one")
         exchange.cut()
 
-    async with serving(cut) as url:
+    async with serving(cut) as url, transport.stream("GET", url, headers={}, timeout=PATIENT) as response:
         with pytest.raises(TransportError) as caught:
-            async with transport.stream("GET", url, headers={}, timeout=PATIENT) as response:
-                async for _ in response.chunks:
-                    pass
+            await response.read()
     assert is_cut(caught.value)
 
 

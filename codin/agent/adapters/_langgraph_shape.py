@@ -14,7 +14,7 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
 from codin.errors import ConfigError
 
-__all__ = ["MESSAGES", "Graph", "Shape", "object_of"]
+__all__ = ["MESSAGES", "Graph", "Shape", "entrypoint_of", "object_of"]
 
 Graph = Pregel[Any, Any, Any, Any]
 
@@ -50,7 +50,10 @@ class Shape:
             self.chat_in = MESSAGES in names and self._holds_messages(MESSAGES, self.fields[MESSAGES])
         else:
             self.chat_in = _is_message_list(self.value)
-        self.chat_out = not isinstance(self.output, str) and MESSAGES in self.output and self._holds_messages(MESSAGES)
+        if isinstance(self.output, str):
+            self.chat_out = _is_message_list(self._value_out())
+        else:
+            self.chat_out = MESSAGES in self.output and self._holds_messages(MESSAGES)
         declared = self._builder is not None and self._builder.input_schema is not self._builder.state_schema
         self.open_fields = frozenset(names) - {MESSAGES} if declared else frozenset[str]()
         self.text_field = self._text_field(text_field)
@@ -67,8 +70,11 @@ class Shape:
 
     def _value_type(self) -> Any:
         name = _ROOT if self._builder is not None else cast("str", self._graph.input_channels)
-        kind = self._channel_type(name)
-        return Any if kind is inspect.Parameter.empty else kind
+        return _resolved(self._channel_type(name), entrypoint_of(self._graph))
+
+    def _value_out(self) -> Any:
+        kind = getattr(self._graph.channels.get(self.output), "ValueType", Any)
+        return _resolved(kind, entrypoint_of(self._graph))
 
     def _channel_type(self, name: str) -> Any:
         return getattr(self._graph.channels.get(name), "UpdateType", Any)
@@ -133,8 +139,7 @@ class Shape:
     def output_schema(self) -> Mapping[str, Any] | None:
         """JSON Schema of the data it gives; None for a conversation."""
         if isinstance(self.output, str):
-            channel = self._graph.channels.get(self.output)
-            return _value_schema(getattr(channel, "ValueType", Any))
+            return None if self.chat_out else _value_schema(self._value_out())
         data = self.data_fields
         if self.chat_out and not data:
             return None
@@ -160,6 +165,27 @@ class Shape:
         if self.chat_out or len(fields) != 1:
             return None
         return fields[0] if _is_str(self._types(fields, "output_schema")[fields[0]]) else None
+
+
+def entrypoint_of(graph: Graph) -> Callable[..., Any] | None:
+    """The function that `@entrypoint` made this graph of; None for any other graph."""
+    if hasattr(graph, "builder") or len(graph.nodes) != 1:
+        return None
+    (node,) = graph.nodes.values()
+    bound: Any = node.bound
+    return getattr(bound, "afunc", None) or getattr(bound, "func", None)
+
+
+def _resolved(kind: Any, function: Callable[..., Any] | None) -> Any:
+    """A type that an entrypoint names by a string, as every one does under `from __future__ import annotations`."""
+    if not isinstance(kind, str):
+        return kind
+    try:
+        hints = get_type_hints(function) if function is not None else {}
+    except _UNREADABLE:
+        return Any
+    written: Mapping[str, Any] = getattr(function, "__annotations__", {})
+    return next((hints[name] for name, text in written.items() if text == kind), Any)
 
 
 def object_of(value: Any) -> dict[str, Any]:

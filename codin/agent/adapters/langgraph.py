@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from codin import a2a
 from codin.agent.adapters._langgraph_input import graph_input
 from codin.agent.adapters._langgraph_questions import Question, Unclear, answers, ask, json_value
-from codin.agent.adapters._langgraph_shape import MESSAGES, Graph, Shape, object_of
+from codin.agent.adapters._langgraph_shape import MESSAGES, Graph, Shape, entrypoint_of, object_of
 from codin.agent.adapters._langgraph_stream import Relay, Usage
 from codin.agent.adapters._langgraph_threads import Place, SyncCheckpointer, Threads, with_checkpointer
 from codin.agent.adapters._langgraph_tools import GraphTool, tools_of
@@ -301,17 +301,15 @@ def _name_of(graph: Graph) -> str:
     name = graph.get_name()
     if name != _UNNAMED:
         return name
-    nodes = [node for node in graph.nodes if not node.startswith("__")]
-    return nodes[0] if getattr(graph, "builder", None) is None and len(nodes) == 1 else "graph"
+    return getattr(entrypoint_of(graph), "__name__", "graph")
 
 
 def _description_of(graph: Graph) -> str | None:
     """The docstring of an entrypoint, or of a state that has one of its own."""
     builder: Any = getattr(graph, "builder", None)
     if builder is None:
-        functions: list[Any] = [getattr(node.bound, "afunc", None) or getattr(node.bound, "func", None)
-                                for node in graph.nodes.values()]  # fmt: skip
-        return inspect.getdoc(functions[0]) if len(functions) == 1 and functions[0] is not None else None
+        function = entrypoint_of(graph)
+        return None if function is None else inspect.getdoc(function)
     schema: Any = builder.state_schema
     text = vars(schema).get("__doc__") if inspect.isclass(schema) else None
     if not isinstance(text, str) or schema.__module__.startswith(("langgraph.", "langchain.")):

@@ -1,7 +1,14 @@
 """Stores: where task logs are kept."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from codin.task.stores._open import open_store
 from codin.task.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from codin.task.stores.sqlite import SQLiteStore
 
 __all__ = ["MemoryStore", "SQLiteStore", "open_store"]
 

@@ -164,7 +164,8 @@ class Appender:
             self._cursor.execute(_statement(table, len(part) // table.width), part)
 
     def _first(self, sql: str, *values: Any) -> Any:
-        return self._cursor.execute(sql, values).fetchone()
+        rows = self._cursor.execute(sql, values).fetchall()  # to the end, or a read would stay open
+        return rows[0] if rows else None
 
     def _reason(self, commit: Commit, error: Exception) -> StoreError:
         """Why a commit was not taken. Nothing of it is stored."""

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -75,15 +76,17 @@ class Writer:
             works = [queue.get()]
             works += [queue.get() for _ in range(min(queue.qsize(), _GROUP))]
             group: list[tuple[Commit, asyncio.Future[Any]]] = []
-            for work in works:
-                if work is None:
+            for item in works:
+                if item is None:
                     going = False
-                elif isinstance(work[0], Commit):
-                    group.append((work[0], work[1]))
+                    continue
+                work, future = item
+                if isinstance(work, Commit):
+                    group.append((work, future))
                 else:
                     self._commit(group)
                     group = []
-                    self._run(*work)
+                    self._run(work, future)
             self._commit(group)
 
     def _commit(self, group: Sequence[tuple[Commit, asyncio.Future[Any]]]) -> None:
@@ -99,7 +102,5 @@ class Writer:
         self._done([(future, result)])
 
     def _done(self, settled: Settled) -> None:
-        try:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._settle, settled, self._appender.position)
-        except RuntimeError:
-            pass  # the loop is closed: nobody waits any more
