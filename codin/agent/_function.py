@@ -87,11 +87,11 @@ class FunctionAgent(Generic[P, R]):
         functools.update_wrapper(self, function, updated=())
         self._function = function
         self._call: Callable[..., Any] = function
-        self.name = name or name_of(function)
+        self.name: str = name or name_of(function)
         self.__name__: str = getattr(function, "__name__", self.name)
-        self.id = _checked_id(id, self.name)
+        self.id: str = _checked_id(id, self.name)
         self._doc = doc_of(function)
-        self.description = summary_of(self._doc) if description is None else description
+        self.description: str = summary_of(self._doc) if description is None else description
         self.tools = tools
         self.version = version
         self.reply: Literal["task", "message"] = reply

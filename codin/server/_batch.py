@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from jsonrpcserver import Error, Result, Success
-from jsonrpcserver.async_main import dispatch_to_serializable
-
 from codin import a2a
 from codin.server._guarded import guarded
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # it reads its schema the old way, on import
+    from jsonrpcserver import Error, Result, Success
+    from jsonrpcserver.async_main import dispatch_to_serializable
 
 __all__ = ["dispatch"]
 

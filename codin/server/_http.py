@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
@@ -15,8 +16,13 @@ JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
 
 
 def headers_of(scope: Scope) -> Headers:
-    """Headers by lower-case name; of a repeated one, the last."""
-    return dict(scope["headers"])
+    """Headers by lower-case name; of a repeated one, the last. `A2A-Version` may be a query parameter. Spec 3.6.1."""
+    headers: Headers = dict(scope["headers"])
+    if scope["query_string"] and b"a2a-version" not in headers:
+        for name, value in parse_qsl(scope["query_string"]):
+            if name.lower() == b"a2a-version":
+                headers[b"a2a-version"] = value
+    return headers
 
 
 async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:

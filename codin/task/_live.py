@@ -41,27 +41,38 @@ class Live:
         self._limits = limits
         self._on_commit = on_commit
         self.runs: dict[str, Run] = {}
+        self._coming: dict[tuple[Owner, str], asyncio.Task[Run]] = {}
 
     async def find(self, owner: Owner, task_id: str) -> Run:
         """The run of a task, ended ones included. Raises TaskNotFound."""
         run = self._mine(owner, task_id)
         if run is not None:
             return run
+        place = (owner, task_id)
+        coming = self._coming.get(place)
+        if coming is None:  # whoever asks meanwhile gets the same run: a task never has two logs
+            coming = self._coming[place] = asyncio.get_running_loop().create_task(self._bring(owner, task_id))
+            coming.add_done_callback(lambda _: self._coming.pop(place))
+        run = await asyncio.shield(coming)
+        if run is None:
+            raise _unknown(task_id)
+        return run if run.log.closed else self._keep(run)
+
+    async def _bring(self, owner: Owner, task_id: str) -> Run | None:
         stored = await self._store.load(owner, task_id)
         if stored is None:
-            raise _unknown(task_id)
+            return None
         entries = await self._store.read(owner, task_id)
-        run = self._mine(owner, task_id)  # somebody may have brought it back meanwhile
-        if run is not None:
-            return run
         log = TaskLog.restore(self._store, stored, entries)
         log.on_commit = self._on_commit
         run = Run(log, self._limits, Caller(owner.caller, owner.tenant))
-        if not log.closed:
-            self.runs[task_id] = run
-            if log.state.interrupted:
-                self.let_go_later(log)
-        return run
+        return run if log.closed else self._keep(run)
+
+    def _keep(self, run: Run) -> Run:
+        kept = self.runs.setdefault(run.log.task_id, run)
+        if kept is run and run.log.state.interrupted:
+            self.let_go_later(run.log)
+        return kept
 
     def _mine(self, owner: Owner, task_id: str) -> Run | None:
         run = self.runs.get(task_id)

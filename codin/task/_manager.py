@@ -136,6 +136,8 @@ class TaskManager:
             self._turns.wait(key, run)
             return
         self._turns.enter(key)
+        if state is a2a.TaskState.SUBMITTED:
+            run.number = run.log.append(StatusEntry(run.log.ids, a2a.TaskState.WORKING, now_ms()))
         self._go(run)
 
     async def drain(self) -> None:
@@ -238,16 +240,17 @@ class TaskManager:
             run, body = self._open(owner, caller, message)
         log = run.log
         try:
-            self._check_queue(log)
             if log.lease.fence == 0:
-                lease = self.store.lease(owner, log.context_id, self._holder)
-                log.lease = lease if isinstance(lease, Lease) else await lease
+                await self._lease(log)
+            self._check_queue(log)
         except BaseException:
             if log.last == 0:
+                self._give_back(log)
                 del self._live.runs[log.task_id]
             raise
-        self._enter(run, InputEntry(now_ms(), body), key, decisions)
-        return run, log.fold.to_json(history_length) if snapshot else None
+        # From here to the entry nothing waits: what was checked still holds.
+        taken = self._enter(run, InputEntry(now_ms(), body), key, decisions, history_length, snapshot)
+        return run, taken
 
     def _open(self, owner: Owner, caller: Caller, message: a2a.Message) -> tuple[Run, bytes]:
         task_id = self._new_id()
@@ -269,7 +272,11 @@ class TaskManager:
             raise a2a.InvalidParams.of(
                 "message.contextId", f"is not the context of task {log.task_id!r}", hint="leave contextId out"
             )
-        await log.settled()
+        with log.reader(log.last, until_interrupted=False):  # keeps it at hand
+            await log.settled()
+            if log.state.interrupted:
+                await self._lease(log)
+        run = self._live.runs.get(log.task_id, run)  # who waited may find another run, or another state
         if log.state.terminal:
             raise a2a.UnsupportedOperation(
                 f"task {log.task_id!r} has ended ({log.state.value})",
@@ -299,35 +306,63 @@ class TaskManager:
             )
 
     def _enter(
-        self, run: Run, entry: InputEntry, key: tuple[str, str] | None, decisions: Sequence[Decision]
-    ) -> None:
-        """Append the input and the state it leads to, in one commit; then run, queue or hold."""
+        self,
+        run: Run,
+        entry: InputEntry,
+        key: tuple[str, str] | None,
+        decisions: Sequence[Decision],
+        history_length: int | None,
+        snapshot: bool,
+    ) -> bytes | None:
+        """Append the input and the state it leads to, in one commit; then run, queue or hold.
+
+        Returns:
+            With `snapshot`, the `Task` as it is when the turn begins.
+        """
         log = run.log
+        if decisions and decisions[-1].action != "pass":
+            return self._stop(run, entry, key, decisions, history_length, snapshot)
         place = (log.owner, log.context_id)
-        entries: list[Entry] = [entry, *(decision_entry(decision) for decision in decisions)]
-        stopped = next((decision for decision in decisions if decision.action != "pass"), None)
         queued = self._turns.held(place)
-        if stopped is not None:
-            state = a2a.TaskState.REJECTED if stopped.action == "refuse" else held_state(stopped)
-            text = run.agent_message([a2a.Part(text=stopped.reason or "A guard stopped this message.")])
-            entries.append(StatusEntry(log.ids, state, entry.at, text))
-        else:
-            state = a2a.TaskState.SUBMITTED if queued else a2a.TaskState.WORKING
-            entries.append(StatusEntry(log.ids, state, entry.at))
+        state = a2a.TaskState.SUBMITTED if queued else a2a.TaskState.WORKING
+        entries = [entry, *map(decision_entry, decisions), StatusEntry(log.ids, state, entry.at)]
         run.number = log.last + len(entries)
         if key is not None:
             log.claim = Claim(*key, log.task_id, run.number)
-        if stopped is not None:
-            run.number -= 1  # the status that answers this turn is the one that is appended here
-            log.append(*entries)
-            return
         if queued:
             self._turns.wait(place, run)
-            log.append(*entries)
-            return
-        self._turns.enter(place)
+        else:
+            self._turns.enter(place)
         log.append(*entries)
-        self._go(run)
+        if not queued:
+            self._go(run)
+        return log.fold.to_json(history_length) if snapshot else None
+
+    def _stop(
+        self,
+        run: Run,
+        entry: InputEntry,
+        key: tuple[str, str] | None,
+        decisions: Sequence[Decision],
+        history_length: int | None,
+        snapshot: bool,
+    ) -> bytes | None:
+        """A guard has refused the message, or holds it: the status that answers the turn comes with it."""
+        log, stopped = run.log, decisions[-1]
+        begun = Fold.restore(log.fold.last, log.fold.changed, log.fold.to_json())
+        entries: list[Entry] = [entry, *map(decision_entry, decisions)]
+        for each in entries:
+            each.apply(begun)
+        state = a2a.TaskState.REJECTED if stopped.action == "refuse" else held_state(stopped)
+        text = run.agent_message([a2a.Part(text=stopped.reason or "A guard stopped this message.")])
+        run.number = log.last + len(entries)
+        if key is not None:
+            log.claim = Claim(*key, log.task_id, run.number)
+        log.append(*entries, StatusEntry(log.ids, state, entry.at, text))
+        if log.closed and run.worker is not None:  # its question has been answered, and not to it
+            run.stop = "cancel"
+            run.worker.cancel()
+        return begun.to_json(history_length) if snapshot else None
 
     def _go(self, run: Run) -> None:
         """The run has its turn."""
@@ -374,18 +409,17 @@ class TaskManager:
         log = run.log
         if self.draining:
             return  # whoever waits is SUBMITTED in the store, and the next process goes on with it
-        following = self._turns.leave((log.owner, log.context_id))
-        if following is not None:
-            following.log.append(StatusEntry(following.log.ids, a2a.TaskState.WORKING, now_ms()))
-            self._go(following)
+        while (following := self._turns.leave((log.owner, log.context_id))) is not None:
+            if following.log.broken is None:
+                following.log.append(StatusEntry(following.log.ids, a2a.TaskState.WORKING, now_ms()))
+                self._go(following)
+                return
 
     def _on_commit(self, log: TaskLog, batch: Sequence[Entry]) -> None:
         if log.broken is not None:
             self._live.runs.pop(log.task_id, None)
-        elif (log.state.terminal or log.state.interrupted) and isinstance(batch[-1], StatusEntry) and not log.uncommitted:
-            if log.lease.fence:
-                self.store.release(log.owner, log.lease)
-                log.lease = log.lease._replace(fence=0)
+        elif log.state.resting and not log.uncommitted and isinstance(batch[-1], StatusEntry):
+            self._give_back(log)
             if log.fold.state.terminal:
                 self._live.runs.pop(log.task_id, None)
             else:
@@ -393,9 +427,20 @@ class TaskManager:
 
     async def _lease(self, log: TaskLog) -> None:
         """Hold the lease of the log's context, until the log rests again."""
-        if log.lease.fence == 0:
-            lease = self.store.lease(log.owner, log.context_id, self._holder)
-            log.lease = lease if isinstance(lease, Lease) else await lease
+        if log.lease.fence:
+            return
+        lease = self.store.lease(log.owner, log.context_id, self._holder)
+        if not isinstance(lease, Lease):
+            lease = await lease
+            if log.closed or log.lease.fence:  # it has ended meanwhile, or somebody else was faster
+                self.store.release(log.owner, lease)
+                return
+        log.lease = lease
+
+    def _give_back(self, log: TaskLog) -> None:
+        if log.lease.fence:
+            self.store.release(log.owner, log.lease)
+            log.lease = log.lease._replace(fence=0)
 
     # -- readers -------------------------------------------------------------------------------------------------------
 
@@ -436,16 +481,24 @@ class TaskManager:
             if run.ending is None:
                 run.ending = self._runner.spawn(self._cancel(run))
             await asyncio.shield(run.ending)
-        number, task = await log.snapshot()
-        if log.fold.state is not a2a.TaskState.CANCELED:
-            raise a2a.TaskNotCancelable(f"task {request.id!r} has ended ({log.fold.state.value})")
-        return task
+        await log.settled()
+        if log.state is not a2a.TaskState.CANCELED:
+            raise a2a.TaskNotCancelable(f"task {request.id!r} has ended ({log.state.value})")
+        return (await log.snapshot())[1]
 
     async def _cancel(self, run: Run) -> None:
-        await self._lease(run.log)
-        if not run.log.closed:
-            self._turns.abandon((run.log.owner, run.log.context_id), run)
-            await self._runner.end(run, "cancel")
+        log = run.log
+        with log.reader(log.last, until_interrupted=False):  # keeps it at hand
+            await self._lease(log)
+        present = self._live.runs.get(log.task_id, run)
+        if present is not run:  # a message has come meanwhile, and with it another run
+            if present.ending is not None:
+                await present.ending
+                return
+            present.ending = run.ending
+        if not log.closed:
+            self._turns.abandon((log.owner, log.context_id), present)
+            await self._runner.end(present, "cancel")
 
     def _owner(self, caller: Caller, tenant: str | None) -> Owner:
         if tenant and caller.tenant and tenant != caller.tenant:

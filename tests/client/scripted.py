@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -35,8 +35,8 @@ class Call:
     async def result(self, result: Any) -> None:
         await self.exchange.answer(self._envelope(result=result))
 
-    async def error(self, error: a2a.A2AError, status: int = 200, **headers: str) -> None:
-        await self.exchange.answer(self._envelope(error=a2a.to_rpc_error(error)), status=status, **headers)
+    async def error(self, error: a2a.A2AError, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        await self.exchange.answer(self._envelope(error=a2a.to_rpc_error(error)), status=status, headers=headers)
 
     async def begin(self) -> None:
         await self.exchange.begin()

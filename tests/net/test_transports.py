@@ -31,7 +31,7 @@ async def test_a_request_carries_its_headers_and_body_and_brings_the_answer(tran
 
     async def echo(exchange: Exchange) -> None:
         seen.append(exchange)
-        await exchange.answer(exchange.body.upper(), status=201, X_Mixed_Case="yes")
+        await exchange.answer(exchange.body.upper(), status=201, headers={"X-Mixed-Case": "yes"})
 
     async with serving(echo) as url:
         response = await transport.request(
@@ -49,7 +49,7 @@ async def test_a_redirect_is_an_answer_and_is_not_followed(transport: Transport)
 
     async def redirect(exchange: Exchange) -> None:
         paths.append(exchange.path)
-        await exchange.answer(status=307, Location="/elsewhere")
+        await exchange.answer(status=307, headers={"Location": "/elsewhere"})
 
     async with serving(redirect) as url:
         response = await transport.request("GET", f"{url}/here", headers={}, timeout=PATIENT)
@@ -62,7 +62,7 @@ async def test_a_cookie_is_not_kept(transport: Transport) -> None:
 
     async def bake(exchange: Exchange) -> None:
         cookies.append(exchange.headers.get("cookie"))
-        await exchange.answer(Set_Cookie="who=you")
+        await exchange.answer(headers={"Set-Cookie": "who=you"})
 
     async with serving(bake) as url:
         for _ in range(2):
@@ -93,7 +93,7 @@ async def test_a_body_without_end_is_read_to_the_limit_only(transport: Transport
 
 async def test_a_compressed_body_was_not_asked_for(transport: Transport) -> None:
     async def compress(exchange: Exchange) -> None:
-        await exchange.answer(b"\x1f\x8b", Content_Encoding="gzip")
+        await exchange.answer(b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
 
     async with serving(compress) as url:
         with pytest.raises(BadResponse, match="gzip"):

@@ -24,11 +24,9 @@ class Exchange:
         self._writer.write(data)
         await self._writer.drain()
 
-    async def answer(
-        self, body: bytes = b"", status: int = 200, content_type: str = "application/json", **headers: str
-    ) -> None:
-        lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", f"Content-Type: {content_type}"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    async def answer(self, body: bytes = b"", *, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        fields = {"Content-Length": len(body), "Content-Type": "application/json", **(headers or {})}
+        lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in fields.items())]
         await self.raw("\r\n".join([*lines, "", ""]).encode() + body)
 
     async def begin(self, content_type: str = "text/event-stream") -> None:

@@ -194,7 +194,8 @@ def _statement(table: _Table, rows: int) -> str:
 
 def store_error(path: str, error: Exception) -> StoreError:
     """What a failure of SQLite means to whoever uses the store."""
-    hint = "make room; nothing was stored half" if "full" in str(error) else None
+    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    hint = "make room on the disk; nothing is stored half" if full else None
     failure = StoreError(f"the store {path!r} failed: {error}", hint=hint)
     failure.__cause__ = error
     return failure

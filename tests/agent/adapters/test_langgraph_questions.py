@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 class Form(TypedDict, total=False):
     topic: str
     answers: Annotated[list[Any], operator.add]
-    done: str
+    done: Any
 
 
 def asking(*questions: Any, **options: Any) -> Any:

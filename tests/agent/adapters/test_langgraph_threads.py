@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 import threading
 from importlib.util import find_spec
@@ -28,10 +27,12 @@ from tests.agent.adapters.model_server import Answer, ModelServer
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).parents[3]
+
 
 class Form(TypedDict, total=False):
     topic: str
-    done: str
+    done: Any
 
 
 def form(checkpointer: Any = None) -> Any:
@@ -252,18 +253,14 @@ async def test_a_process_that_dies_in_a_turn_leaves_a_thread_that_works(
     model: ModelServer, chat: ChatOpenAI, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "threads.db")
-    async with AsyncSqliteSaver.from_conn_string(path) as saver:
-        desk = Desk(adapt(chatter(chat, saver)))
-        await desk.send("one", context="k")
-        async with asyncio.timeout(30):
-            await desk.begin("hang on", context="k")
+    command = [sys.executable, "-m", "tests.agent.adapters.doomed", path, model.url]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
+    try:
+        async with asyncio.timeout(60):
             await model.stuck.wait()
-        desk.manager.limits  # noqa: B018
-        await Desk.close(desk) if False else None
-        for worker in set(desk.manager._runner.tasks):  # pyright: ignore[reportPrivateUsage]
-            worker.cancel()
-        async with asyncio.timeout(30):
-            await model.drop.wait()
+    finally:
+        process.kill()
+        await process.wait()
     async with AsyncSqliteSaver.from_conn_string(path) as saver:
         await Desk(adapt(chatter(chat, saver))).send("two", context="k")
     assert roles(model) == ["user:one", "assistant:You said one", "user:two"]

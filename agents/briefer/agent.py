@@ -1,0 +1,98 @@
+"""Writes a brief of a document out of its own key sentences, with the help of two other agents.
+
+The reader takes the document apart, the ranker finds the key sentences; where they are, READER_URL and RANKER_URL say.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from codin import a2a
+from codin.agent import AgentResponse, Reject, Task, agent
+from codin.errors import CodinError
+
+READER = os.environ.get("READER_URL", "http://127.0.0.1:8001")
+RANKER = os.environ.get("RANKER_URL", "http://127.0.0.1:8002")
+
+CALL = "call"
+"""The key in the metadata of a status: which agent was asked or has answered, and in which task of its own."""
+
+
+class Quote(BaseModel):
+    """A sentence of the document, letter for letter, and where it stands."""
+
+    number: int
+    section: str
+    line: int
+    text: str
+
+    @property
+    def source(self) -> str:
+        """For people: the section, the number of the sentence, the line."""
+        return f"{f'{self.section}, ' if self.section else ''}sentence {self.number} (line {self.line})"
+
+
+class Unavailable(Exception):
+    """Another agent could not do its part."""
+
+
+@agent(name="briefer", tags=["documents"])
+async def brief(
+    task: Task, document: a2a.Part, sentences: Annotated[int, Field(ge=1)] | None = None
+) -> AsyncGenerator[str | AgentResponse]:
+    """Quote the key sentences of a text file, each with its source.
+
+    Args:
+        document: Markdown or plain text in UTF-8.
+        sentences: how many to quote. The caller is asked when it is not given.
+    """
+    try:
+        # This comes before the question, so it is done again if the process ends while the question waits. That is
+        # harmless: the same document gives the same sentences, and so the same question.
+        name = document.filename or "the document"
+        text = await _call(task, "reader", READER, document, f"read {name}")
+        all_sentences = [Quote.model_validate(sentence) for sentence in text["sentences"]]
+        found = f"{len(all_sentences)} sentences in {len(text['sections'])} sections"
+        await task.status(found, metadata={CALL: {"from": "reader"}})
+
+        wanted = sentences or await _ask(task, text["title"], len(all_sentences))
+
+        request = {"sentences": [sentence.text for sentence in all_sentences], "count": wanted}
+        ranking = await _call(task, "ranker", RANKER, request, f"pick {wanted} of {len(all_sentences)} sentences")
+        quotes = sorted((all_sentences[pick["index"]] for pick in ranking["picks"]), key=lambda quote: quote.number)
+        await task.status(f"numbers {', '.join(str(quote.number) for quote in quotes)}", metadata={CALL: {"from": "ranker"}})
+    except Unavailable as error:
+        yield AgentResponse.failed(str(error))
+        return
+
+    yield f"{text['title']}: {len(quotes)} of {len(all_sentences)} sentences\n"
+    for quote in quotes:
+        yield f"\n> {' '.join(quote.text.split())}\n"
+        yield f"  [{quote.source}]\n"
+    await task.artifact({"title": text["title"], "quotes": quotes}, name="quotes", description="The quotes, verbatim.")
+
+
+async def _ask(task: Task, title: str, most: int) -> int:
+    question = f"How many of the {most} sentences of {title!r} shall the brief have?"
+    wanted = await task.ask(question, schema=int)
+    while not 1 <= wanted <= most:
+        wanted = await task.ask(f"Between 1 and {most}, please. {question}", schema=int)
+    return wanted
+
+
+async def _call(task: Task, name: str, url: str, content: Any, errand: str) -> Any:
+    """What another agent answers, as data. What it refuses, this agent refuses."""
+    await task.status(errand, metadata={CALL: {"to": name}})
+    try:
+        reply = await task.call(url, content)
+    except CodinError as error:
+        raise Unavailable(f"The {name} could not be asked: {error}") from error
+    if reply.state is a2a.TaskState.REJECTED:
+        raise Reject(reply.text)
+    if reply.state is not a2a.TaskState.COMPLETED:
+        raise Unavailable(f"The {name} did not do its part: {reply.text or reply.state}")
+    return reply.data

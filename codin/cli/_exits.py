@@ -1,0 +1,55 @@
+"""How a command ends: the exit codes, and the words for what went wrong."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from codin import a2a
+from codin.errors import CodinError, ConfigError, ConnectError, DeadlineExceeded
+
+__all__ = ["Exit", "exit_of", "hint_of"]
+
+
+class Exit(IntEnum):
+    """What a script may rely on; `docs/cli.md` has the same table."""
+
+    OK = 0
+    TASK = 1
+    """The task failed, was rejected or was canceled."""
+    USAGE = 2
+    """The command line, a file or a setting is wrong."""
+    INPUT = 3
+    """The task asks for input."""
+    AUTH = 4
+    """The peer or the task asks for a credential."""
+    PEER = 5
+    """The peer could not be reached, refused the request, or broke the protocol."""
+    BUG = 70
+    """Nobody expected this."""
+    INTERRUPTED = 130
+    """Ctrl-C, and nothing was waited for."""
+
+
+_AUTH = "--token, --token-file or the environment variable CODIN_TOKEN give a bearer token"
+
+# The library's hints speak to programs; on a command line other words help. Subclasses stand before their parents.
+_HINTS: dict[type[CodinError], str] = {
+    a2a.Unauthenticated: _AUTH,
+    a2a.PermissionDenied: _AUTH,
+    ConnectError: "is the server running, and the address right?",
+    DeadlineExceeded: "--timeout waits longer, 0 for ever",
+}
+
+
+def exit_of(error: CodinError) -> Exit:
+    """The exit code for an error."""
+    if isinstance(error, ConfigError):
+        return Exit.USAGE
+    if isinstance(error, (a2a.Unauthenticated, a2a.PermissionDenied)):
+        return Exit.AUTH
+    return Exit.PEER
+
+
+def hint_of(error: CodinError) -> str | None:
+    """What the person at the command line can do next."""
+    return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), error.hint)

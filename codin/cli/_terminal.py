@@ -1,0 +1,58 @@
+"""Where words go: results to standard output, everything else to standard error, and neither is trusted to a peer."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["errors", "interactive", "plain", "results", "say", "write"]
+
+# A terminal obeys control characters, and a peer's text is no order: they are shown instead. Line feed and tab stay.
+_SHOWN: dict[int, int | None] = {code: 0x2400 + code for code in range(0x20)}
+_SHOWN |= {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
+_SHOWN |= {ord("\r"): None}
+for _kept in "\n\t":
+    del _SHOWN[ord(_kept)]
+
+
+def plain(text: str) -> str:
+    """The text with its control characters made visible."""
+    return text.translate(_SHOWN)
+
+
+@cache
+def _console(stderr: bool) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def results() -> Console:
+    """Standard output, for tables and cards."""
+    return _console(False)
+
+
+def errors() -> Console:
+    """Standard error, for everything that is not the result."""
+    return _console(True)
+
+
+def say(text: str, style: str = "") -> None:
+    """One line on standard error."""
+    errors().print(plain(text), style=style)
+
+
+def write(text: str, stream: TextIO | None = None) -> None:
+    """A piece of a result, at once; as it is for a program that reads it, made harmless for a terminal."""
+    stream = stream or sys.stdout
+    stream.write(plain(text) if stream.isatty() else text)
+    stream.flush()
+
+
+def interactive() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
