@@ -56,15 +56,16 @@ async def brief(
         name = document.filename or "the document"
         text = await _call(task, "reader", READER, document, f"read {name}")
         all_sentences = [Quote.model_validate(sentence) for sentence in text["sentences"]]
-        found = f"{len(all_sentences)} sentences in {len(text['sections'])} sections"
-        await task.status(found, metadata={CALL: {"from": "reader"}})
+        sections = f" in {len(text['sections'])} sections" if len(text["sections"]) > 1 else ""
+        await task.status(f"{len(all_sentences)} sentences{sections}", metadata={CALL: {"from": "reader"}})
 
         wanted = sentences or await _ask(task, text["title"], len(all_sentences))
 
         request = {"sentences": [sentence.text for sentence in all_sentences], "count": wanted}
         ranking = await _call(task, "ranker", RANKER, request, f"pick {wanted} of {len(all_sentences)} sentences")
         quotes = sorted((all_sentences[pick["index"]] for pick in ranking["picks"]), key=lambda quote: quote.number)
-        await task.status(f"numbers {', '.join(str(quote.number) for quote in quotes)}", metadata={CALL: {"from": "ranker"}})
+        numbers = ", ".join(str(quote.number) for quote in quotes)
+        await task.status(f"sentences {numbers}", metadata={CALL: {"from": "ranker"}})
     except Unavailable as error:
         yield AgentResponse.failed(str(error))
         return
@@ -79,9 +80,9 @@ async def brief(
 async def _ask(task: Task, title: str, most: int) -> int:
     question = f"How many of the {most} sentences of {title!r} shall the brief have?"
     wanted = await task.ask(question, schema=int)
-    while not 1 <= wanted <= most:
-        wanted = await task.ask(f"Between 1 and {most}, please. {question}", schema=int)
-    return wanted
+    while wanted < 1:
+        wanted = await task.ask(f"At least one, please. {question}", schema=int)
+    return min(wanted, most)
 
 
 async def _call(task: Task, name: str, url: str, content: Any, errand: str) -> Any:

@@ -44,7 +44,12 @@ class Sentence(BaseModel):
 
 
 class Document(BaseModel):
-    """What was read."""
+    """What was read.
+
+    Attributes:
+        title: the first heading, or the name of the file.
+        sections: the headings that have sentences below them.
+    """
 
     title: str
     sections: list[str]
@@ -72,7 +77,6 @@ def read(document: a2a.Part) -> Document:
         if block.heading is not None:
             section = block.heading
             title = title or section
-            sections[section] = None
             continue
         for start, end in _split(text, block.start, block.end):
             line += text.count("\n", counted, start)
@@ -81,6 +85,8 @@ def read(document: a2a.Part) -> Document:
                 number=len(sentences) + 1, section=section, line=line, start=start, end=end, text=text[start:end]
             )
             sentences.append(place)
+            if section:
+                sections[section] = None
     if not sentences:
         raise Reject(f"{name} has no sentences to read.")
     return Document(title=title or name, sections=list(sections), sentences=sentences)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 __all__ = ["errors", "interactive", "plain", "results", "say", "write"]
 
 # A terminal obeys control characters, and a peer's text is no order: they are shown instead. Line feed and tab stay.
-_SHOWN: dict[int, int | None] = {code: 0x2400 + code for code in range(0x20)}
-_SHOWN |= {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
-_SHOWN |= {ord("\r"): None}
-for _kept in "\n\t":
-    del _SHOWN[ord(_kept)]
+_SHOWN: dict[int, int | None] = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
+    ord("\r"): None,
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}
+
+_ENDLESS = 100_000
 
 
 def plain(text: str) -> str:
@@ -28,7 +31,10 @@ def plain(text: str) -> str:
 def _console(stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    screen = (sys.stderr if stderr else sys.stdout).isatty()
+    # A pipe has no width: what reads it shall find a long address in one piece.
+    width = None if screen else _ENDLESS
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def results() -> Console:
@@ -46,11 +52,10 @@ def say(text: str, style: str = "") -> None:
     errors().print(plain(text), style=style)
 
 
-def write(text: str, stream: TextIO | None = None) -> None:
+def write(text: str) -> None:
     """A piece of a result, at once; as it is for a program that reads it, made harmless for a terminal."""
-    stream = stream or sys.stdout
-    stream.write(plain(text) if stream.isatty() else text)
-    stream.flush()
+    sys.stdout.write(plain(text) if sys.stdout.isatty() else text)
+    sys.stdout.flush()
 
 
 def interactive() -> bool:

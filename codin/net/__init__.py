@@ -1,5 +1,6 @@
 """HTTP towards other people's machines: bounded in size and time, never following a redirect."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from codin.net._protocol import MAX_BODY, Response, StreamingResponse, Transport
@@ -7,11 +8,13 @@ from codin.net._transport import open_transport
 
 if TYPE_CHECKING:
     from codin.net._aiohttp import AiohttpTransport
+    from codin.net._asyncio import AsyncioTransport
     from codin.net._httpx import HttpxTransport
 
 __all__ = [
     "MAX_BODY",
     "AiohttpTransport",
+    "AsyncioTransport",
     "HttpxTransport",
     "Response",
     "StreamingResponse",
@@ -20,14 +23,15 @@ __all__ = [
 ]
 
 
+_LAZY = {
+    "AiohttpTransport": "codin.net._aiohttp",
+    "AsyncioTransport": "codin.net._asyncio",
+    "HttpxTransport": "codin.net._httpx",
+}
+
+
 def __getattr__(name: str) -> object:
-    # Both HTTP clients are heavy imports; a program pays only for the one it uses.
-    if name == "HttpxTransport":
-        from codin.net._httpx import HttpxTransport
-
-        return HttpxTransport
-    if name == "AiohttpTransport":
-        from codin.net._aiohttp import AiohttpTransport
-
-        return AiohttpTransport
+    # The HTTP clients are heavy imports; a program pays only for the one it uses.
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import lru_cache, partial
 from types import TracebackType
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import yarl
@@ -14,6 +12,7 @@ import yarl
 from codin.errors import BadResponse, ConnectError, DeadlineExceeded, TransportError
 from codin.net._body import check_encoding, check_length, read_bounded
 from codin.net._protocol import MAX_BODY, Response
+from codin.net._proxy import proxy_of
 
 __all__ = ["AiohttpTransport"]
 
@@ -85,7 +84,7 @@ class AiohttpTransport:
             headers={"User-Agent": "codin", "Accept-Encoding": "identity", **headers},
             timeout=timeout,
             allow_redirects=False,
-            proxy=_proxy_of(url),
+            proxy=proxy_of(url),
         )
 
     async def aclose(self) -> None:
@@ -193,18 +192,6 @@ def _own_session() -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
     )
-
-
-@lru_cache(256)
-def _proxy_of(url: str) -> str | None:
-    # aiohttp can look itself, but does so at every request, and takes credentials from a .netrc with it.
-    proxies = getproxies()
-    if not proxies:
-        return None
-    parts = urlsplit(url)
-    if proxy_bypass(parts.netloc):
-        return None
-    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _translated(error: Exception, url: str, timeout: float | None) -> TransportError:

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 
 from codin.errors import ConfigError
 from codin.net._protocol import Transport
 
 __all__ = ["open_transport"]
 
+# Heavy imports; a program pays only for the one it uses.
+_CLASSES = {
+    "httpx": ("codin.net._httpx", "HttpxTransport"),
+    "aiohttp": ("codin.net._aiohttp", "AiohttpTransport"),
+    "asyncio": ("codin.net._asyncio", "AsyncioTransport"),
+}
+
 
 def open_transport(name: str | None = None) -> Transport:
     """Make a transport.
 
     Args:
-        name: "httpx" (the default) or "aiohttp" (less than half the CPU time a call; asyncio only; `pip install
-            'codin[fast]'`). None asks the environment variable `CODIN_TRANSPORT`.
+        name: "httpx" (the default), "aiohttp" (a third of its CPU time; asyncio only) or "asyncio" (an eighth; asyncio
+            only, HTTP/1.1 only). The last two need `pip install 'codin[fast]'`. None asks the environment variable
+            `CODIN_TRANSPORT`.
 
     Raises:
         ConfigError: there is no such transport, or its package is missing.
     """
     chosen = name or os.environ.get("CODIN_TRANSPORT") or "httpx"
-    if chosen == "httpx":
-        from codin.net._httpx import HttpxTransport
-
-        return HttpxTransport()
-    if chosen == "aiohttp":
-        try:
-            from codin.net._aiohttp import AiohttpTransport
-        except ImportError as error:
-            raise ConfigError(
-                "The transport 'aiohttp' needs the package aiohttp.", hint="pip install 'codin[fast]'"
-            ) from error
-        return AiohttpTransport()
-    raise ConfigError(f"There is no transport {chosen!r}.", hint="Choose 'httpx' or 'aiohttp'.")
+    if chosen not in _CLASSES:
+        raise ConfigError(f"There is no transport {chosen!r}.", hint=f"Choose one of {', '.join(_CLASSES)}.")
+    module, cls = _CLASSES[chosen]
+    try:
+        return getattr(import_module(module), cls)()
+    except ImportError as error:
+        raise ConfigError(
+            f"The transport {chosen!r} lacks a package: {error}", hint="pip install 'codin[fast]'"
+        ) from error

@@ -135,7 +135,8 @@ class App:
         if not self._closed:
             self._closed = True
             await self.drain()
-            await self._store.close()
+            for endpoint in self.endpoints:
+                await endpoint.manager.close()
 
     @asynccontextmanager
     async def lifespan(self, app: ASGIApp) -> AsyncGenerator[None]:

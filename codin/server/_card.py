@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from email.utils import formatdate
+from email.utils import formatdate, parsedate_to_datetime
 from time import time
 from typing import NamedTuple
 
@@ -61,7 +61,8 @@ class Cards:
         self._agent = agent
         self._authenticator = authenticator
         self._rendered: OrderedDict[str, _Rendered] = OrderedDict()
-        self._modified = formatdate(time(), usegmt=True).encode()
+        self._made = int(time())
+        self._modified = formatdate(self._made, usegmt=True).encode()
 
     def render(self, url: str) -> _Rendered:
         """The card for an agent at `url`."""
@@ -83,8 +84,19 @@ class Cards:
             (b"cache-control", b"public, max-age=300"),
             (b"vary", b"host"),
         ]
-        known = [tag.strip().removeprefix(b"W/") for tag in headers.get(b"if-none-match", b"").split(b",")]
-        if card.etag in known or b"*" in known:
+        if self._is_known(card, headers):
             await answer(send, b"", status=304, headers=fields)
-            return
-        await answer(send, card.body, headers=[JSON, *fields])
+        else:
+            await answer(send, card.body, headers=[JSON, *fields])
+
+    def _is_known(self, card: _Rendered, headers: Headers) -> bool:
+        """Whether the client has this very card. RFC 9110 13.1: where there is a tag, the date does not count."""
+        tags = headers.get(b"if-none-match")
+        if tags is not None:
+            known = [tag.strip().removeprefix(b"W/") for tag in tags.split(b",")]
+            return card.etag in known or b"*" in known
+        try:
+            since = parsedate_to_datetime(headers.get(b"if-modified-since", b"").decode("latin-1"))
+            return since.timestamp() >= self._made
+        except (ValueError, OverflowError):  # none, or no date
+            return False

@@ -66,6 +66,8 @@ async def answer(
     send: Send, body: bytes, *, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = (JSON,)
 ) -> None:
     """One complete response."""
-    fields = [*headers, (b"content-length", b"%d" % len(body))]
+    fields = [*headers]
+    if status not in {204, 304}:  # RFC 9110 8.6: these have no length of their own
+        fields.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": fields})
     await send({"type": "http.response.body", "body": body})

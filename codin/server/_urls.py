@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from urllib.parse import quote
 
 from starlette.types import Scope
 
@@ -12,14 +13,14 @@ from codin.server._http import Headers
 __all__ = ["base_url", "path_of"]
 
 _HOST = re.compile(rb"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
-_PREFIX = re.compile(rb"(/[A-Za-z0-9._~\-]+)+")
+_PREFIX = re.compile(rb"(/(?!\.\.?(/|$))[A-Za-z0-9._~\-]+)+")  # no `.` and `..`
 
 
 def path_of(scope: Scope) -> str:
     """The path below the place where the app is mounted, without a slash at its end; "" is the app itself."""
     path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    if root and path.startswith(root):  # ASGI: `path` includes `root_path`
+    root: str = scope.get("root_path", "").rstrip("/")
+    if root and f"{path}/".startswith(f"{root}/"):  # ASGI: `path` includes `root_path`; not every server does so
         path = path[len(root) :]
     return path.rstrip("/")
 
@@ -46,7 +47,8 @@ def base_url(scope: Scope, headers: Headers, public_url: str | None, trusted: Co
     if not _HOST.fullmatch(host):
         name, port = scope.get("server") or ("127.0.0.1", None)
         host = f"{name}:{port}".encode() if port else name.encode()
-    return f"{scheme.decode()}://{host.decode()}{prefix.decode()}{scope.get('root_path', '')}".rstrip("/")
+    root = quote(scope.get("root_path", ""))
+    return f"{scheme.decode()}://{host.decode()}{prefix.decode()}{root}".rstrip("/")
 
 
 def _first(headers: Headers, name: bytes) -> bytes:

@@ -58,6 +58,8 @@ async def converse(
             response = await handler(Task(run, call))
     except Reject as refusal:
         response = refusal.response
+    except a2a.A2AError:
+        raise
     except TimeoutError:
         raise a2a.InvalidAgentResponse("the agent took longer than it may") from None
     except Exception as error:
@@ -76,6 +78,8 @@ def _parts(response: AgentResponse) -> list[a2a.Part]:
         parts.append(a2a.Part(text=response.text))
     if response.data is not None:
         parts.append(a2a.Part(data=response.data))
+    for artifact in response.artifacts:
+        parts += artifact.parts
     if not parts:
         raise a2a.InvalidAgentResponse("the agent returned no message")
     return parts

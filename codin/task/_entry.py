@@ -31,11 +31,16 @@ __all__ = [
     "ChunkEntry",
     "Entry",
     "InputEntry",
+    "Packed",
     "PrivateEntry",
     "PrivateKind",
     "StatusEntry",
     "decode_entry",
+    "unpack_entry",
 ]
+
+Packed = tuple[Any, ...]
+"""An entry as a tuple of strings, bytes and numbers: number, kind, at, and what the kind needs."""
 
 PrivateKind = Literal["ask", "call", "cancel", "decision", "pause", "usage"]
 
@@ -80,6 +85,10 @@ class Entry:
     def _encode(self, ids: bytes) -> bytes:
         return b"{}"
 
+    def pack(self) -> Packed:
+        """The entry as plain values, for `unpack_entry`."""
+        return self.number, self.kind, self.at, self.body
+
     def apply(self, fold: Fold) -> None:
         """Change the fold the way this entry says."""
 
@@ -108,6 +117,11 @@ class StatusEntry(Entry):
         self.status = b'%s,"timestamp":"%s"}' % (head, timestamp(at))
         self._ids = ids
         self._body = None
+
+    def pack(self) -> Packed:
+        if self._body is not None or self.metadata:
+            return self.number, self.kind, self.at, self.body
+        return self.number, "+status", self.at, str(self.state), self.message
 
     def _encode(self, ids: bytes) -> bytes:
         tail = b"" if not self.metadata else b',"metadata":' + to_json(self.metadata)
@@ -150,6 +164,11 @@ class ArtifactEntry(Entry):
         self.last = last
         self._ids = ids
         self._body = None
+
+    def pack(self) -> Packed:
+        if self._body is not None:
+            return self.number, self.kind, self.at, self._body
+        return self.number, "+artifact", self.at, self.artifact_id, self.head, tuple(self.parts), self.append, self.last
 
     def _encode(self, ids: bytes) -> bytes:
         flags = (b',"append":true' if self.append else b"") + (b',"lastChunk":true' if self.last else b"")
@@ -225,6 +244,21 @@ def decode_entry(number: int, kind: str, at: int, body: bytes) -> Entry:
         entry = InputEntry(at, body)
     else:
         entry = PrivateEntry(cast("PrivateKind", kind), at, body)
+    entry.number = number
+    return entry
+
+
+def unpack_entry(packed: Packed, ids: bytes) -> Entry:
+    """An entry from `Entry.pack`; `ids` are those of its task."""
+    number, kind, at, *fields = packed
+    if kind == "+status":
+        state, message = fields
+        entry: Entry = StatusEntry(ids, a2a.TaskState(state), at, message)
+    elif kind == "+artifact":
+        artifact_id, head, parts, append, last = fields
+        entry = ArtifactEntry(ids, artifact_id, head, parts, at, append=append, last=last)
+    else:
+        return decode_entry(number, kind, at, fields[0])
     entry.number = number
     return entry
 

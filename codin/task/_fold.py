@@ -57,7 +57,7 @@ class Fold:
     """
 
     __slots__ = (
-        "_artifacts", "_head", "_message", "_status", "changed", "history", "ids", "last", "metadata", "state",
+        "_artifacts", "_head", "_message", "_sealed", "_status", "changed", "history", "ids", "last", "metadata", "state",
     )  # fmt: skip
 
     def __init__(self, task_id: str, context_id: str) -> None:
@@ -69,6 +69,7 @@ class Fold:
         self._artifacts: dict[str, _Artifact] = {}
         self.history: list[bytes] = []
         self.metadata: dict[str, Any] | None = None
+        self._sealed: bytes | None = None  # the whole JSON of a task that has ended
         self.state = a2a.TaskState.SUBMITTED
         self.changed = 0
         self.last = 0
@@ -155,6 +156,9 @@ class Fold:
             history_length: at most that many messages, the newest; None is all, 0 leaves the field out. Spec 3.2.4.
             artifacts: False leaves artifacts out. Spec 3.1.4.
         """
+        whole = history_length is None and artifacts and self.state.terminal
+        if whole and self._sealed is not None:
+            return self._sealed
         pieces = [self._head, b',"status":', self._status]
         if artifacts and self._artifacts:
             pieces += (b',"artifacts":[', b",".join(self.artifacts()), b"]")
@@ -164,7 +168,10 @@ class Fold:
         if self.metadata:
             pieces += (b',"metadata":', to_json(self.metadata))
         pieces.append(b"}")
-        return b"".join(pieces)
+        task = b"".join(pieces)
+        if whole:
+            self._sealed = task
+        return task
 
 
 def _text_part(pieces: Sequence[str]) -> bytes:

@@ -41,7 +41,7 @@ class Live:
         self._limits = limits
         self._on_commit = on_commit
         self.runs: dict[str, Run] = {}
-        self._coming: dict[tuple[Owner, str], asyncio.Task[Run]] = {}
+        self._coming: dict[tuple[Owner, str], asyncio.Task[Run | None]] = {}
 
     async def find(self, owner: Owner, task_id: str) -> Run:
         """The run of a task, ended ones included. Raises TaskNotFound."""
@@ -56,7 +56,7 @@ class Live:
         run = await asyncio.shield(coming)
         if run is None:
             raise _unknown(task_id)
-        return run if run.log.closed else self._keep(run)
+        return self._keep(run)
 
     async def _bring(self, owner: Owner, task_id: str) -> Run | None:
         stored = await self._store.load(owner, task_id)
@@ -66,13 +66,18 @@ class Live:
         log = TaskLog.restore(self._store, stored, entries)
         log.on_commit = self._on_commit
         run = Run(log, self._limits, Caller(owner.caller, owner.tenant))
-        return run if log.closed else self._keep(run)
+        return self._keep(run)
 
     def _keep(self, run: Run) -> Run:
-        kept = self.runs.setdefault(run.log.task_id, run)
-        if kept is run and run.log.state.interrupted:
-            self.let_go_later(run.log)
-        return kept
+        """Have the run at hand, unless it has ended or another one is."""
+        log = run.log
+        kept = self.runs.get(log.task_id)
+        if kept is not None or log.closed or log.broken is not None:
+            return kept or run
+        self.runs[log.task_id] = run
+        if log.state.interrupted:
+            self.let_go_later(log)
+        return run
 
     def _mine(self, owner: Owner, task_id: str) -> Run | None:
         run = self.runs.get(task_id)

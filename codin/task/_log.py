@@ -11,11 +11,9 @@ from codin import a2a
 from codin.errors import CodinError, TaskClosed
 from codin.task._entry import Entry, StatusEntry
 from codin.task._fold import Fold
-from codin.task._protocol import Claim, Commit, Lease, Owner, Stored, TaskStore
+from codin.task._protocol import NO_LEASE, Claim, Commit, Owner, Stored, TaskStore
 
-__all__ = ["NO_LEASE", "Reader", "TaskLog"]
-
-NO_LEASE = Lease("", "", 0)
+__all__ = ["Reader", "TaskLog"]
 
 
 class TaskLog:

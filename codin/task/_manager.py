@@ -13,10 +13,10 @@ from codin.task._fold import Fold
 from codin.task._limits import Limits
 from codin.task._live import Live, Subscription
 from codin.task._ids import random_id
-from codin.task._log import NO_LEASE, TaskLog
+from codin.task._log import TaskLog
 from codin.task._once import Once, digest_of
 from codin.task._position import Position
-from codin.task._protocol import Claim, Decision, Guard, Handler, Lease, Owner, TaskStore
+from codin.task._protocol import NO_LEASE, Claim, Decision, Guard, Handler, Lease, Owner, TaskStore
 from codin.task._run import Run
 from codin.task._runner import Runner, decision_entry, held_state
 from codin.task._task import CallAgent
@@ -33,16 +33,21 @@ _CREDENTIAL = a2a.Part(text="[redacted]")
 class Turn:
     """A message that was taken in, at entry `number` of a log."""
 
-    __slots__ = ("_history_length", "_snapshot", "log", "number")
+    __slots__ = ("_answer", "_history_length", "_snapshot", "log", "number")
 
-    def __init__(self, log: TaskLog, number: int, history_length: int | None, snapshot: bytes | None) -> None:
+    def __init__(
+        self, log: TaskLog, number: int, history_length: int | None, snapshot: bytes | None, answer: bytes | None = None
+    ) -> None:
         self.log = log
         self.number = number
         self._history_length = history_length
         self._snapshot = snapshot
+        self._answer = answer  # of a turn that was over when it was asked for again
 
     async def outcome(self) -> bytes:
         """The `Task` at the first terminal or interrupted entry of this turn."""
+        if self._answer is not None:
+            return self._answer
         return await self.log.outcome(self.number, self._history_length)
 
     async def accepted(self) -> bytes:
@@ -96,6 +101,7 @@ class TaskManager:
         self._once = Once(self.store)
         self._starting: asyncio.Task[None] | None = None
         self._started = False
+        self._closed = False
         self.draining = False
         self._calls = Calls()
         self._sweeping: asyncio.TimerHandle | None = None
@@ -161,6 +167,13 @@ class TaskManager:
         if self._runner.tasks:
             await asyncio.wait(set(self._runner.tasks), timeout=self.limits.cancel_grace + 1)
         await self._calls.close()
+
+    async def close(self) -> None:
+        """Drain, and let the store go. Managers that share a store each opened it, and each has to close it."""
+        await self.drain()
+        if self._started and not self._closed:
+            self._closed = True
+            await self.store.close()
 
     def _sweep_later(self) -> None:
         period = min(3600.0, self.limits.log_retention, self.limits.task_retention)
@@ -391,13 +404,17 @@ class TaskManager:
         """The turn that an idempotency key made."""
         log = (await self._live.find(owner, claim.task_id)).log
         await log.settled()
-        snapshot: bytes | None = None
-        if log.head == 0:
-            fold = Fold(log.task_id, log.context_id)
-            for entry in log.entries[: claim.number]:
-                entry.apply(fold)
-            snapshot = fold.to_json(history_length)
-        return Turn(log, claim.number, history_length, snapshot)
+        if log.head:  # its entries are gone, and with them where the turn began and ended
+            return Turn(log, claim.number, history_length, None)
+        fold = Fold(log.task_id, log.context_id)
+        begun = b""
+        for entry in log.entries:
+            entry.apply(fold)
+            if entry.number == claim.number:
+                begun = fold.to_json(history_length)
+            elif entry.number > claim.number and isinstance(entry, StatusEntry) and entry.state.resting:
+                return Turn(log, claim.number, history_length, begun, fold.to_json(history_length))
+        return Turn(log, claim.number, history_length, begun)
 
     # -- turns ---------------------------------------------------------------------------------------------------------
 
@@ -440,7 +457,7 @@ class TaskManager:
     def _give_back(self, log: TaskLog) -> None:
         if log.lease.fence:
             self.store.release(log.owner, log.lease)
-            log.lease = log.lease._replace(fence=0)
+            log.lease = NO_LEASE
 
     # -- readers -------------------------------------------------------------------------------------------------------
 

@@ -27,12 +27,25 @@ class Owner(NamedTuple):
     caller: str
 
 
-class Lease(NamedTuple):
-    """The right to append to the tasks of one turn lock. A later holder has a higher fence; an older one is refused."""
+class Lease:
+    """The right to append to the tasks of one turn lock. A later holder has a higher fence; an older one is refused.
 
-    context_id: str
-    holder: str
-    fence: int
+    Attributes:
+        fence: 0 is nobody's.
+        lost: set by a store that knows that somebody else has taken the lock over.
+    """
+
+    __slots__ = ("context_id", "fence", "holder", "lost")
+
+    def __init__(self, context_id: str, holder: str, fence: int) -> None:
+        self.context_id = context_id
+        self.holder = holder
+        self.fence = fence
+        self.lost = fence == 0
+
+
+NO_LEASE = Lease("", "", 0)
+"""Nobody's."""
 
 
 class Claim(NamedTuple):

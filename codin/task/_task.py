@@ -151,6 +151,7 @@ class Task:
         media_type: str | None = None,
         filename: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        extensions: Sequence[str] = (),
         artifact_id: str | None = None,
         append: bool = False,
         last: bool = True,
@@ -159,6 +160,7 @@ class Task:
 
         Args:
             content: text, bytes (a file), parts, or a JSON value or pydantic model (a data part).
+            extensions: URIs of the extensions it was made with.
             artifact_id: replaces the artifact with that id, or continues it with `append=True`.
             last: False when more will be appended.
 
@@ -175,6 +177,7 @@ class Task:
             name=name,
             description=description,
             metadata=dict(metadata) if metadata else None,
+            extensions=list(extensions),
             parts=parts_of(content, media_type=media_type, filename=filename),
         )
         run.take(artifact_entry(run.log.ids, artifact, append=append, last=last))

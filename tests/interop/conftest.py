@@ -10,7 +10,7 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ _INSTALLED = "from importlib.metadata import version as v; v('uvicorn'); raise S
 
 
 @contextmanager
-def locked(name: str) -> Iterator[None]:
+def locked(name: str) -> Generator[None]:
     """Only one of several test processes makes the environment; the others wait for it."""
     PEERS.mkdir(parents=True, exist_ok=True)
     with (PEERS / f"{name}.lock").open("w") as lock:
@@ -34,12 +34,12 @@ def locked(name: str) -> Iterator[None]:
 
 def sdk_environment() -> Path:
     """The Python of the environment that holds the official SDK."""
-    name = f"a2a-sdk-{A2A_SDK}"
+    name = "a2a"  # the benchmarks measure the same environment
     python = PEERS / name / "bin" / "python"
     check = [str(python), "-c", _INSTALLED.format(version=A2A_SDK)]
     with locked(name):
         if not python.exists() or subprocess.run(check, check=False, capture_output=True).returncode:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", PEERS / name], check=True)
+            subprocess.run([sys.executable, "-m", "venv", PEERS / name], check=True)
             packages = [f"a2a-sdk[http-server]=={A2A_SDK}", "uvicorn"]
             subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
     return python
@@ -54,9 +54,7 @@ def a2a_sdk_python() -> Path:
 @pytest.fixture(scope="session")
 def official_server(a2a_sdk_python: Path) -> Iterator[str]:
     """The URL of an agent on the official Python SDK; what it does is in `peers/a2a_sdk_server.py`."""
-    server = subprocess.Popen(
-        [a2a_sdk_python, HERE / "peers" / "a2a_sdk_server.py"], stdout=subprocess.PIPE, text=True
-    )
+    server = subprocess.Popen([a2a_sdk_python, HERE / "peers" / "a2a_sdk_server.py"], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
         url = server.stdout.readline().strip()

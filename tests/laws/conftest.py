@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 from codin.task import MemoryStore, TaskStore
+from codin.task.stores import SQLiteStore
 from tests.laws.through import Late, Through
 
-__all__ = ["Kind"]
+__all__ = ["Kind", "Stores", "law"]
 
 
 @dataclass(frozen=True)
@@ -21,20 +24,25 @@ class Kind:
 
     make: Callable[[Path], TaskStore]
     late: bool = False
-
-    @property
-    def patience(self) -> float:
-        """How long a world over this store may do nothing before it counts as stuck."""
-        return 0.02
+    patience: float = 0.02
+    """Seconds for which a world over this store may do nothing before it counts as stuck."""
 
     def reach(self, store: TaskStore, rhythm: Iterator[int], *, copies: bool) -> Through:
         """One process's way to the store; `rhythm` is how fast a late one answers."""
         return Late(store, rhythm) if self.late else Through(store, copies=copies)
 
 
+law = settings(
+    max_examples=int(os.environ.get("CODIN_LAW_EXAMPLES", "40")),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+)
+"""The settings of every law. `CODIN_LAW_EXAMPLES=2000` looks longer."""
+
 STORES = {
     "memory": Kind(lambda path: MemoryStore()),
     "memory, late": Kind(lambda path: MemoryStore(), late=True),
+    "sqlite": Kind(SQLiteStore, patience=10.0),
 }
 
 

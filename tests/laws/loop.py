@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["Stuck", "run"]
 
 
-_MAX_ROUNDS = 20_000
+_MAX_ROUNDS = 5_000
 
 
 class Stuck(AssertionError):

@@ -6,14 +6,14 @@ import json
 from collections.abc import Awaitable, Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from codin import a2a
 from codin.client._fold import Fold as ClientFold
 from codin.task import Limits
 from tests.laws.accumulate import accumulate, comparable, text_updates
-from tests.laws.conftest import Stores
+from tests.laws.conftest import Stores, law
 from tests.laws.loop import run
 from tests.laws.program import programs, texts
 from tests.laws.world import ALICE, Plan, World
@@ -38,21 +38,26 @@ def _scripts(actions: st.SearchStrategy[tuple[object, ...]]) -> st.SearchStrateg
     return st.builds(lambda first, rest: [first, *rest], _beginning, st.lists(actions, max_size=12))
 
 
-plans = st.builds(
-    Plan,
-    programs=st.lists(programs(), min_size=1, max_size=3),
-    script=_scripts(_actions),
-    rhythm=st.lists(st.integers(0, 3), max_size=4),
-    rerunnable=st.booleans(),
-    closing_update=st.booleans(),
-    limits=st.builds(
-        Limits, park_timeout=st.sampled_from([0.0, 300.0]), max_uncommitted=st.sampled_from([0, 2, 1024])
-    ),
-)
 
-law = settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
-)
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    agents = draw(st.lists(programs(), min_size=1, max_size=3))
+    # Whoever lets go at once forgets the first credential before the second has come, and would ask for ever.
+    forgetful = any(sum(step[0] == "authorize" for step in agent.steps) > 1 for agent in agents)
+    return Plan(
+        agents,
+        draw(_scripts(_actions)),
+        rhythm=draw(st.lists(st.integers(0, 3), max_size=4)),
+        rerunnable=draw(st.booleans()),
+        closing_update=draw(st.booleans()),
+        limits=Limits(
+            park_timeout=300.0 if forgetful else draw(st.sampled_from([0.0, 300.0])),
+            max_uncommitted=draw(st.sampled_from([0, 2, 1024])),
+        ),
+    )
+
+
 Check = Callable[[World], Awaitable[None]]
 
 
@@ -68,7 +73,7 @@ def _hold(stores: Stores, plan: Plan, check: Check) -> None:
 
 
 @law
-@given(plan=plans)
+@given(plan=plans())
 def test_law_1_the_folded_log_is_what_a_live_subscriber_accumulated(stores: Stores, plan: Plan) -> None:
     async def check(world: World) -> None:
         for watcher in filter(lambda each: each.seen, world.watchers):
@@ -79,7 +84,7 @@ def test_law_1_the_folded_log_is_what_a_live_subscriber_accumulated(stores: Stor
 
 
 @law
-@given(plan=plans)
+@given(plan=plans())
 def test_law_1_holds_for_our_own_client(stores: Stores, plan: Plan) -> None:
     async def check(world: World) -> None:
         for watcher in filter(lambda each: each.seen, world.watchers):
@@ -94,7 +99,7 @@ def test_law_1_holds_for_our_own_client(stores: Stores, plan: Plan) -> None:
 
 
 @law
-@given(plan=plans)
+@given(plan=plans())
 def test_law_2_the_streamed_text_is_the_final_text(stores: Stores, plan: Plan) -> None:
     async def check(world: World) -> None:
         for task_id in world.tasks:
@@ -113,7 +118,7 @@ def test_law_2_the_streamed_text_is_the_final_text(stores: Stores, plan: Plan) -
 
 
 @law
-@given(plan=plans)
+@given(plan=plans())
 def test_law_3_a_stream_cut_anywhere_and_resumed_is_the_stream_that_was_not_cut(stores: Stores, plan: Plan) -> None:
     async def check(world: World) -> None:
         for watcher in filter(lambda each: each.seen, world.watchers):
@@ -134,7 +139,7 @@ def test_law_3_a_stream_cut_anywhere_and_resumed_is_the_stream_that_was_not_cut(
 
 
 @law
-@given(plan=plans)
+@given(plan=plans())
 def test_law_4_all_subscribers_see_the_same_entries_in_the_same_order(stores: Stores, plan: Plan) -> None:
     async def check(world: World) -> None:
         for task_id in world.tasks:
@@ -149,7 +154,7 @@ def test_law_4_all_subscribers_see_the_same_entries_in_the_same_order(stores: St
 
 
 @law
-@given(plan=plans)
+@given(plan=plans())
 def test_law_7_there_is_one_terminal_entry_and_nothing_public_after_it(stores: Stores, plan: Plan) -> None:
     async def check(world: World) -> None:
         for task_id in world.tasks:

@@ -37,6 +37,7 @@ class Through:
         self.copies = copies
         self.durable = inner.durable
         self.dead = False
+        self._writing: set[asyncio.Future[int]] = set()
 
     def cut(self) -> None:
         self.dead = True
@@ -56,7 +57,17 @@ class Through:
         inner = self._alive()
         if self.copies and commit.fold is not None:
             commit.fold = _frozen(commit.fold)
-        return inner.append(commit)
+        written = inner.append(commit)
+        if isinstance(written, asyncio.Future):
+            self._writing.add(written)
+            written.add_done_callback(self._writing.discard)
+        return written
+
+    async def turn(self) -> None:
+        """One turn of the event loop; over a store with a thread of its own, until what it is writing is written."""
+        await asyncio.sleep(0)
+        if self._writing:
+            await asyncio.wait(tuple(self._writing))
 
     def lease(self, owner: Owner, context_id: str, holder: str) -> Lease | asyncio.Future[Lease]:
         return self._alive().lease(owner, context_id, holder)

@@ -98,7 +98,7 @@ class World:
     def _begin_life(self) -> None:
         self.process: Through = self.kind.reach(self.store, self.rhythm, copies=("restart",) in self.plan.script)
         self.manager = TaskManager(
-            self._handle,
+            self.handle,
             self.process,
             limits=self.plan.limits,
             closing_update=self.plan.closing_update,
@@ -106,7 +106,7 @@ class World:
             new_id=lambda: f"id-{next(self._ids)}",
         )
 
-    async def _handle(self, task: Task) -> AgentResponse:
+    async def handle(self, task: Task) -> AgentResponse:
         first = next(message for message in task.history if message.role is a2a.Role.USER)
         return await play(task, self.plan.programs[int(a2a.text_of(first.parts)) % len(self.plan.programs)])
 
@@ -115,8 +115,7 @@ class World:
     async def live(self) -> None:
         """Do what the script says, bring every task to its end, and let every watcher read to the end."""
         await self.manager.start()
-        for action in self.plan.script:
-            await self._act(action)
+        await self.act()
         await self._finish()
         self._complain()
 
@@ -124,11 +123,18 @@ class World:
         if self._errors:
             raise BaseExceptionGroup("what the callers got", self._errors)
 
+    async def act(self) -> None:
+        """Do what the script says, and wait until every request has its answer."""
+        for action in self.plan.script:
+            await self._act(action)
+        if self._requests:
+            await asyncio.wait(self._requests)
+
     async def _act(self, action: tuple[Any, ...]) -> None:
         match action:
             case ("turns", turns):
                 for _ in range(turns):
-                    await asyncio.sleep(0)
+                    await self.process.turn()
             case ("send", program, context_id, cut_after):
                 self._requests.add(self._go(self._send, program, context_id, cut_after))
             case ("restart",):
@@ -211,8 +217,6 @@ class World:
     # -- the end -------------------------------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
-        if self._requests:
-            await asyncio.wait(self._requests)
         for task_id in self.tasks:
             await self.finish(task_id)
         for watcher in self.watchers:
@@ -238,12 +242,20 @@ class World:
             self._complain()
         raise AssertionError(f"task {task_id} does not end")
 
+    async def answer(self, task_id: str) -> None:
+        """Answer what the task asks, and wait until it rests again."""
+        await self._reply(task_id, await self.get(task_id))
+        await self._until_it_rests(task_id)
+
     async def _reply(self, task_id: str, task: Mapping[str, Any]) -> None:
         question = task["status"]["message"]["parts"][0]["text"]
         await self._answer(task_id, answer_to(question, task["status"]["state"]))
 
     async def _until_it_rests(self, task_id: str) -> None:
-        subscription = await self.manager.subscribe(ALICE, a2a.SubscribeToTaskRequest(id=task_id))
+        try:
+            subscription = await self.manager.subscribe(ALICE, a2a.SubscribeToTaskRequest(id=task_id))
+        except a2a.UnsupportedOperation:
+            return  # it has ended
         assert subscription.first is not None
         state = a2a.TaskState(json.loads(subscription.first[1])["status"]["state"])
         with subscription.reader as reader:

@@ -63,9 +63,9 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
             monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
         for name in ("no_proxy", "NO_PROXY"):
             monkeypatch.delenv(name, raising=False)
-        for transport in (open_transport("httpx"), open_transport("aiohttp")):
+        for transport in map(open_transport, ("httpx", "aiohttp", "asyncio")):
             headers = {"Authorization": "Bearer secret"}
             response = await transport.request("GET", "http://agents.example/", headers=headers, timeout=5)
             await transport.aclose()
             assert response.body == b"proxy"
-    assert [line.split(b"\r\n")[0] for line in asked] == [b"GET http://agents.example/ HTTP/1.1"] * 2
+    assert [line.split(b"\r\n")[0] for line in asked] == [b"GET http://agents.example/ HTTP/1.1"] * 3

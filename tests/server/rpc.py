@@ -22,6 +22,7 @@ class Rpc:
     """Calls methods of an app at a path."""
 
     def __init__(self, app: App, path: str = "/") -> None:
+        self.app = app
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
         self._path = path
 

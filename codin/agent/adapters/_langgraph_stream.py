@@ -5,50 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, LLMResult
 from langgraph.types import Interrupt
 from pydantic_core import to_json
 
+from codin.agent.adapters._langgraph_calls import Calls
 from codin.agent.adapters._langgraph_questions import json_value
 from codin.agent.adapters._langgraph_shape import object_of
 from codin.task import Task
 
-__all__ = ["EVENT_KEY", "Relay", "Usage"]
+__all__ = ["EVENT_KEY", "Relay"]
 
 EVENT_KEY = "urn:codin:a2a:langgraph:v1"
 """The key of a custom stream event, or of a tool's activity, in the metadata of a status."""
 
-_COUNTS = ("input_tokens", "output_tokens", "total_tokens")
 _READABLE = ("status", "message", "text", "progress", "note")
-
-
-class Usage(BaseCallbackHandler):
-    """Tokens of one run, by message: whether it was streamed or not, in a subgraph or not, and never twice."""
-
-    run_inline = True
-
-    def __init__(self) -> None:
-        self._counts: dict[str, Mapping[str, int]] = {}
-
-    def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
-        """A model has answered."""
-        for generation in (generation for batch in response.generations for generation in batch):
-            if isinstance(generation, ChatGeneration):
-                self.add(generation.message, str(kwargs.get("run_id")))
-
-    def add(self, message: BaseMessage, fallback: str = "") -> None:
-        """Count a message that a node made."""
-        counts = message.usage_metadata if isinstance(message, AIMessage) else None
-        if counts is not None:
-            self._counts[message.id or fallback] = {key: counts.get(key, 0) for key in _COUNTS}
-
-    def total(self) -> dict[str, int]:
-        """The sums; empty when no model told."""
-        if not self._counts:
-            return {}
-        return {key: sum(counts[key] for counts in self._counts.values()) for key in _COUNTS}
 
 
 class Relay:
@@ -69,9 +40,9 @@ class Relay:
         wrote: text has been written.
     """
 
-    def __init__(self, task: Task, usage: Usage, *, nodes: frozenset[str] | None, events: bool, tools: bool) -> None:
+    def __init__(self, task: Task, calls: Calls, *, nodes: frozenset[str] | None, events: bool, tools: bool) -> None:
         self._task = task
-        self._usage = usage
+        self._models = calls
         self._nodes = nodes
         self._events = events
         self._tools = tools
@@ -111,7 +82,7 @@ class Relay:
             return
         whole = not isinstance(message, AIMessageChunk)
         if whole:
-            self._usage.add(message)
+            self._models.add(message)
         if self._nodes is not None and origin.get("langgraph_node") not in self._nodes:
             return
         key = message.id or ""

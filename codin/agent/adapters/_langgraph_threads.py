@@ -7,11 +7,12 @@ import hashlib
 import json
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.types import StateSnapshot
 
 from codin.agent.adapters._langgraph_shape import Graph
@@ -49,6 +50,19 @@ class Place:
         return {"configurable": configurable, "metadata": {_TASK: task.id, _BASE: self.base}}
 
 
+class _Serializer(JsonPlusSerializer):
+    """Keeps what cannot be serialized as it is. It never leaves memory, and without a checkpointer the graph ran."""
+
+    def dumps_typed(self, obj: Any) -> tuple[str, Any]:
+        try:
+            return super().dumps_typed(obj)
+        except Exception:
+            return "object", obj
+
+    def loads_typed(self, data: tuple[str, Any]) -> Any:
+        return data[1] if data[0] == "object" else super().loads_typed(data)
+
+
 class Threads:
     """The threads of one graph.
 
@@ -63,8 +77,10 @@ class Threads:
     def __init__(self, graph: Graph, agent: str) -> None:
         self.lasting = isinstance(cast("Any", graph).checkpointer, BaseCheckpointSaver)
         if not self.lasting:
-            graph = with_checkpointer(graph, InMemorySaver())
+            graph = with_checkpointer(graph, InMemorySaver(serde=_Serializer()))
         self.graph = graph
+        # A thread that nobody reads while it runs is written when the run ends.
+        self.durability: Literal["async", "exit"] | None = None if self.lasting else "exit"
         self._agent = agent
         self._parked: OrderedDict[str, None] = OrderedDict()
 
@@ -101,6 +117,8 @@ class Threads:
             Reject: another task's question is open on the thread. To run would forget the question.
         """
         thread = self.id_of(task)
+        if not self.lasting:
+            return Place(thread, "")
         state = await self.state(thread)
         newest = _checkpoint(state)
         before = cast("dict[str, Any]", state.metadata or {})

@@ -11,6 +11,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
+from langgraph import errors
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphRecursionError
 from langgraph.pregel import Pregel
@@ -18,10 +19,11 @@ from langgraph.types import Command, StateSnapshot
 from pydantic import ValidationError
 
 from codin import a2a
+from codin.agent.adapters._langgraph_calls import Calls
 from codin.agent.adapters._langgraph_input import graph_input
 from codin.agent.adapters._langgraph_questions import Question, Unclear, answers, ask, json_value
 from codin.agent.adapters._langgraph_shape import MESSAGES, Graph, Shape, entrypoint_of, object_of
-from codin.agent.adapters._langgraph_stream import Relay, Usage
+from codin.agent.adapters._langgraph_stream import Relay
 from codin.agent.adapters._langgraph_threads import Place, SyncCheckpointer, Threads, with_checkpointer
 from codin.agent.adapters._langgraph_tools import GraphTool, tools_of
 from codin.errors import ConfigError
@@ -153,7 +155,9 @@ class LangGraphAgent:
         asked = set(cast("list[str]", token["interrupts"]))
         if not asked:
             return await self._run(task, None, place)  # a breakpoint: any answer lets it go on
-        questions = [Question.of(interrupt) for interrupt in state.interrupts if interrupt.id in asked]
+        # Before LangGraph 1.2.20 or so, a question and the one before it in the same node have the same id.
+        pending = {interrupt.id: Question.of(interrupt) for interrupt in state.interrupts if interrupt.id in asked}
+        questions = list(pending.values())
         if not questions:
             return AgentResponse.failed(_GONE)
         try:
@@ -163,7 +167,7 @@ class LangGraphAgent:
         try:
             return await self._run(task, Command(resume=values), place)
         except ValidationError as error:
-            if not getattr(error, "_langgraph_invalid_resume", False):
+            if not _invalid_answer(error):
                 raise
             first = error.errors()[0]
             problem = ": ".join([*map(str, first["loc"]), first["msg"]])
@@ -176,24 +180,34 @@ class LangGraphAgent:
         return ask(questions, dict(token), problem)
 
     async def _run(self, task: Task, given: Any, place: Place) -> AgentResponse:
-        usage = Usage()
-        relay = Relay(task, usage, nodes=self._nodes, events=self._events, tools=self._tool_activity)
+        calls = Calls()
+        relay = Relay(task, calls, nodes=self._nodes, events=self._events, tools=self._tool_activity)
         paused = False
         try:
-            await self._stream(task, given, place, usage, relay)
+            await calls.guard(self._stream(task, given, place, calls, relay))
             response = await self._paused(place, relay) if relay.paused else self._completed(relay)
             paused = relay.paused
             return response
+        except ValidationError as error:
+            paused = _invalid_answer(error)  # the question is still there
+            raise
         finally:
-            task.usage(**usage.total())
+            task.usage(**calls.usage())
             await self._threads.rest(place.thread, paused=paused)
 
-    async def _stream(self, task: Task, given: Any, place: Place, usage: Usage, relay: Relay) -> None:
+    async def _stream(self, task: Task, given: Any, place: Place, calls: Calls, relay: Relay) -> None:
         config = self._config(task) if callable(self._config) else self._config
         context = self._context(task) if callable(self._context) else self._context
         graph = cast("Any", self.graph)
-        config = merge_configs(config, place.config(task), {"callbacks": [usage]})
-        events = graph.astream(given, config, context=context, stream_mode=_STREAM, subgraphs=self._subgraphs)
+        config = merge_configs(config, place.config(task), {"callbacks": [calls]})
+        events = graph.astream(
+            given,
+            config,
+            context=context,
+            stream_mode=_STREAM,
+            durability=self._threads.durability,
+            subgraphs=self._subgraphs,
+        )
         async with aclosing(events) as stream:
             async for event in stream:
                 namespace, mode, value = event if self._subgraphs else ((), *event)
@@ -334,6 +348,12 @@ def _value_response(value: Any, relay: Relay) -> AgentResponse:
     if isinstance(value, str):
         return AgentResponse.completed(None if relay.wrote else value)
     return AgentResponse.completed(data=json_value(value))
+
+
+def _invalid_answer(error: ValidationError) -> bool:
+    """Whether an answer does not fit the `response_schema` of its interrupt. LangGraph before 1.2 has none."""
+    marked = getattr(errors, "is_invalid_resume", None)
+    return marked is not None and marked(error)
 
 
 def _last_text(values: Mapping[str, Any], relay: Relay) -> str | None:

@@ -11,25 +11,39 @@ from codin import a2a
 from codin.errors import Conflict
 from codin.task._entry import Entry
 from codin.task._fold import Fold
-from codin.task._protocol import Claim, Commit, Lease, ListQuery, Owner, Page, Stored
-from codin.task.stores._leases import Leases
+from codin.task._protocol import NO_LEASE, Claim, Commit, Lease, ListQuery, Owner, Page, Stored
+from codin.task.stores._leases import Leases, check_lease
+from codin.task.stores._packed import PackedTask, fold_of, unpack_entries
 
 __all__ = ["MemoryStore"]
 
 
 class _Record:
-    __slots__ = ("changed", "claims", "commit", "entries", "fold", "last", "owner", "state", "trimmed")
+    """A task that has not ended."""
 
-    def __init__(self, commit: Commit) -> None:
-        self.owner = commit.owner
-        self.commit = commit  # the newest one: it knows the ids
+    __slots__ = ("changed", "claims", "context_id", "entries", "fold", "last", "owner", "state")
+
+    def __init__(self, owner: Owner, context_id: str) -> None:
+        self.owner = owner
+        self.context_id = context_id
         self.entries: list[Entry] = []
         self.fold: Fold | None = None
         self.claims: list[str] = []
         self.last = 0
-        self.trimmed = 0
-        self.state = commit.state
+        self.state = a2a.TaskState.SUBMITTED
         self.changed = 0
+
+
+class _Owned:
+    """What one owner has. The number stands for the owner in packed tasks."""
+
+    __slots__ = ("claims", "number", "owner", "tasks")
+
+    def __init__(self, owner: Owner, number: int) -> None:
+        self.owner = owner
+        self.number = number
+        self.tasks: dict[str, None] = {}
+        self.claims: dict[str, tuple[str, str, int]] = {}
 
 
 class MemoryStore:
@@ -43,11 +57,13 @@ class MemoryStore:
 
     def __init__(self, max_ended: int = 10_000) -> None:
         self._max_ended = max_ended
-        self._records: dict[str, _Record] = {}
-        self._ended: deque[str] = deque()
-        self._by_owner: dict[Owner, dict[str, None]] = {}
-        self._claims: dict[tuple[Owner, str], Claim] = {}
-        self._feed: deque[Commit] = deque()
+        self._live: dict[str, _Record] = {}
+        self._ended: dict[str, PackedTask] = {}
+        self._order: deque[str] = deque()  # in which they ended; the front of a dict is slow to find
+        self._owned: dict[Owner, _Owned] = {}
+        self._by_number: dict[int, _Owned] = {}
+        self._owners = 0
+        self._feed: deque[tuple[int, str, int, int, str, int]] = deque()  # position, task, first, last, state, changed
         self._position = 0
         self._waiting: list[asyncio.Future[None]] = []
         self._cursors: dict[str, int] = {}
@@ -69,40 +85,56 @@ class MemoryStore:
 
     def append(self, commit: Commit) -> int:
         """Append all entries or none. Raises Conflict, LeaseLost."""
-        self._leases.check(commit.owner, commit.lease)
-        record = self._records.get(commit.task_id)
+        check_lease(commit.lease)
+        task_id = commit.task_id
+        record = self._live.get(task_id)
         last = 0 if record is None else record.last
-        if last != commit.expected or (record is not None and record.owner != commit.owner):
-            raise Conflict(f"task {commit.task_id!r} is at entry {last}, the writer expected {commit.expected}")
-        claim = commit.claim
-        if claim is not None and (commit.owner, claim.key) in self._claims:
-            raise Conflict(f"idempotency key {claim.key!r} is taken")
+        if last != commit.expected or (record is None and task_id in self._ended):
+            raise Conflict(f"task {task_id!r} is at entry {last}, the writer expected {commit.expected}")
+        if record is not None and record.owner != commit.owner:
+            raise Conflict(f"task {task_id!r} has another owner")
+        mine = self._mine(commit.owner)
+        if commit.claim is not None and commit.claim.key in mine.claims:
+            raise Conflict(f"idempotency key {commit.claim.key!r} is taken")
         if record is None:
-            record = self._records[commit.task_id] = _Record(commit)
-            mine = self._by_owner.get(commit.owner)
-            if mine is None:
-                mine = self._by_owner[commit.owner] = {}
-            mine[commit.task_id] = None
-        if claim is not None:
-            self._claims[commit.owner, claim.key] = claim
-            record.claims.append(claim.key)
-        record.commit = commit
+            record = self._live[task_id] = _Record(commit.owner, commit.context_id)
+            mine.tasks[task_id] = None
+        if commit.claim is not None:
+            key, *used = commit.claim
+            mine.claims[key] = tuple(used)
+            record.claims.append(key)
         record.entries += commit.entries
         record.last = commit.entries[-1].number
-        record.state = commit.state
+        record.state = state = commit.state
         record.changed = commit.changed
         if commit.fold is not None:
-            record.fold, commit.fold = commit.fold, None
+            record.fold = commit.fold
         self._position += 1
         commit.position = self._position
-        self._feed.append(commit)
-        if commit.state.terminal:
-            self._ended.append(commit.task_id)
-            if len(self._ended) > self._max_ended:
-                self._evict(self._ended.popleft())
+        self._feed.append((self._position, task_id, last + 1, record.last, str(state), commit.changed))
+        if state.terminal:
+            self._end(task_id, record, mine)
         if self._waiting:
             self._wake()
         return self._position
+
+    def _mine(self, owner: Owner) -> _Owned:
+        mine = self._owned.get(owner)
+        if mine is None:
+            self._owners += 1
+            mine = self._owned[owner] = self._by_number[self._owners] = _Owned(owner, self._owners)
+        return mine
+
+    def _end(self, task_id: str, record: _Record, mine: _Owned) -> None:
+        del self._live[task_id]
+        fold = record.fold or _replay(task_id, record)
+        self._ended[task_id] = (
+            mine.number, record.changed, str(record.state), record.context_id, 0, fold.last, fold.to_json(),
+            tuple([entry.pack() for entry in record.entries]), tuple(record.claims),
+        )  # fmt: skip
+        self._order.append(task_id)
+        if len(self._order) > self._max_ended:
+            self._evict(self._order.popleft())
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -111,48 +143,54 @@ class MemoryStore:
                 future.set_result(None)
 
     def _evict(self, task_id: str) -> None:
-        record = self._records.pop(task_id, None)
-        if record is None:
-            return
-        mine = self._by_owner[record.owner]
-        del mine[task_id]
-        if not mine:
-            del self._by_owner[record.owner]
-        for key in record.claims:
-            del self._claims[record.owner, key]
+        packed = self._ended.pop(task_id)
+        mine = self._by_number[packed[0]]
+        del mine.tasks[task_id]
+        for key in packed[8]:
+            del mine.claims[key]
+        if not mine.tasks:
+            del self._owned[mine.owner], self._by_number[mine.number]
         feed = self._feed
-        while feed and feed[0].task_id not in self._records:
+        while feed and feed[0][1] not in self._live and feed[0][1] not in self._ended:
             feed.popleft()
 
     async def load(self, owner: Owner, task_id: str) -> Stored | None:
         """The newest fold and the entries behind it."""
-        record = self._records.get(task_id)
-        if record is None or record.owner != owner:
+        mine = self._owned.get(owner)
+        if mine is None or task_id not in mine.tasks:
             return None
-        context_id = record.commit.context_id
-        fold = record.fold or Fold(task_id, context_id)
+        record = self._live.get(task_id)
+        if record is None:
+            packed = self._ended[task_id]
+            state = a2a.TaskState(packed[2])
+            return Stored(owner, task_id, packed[3], fold_of(packed), (), state, packed[1], packed[4])
+        fold = record.fold or Fold(task_id, record.context_id)
         tail = record.entries[bisect_right(record.entries, fold.last, key=_number) :]
-        return Stored(owner, task_id, context_id, fold, tail, record.state, record.changed, record.trimmed)
+        return Stored(owner, task_id, record.context_id, fold, tail, record.state, record.changed)
 
     async def read(self, owner: Owner, task_id: str, after: int = 0) -> Sequence[Entry]:
         """The entries above `after` that are still kept."""
-        record = self._records.get(task_id)
-        if record is None or record.owner != owner:
+        mine = self._owned.get(owner)
+        if mine is None or task_id not in mine.tasks:
             return []
+        record = self._live.get(task_id)
+        if record is None:
+            return unpack_entries(self._ended[task_id], task_id, after)
         return record.entries[bisect_right(record.entries, after, key=_number) :]
 
     async def list(self, owner: Owner, query: ListQuery) -> Page:
         """One page of this owner's tasks, newest status first."""
+        mine = self._owned.get(owner)
         matching: list[tuple[int, str]] = []
-        for task_id in self._by_owner.get(owner, ()):
-            record = self._records[task_id]
-            if query.context_id is not None and record.commit.context_id != query.context_id:
+        for task_id in mine.tasks if mine is not None else ():
+            context_id, state, changed = self._status(task_id)
+            if query.context_id is not None and context_id != query.context_id:
                 continue
-            if query.state is not None and record.state is not query.state:
+            if query.state is not None and state != query.state:
                 continue
-            if query.changed_after is not None and record.changed <= query.changed_after:
+            if query.changed_after is not None and changed <= query.changed_after:
                 continue
-            matching.append((record.changed, task_id))
+            matching.append((changed, task_id))
         matching.sort(reverse=True)
         start = 0
         if query.before is not None:
@@ -160,22 +198,52 @@ class MemoryStore:
         page = matching[start : start + query.page_size]
         return Page(page, len(matching), start + len(page) < len(matching))
 
+    def _status(self, task_id: str) -> tuple[str, str, int]:
+        record = self._live.get(task_id)
+        if record is not None:
+            return record.context_id, record.state, record.changed
+        packed = self._ended[task_id]
+        return packed[3], packed[2], packed[1]
+
     async def claim(self, owner: Owner, key: str) -> Claim | None:
         """What an idempotency key was used for."""
-        return self._claims.get((owner, key))
+        mine = self._owned.get(owner)
+        used = mine.claims.get(key) if mine is not None else None
+        return None if used is None else Claim(key, *used)
 
     async def unfinished(self, agent: str) -> Sequence[tuple[Owner, str, a2a.TaskState]]:
         """The tasks of one agent that are not terminal, oldest first."""
-        return [
-            (record.owner, task_id, record.state)
-            for task_id, record in self._records.items()
-            if record.owner.agent == agent and not record.state.terminal
-        ]
+        return [(r.owner, task_id, r.state) for task_id, r in self._live.items() if r.owner.agent == agent]
 
     async def feed(self, after: int, limit: int = 256) -> Sequence[Commit]:
-        """The commits above `after`."""
-        start = bisect_right(self._feed, after, key=lambda commit: commit.position)
-        return [self._feed[i] for i in range(start, min(start + limit, len(self._feed)))]
+        """The commits above `after`, without their fold, and without what retention took."""
+        feed = self._feed
+        commits: list[Commit] = []
+        for index in range(bisect_right(feed, after, key=lambda item: item[0]), len(feed)):
+            if len(commits) == limit:
+                break
+            commit = self._commit(*feed[index])
+            if commit is not None:
+                commits.append(commit)
+        return commits
+
+    def _commit(self, position: int, task_id: str, first: int, last: int, state: str, changed: int) -> Commit | None:
+        record = self._live.get(task_id)
+        if record is not None:
+            mine, context_id, keys = self._owned[record.owner], record.context_id, record.claims
+            entries = record.entries[first - 1 : last]
+        elif (packed := self._ended.get(task_id)) is not None:
+            mine, context_id, keys = self._by_number[packed[0]], packed[3], packed[8]
+            entries = unpack_entries(packed, task_id, first - 1, last)
+        else:
+            return None
+        if not entries:
+            return None
+        claim = next((Claim(key, *mine.claims[key]) for key in keys if first <= mine.claims[key][2] <= last), None)
+        return Commit(
+            mine.owner, task_id, context_id, first - 1, entries, NO_LEASE, a2a.TaskState(state), changed, None, claim,
+            position,
+        )  # fmt: skip
 
     async def changed(self, after: int) -> None:
         """Wait until the feed has something above `after`."""
@@ -194,14 +262,23 @@ class MemoryStore:
 
     async def trim(self, *, chunks_before: int, tasks_before: int) -> None:
         """Retention of ended tasks."""
-        for task_id in [t for t in self._ended if self._records[t].changed < tasks_before]:
-            self._ended.remove(task_id)
-            self._evict(task_id)
-        for task_id in self._ended:
-            record = self._records[task_id]
-            if record.changed < chunks_before and record.trimmed < record.last:
-                record.entries = [entry for entry in record.entries if entry.kind != "artifact"]
-                record.trimmed = record.last
+        for task_id in tuple(self._order):
+            packed = self._ended[task_id]
+            number, changed, state, context_id, trimmed, last, fold, entries, claims = packed
+            if changed < tasks_before:
+                self._evict(task_id)
+            elif changed < chunks_before and trimmed < last:
+                kept = tuple([entry for entry in entries if entry[1] not in {"artifact", "+artifact"}])
+                self._ended[task_id] = (number, changed, state, context_id, last, last, fold, kept, claims)
+        self._order = deque(task_id for task_id in self._order if task_id in self._ended)
+
+
+def _replay(task_id: str, record: _Record) -> Fold:
+    fold = Fold(task_id, record.context_id)
+    for entry in record.entries:
+        entry.apply(fold)
+        fold.last = entry.number
+    return fold
 
 
 def _number(entry: Entry) -> int:

@@ -15,7 +15,7 @@ from codin.errors import ConfigError, StoreError
 from codin.task._entry import Entry
 from codin.task._protocol import Claim, Commit, Lease, ListQuery, Owner, Page, Stored
 from codin.task.stores import _sqlite_queries as queries
-from codin.task.stores._leases import Leases
+from codin.task.stores._leases import Leases, check_lease
 from codin.task.stores._sqlite_file import SQLiteFile
 from codin.task.stores._sqlite_writer import Settled
 
@@ -125,7 +125,7 @@ class SQLiteStore:
             LeaseLost: at once.
             Conflict: when awaited, as every other StoreError.
         """
-        self._leases.check(commit.owner, commit.lease)
+        check_lease(commit.lease)
         return self._opened().writer.append(commit)
 
     def _settled(self, settled: Settled, position: int) -> None:

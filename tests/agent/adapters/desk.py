@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from codin import a2a
 from codin.agent.adapters.langgraph import LangGraphAgent
@@ -132,11 +132,11 @@ def _request(content: Any, context: str | None, task: a2a.Task | None) -> a2a.Se
     return a2a.SendMessageRequest(message=message)
 
 
-def _parts(content: Any) -> Sequence[a2a.Part]:
+def _parts(content: Any) -> list[a2a.Part]:
     if isinstance(content, str):
         return [a2a.Part(text=content)]
     if isinstance(content, a2a.Part):
         return [content]
-    if isinstance(content, list) and content and all(isinstance(item, a2a.Part) for item in content):
-        return content
-    return [a2a.Part(data=content)]
+    items = cast("list[Any]", content) if isinstance(content, list) else []
+    parts = [item for item in items if isinstance(item, a2a.Part)]
+    return parts or [a2a.Part(data=content)]

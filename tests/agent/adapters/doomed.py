@@ -11,11 +11,12 @@ from typing import Any
 
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph import START, MessagesState
 from pydantic import SecretStr
 
 from codin.agent.adapters.langgraph import adapt
 from tests.agent.adapters.desk import Desk
+from tests.agent.adapters.graphs import build
 
 
 async def main(path: str, url: str) -> None:
@@ -24,7 +25,7 @@ async def main(path: str, url: str) -> None:
     async def agent(state: MessagesState) -> dict[str, Any]:
         return {"messages": [await chat.ainvoke(state["messages"])]}
 
-    builder = StateGraph(MessagesState).add_node("agent", agent).add_edge(START, "agent")
+    builder = build(MessagesState).add_node("agent", agent).add_edge(START, "agent")
     async with AsyncSqliteSaver.from_conn_string(path) as saver:
         desk = Desk(adapt(builder.compile(saver, name="c")))
         await desk.send("one", context="k")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,7 +80,11 @@ class ModelServer:
         message: dict[str, Any] = {"role": "assistant", "content": answer.text or None}
         if answer.calls:
             message["tool_calls"] = _calls(answer)
-        payload = {**_head("chat.completion"), "choices": [_choice(answer, message=message)], "usage": _usage(body, answer)}
+        payload = {
+            **_head("chat.completion"),
+            "choices": [_choice(answer, message=message)],
+            "usage": _usage(body, answer),
+        }
         content = json.dumps(payload).encode()
         writer.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
@@ -100,7 +104,7 @@ class ModelServer:
             self._gone()
             return
         await _event(writer, {"choices": [_choice(answer, delta={})]})
-        if (body.get("stream_options") or {}).get("include_usage"):
+        if body.get("stream_options", {}).get("include_usage"):
             await _event(writer, {"choices": [], "usage": _usage(body, answer)})
         writer.write(b"data: [DONE]\n\n")
         await writer.drain()
@@ -111,7 +115,7 @@ class ModelServer:
 
 
 @asynccontextmanager
-async def model_server() -> AsyncIterator[ModelServer]:
+async def model_server() -> AsyncGenerator[ModelServer]:
     """A model that answers while the block runs."""
     model = ModelServer()
     listener = await asyncio.start_server(model.serve, "127.0.0.1", 0)

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from langchain_core.tools import tool
-from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph import START, MessagesState
 from langgraph.prebuilt import ToolNode
 from typing_extensions import TypedDict
 
 from codin.agent.adapters.langgraph import adapt
 from codin.errors import ConfigError
 from codin.tool import Tool
+from tests.agent.adapters.graphs import build, nothing
 
 pytestmark = pytest.mark.anyio
 
@@ -34,11 +35,11 @@ def lookup(word: str) -> str:
 
 
 def compiled(state: type, **options: Any) -> Any:
-    return StateGraph(state).add_node("node", lambda state: {}).add_edge(START, "node").compile(**options)
+    return build(state).add_node("node", nothing).add_edge(START, "node").compile(**options)
 
 
 def with_tools() -> Any:
-    return StateGraph(MessagesState).add_node("tools", ToolNode([lookup])).add_edge(START, "tools").compile(name="librarian")
+    return build(MessagesState).add_node("tools", ToolNode([lookup])).add_edge(START, "tools").compile(name="librarian")
 
 
 def test_the_name_is_the_graph_s_and_the_description_the_state_s_docstring() -> None:
@@ -87,7 +88,7 @@ async def test_the_tools_of_a_graph_are_tools() -> None:
 
 def test_what_is_not_compiled_is_refused() -> None:
     with pytest.raises(ConfigError, match="compile"):
-        adapt(StateGraph(Form))  # pyright: ignore[reportArgumentType]
+        adapt(build(Form))  # pyright: ignore[reportArgumentType]
 
 
 def test_nothing_is_traced_and_no_tracing_is_switched_off_behind_the_user_s_back() -> None:

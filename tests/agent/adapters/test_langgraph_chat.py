@@ -5,26 +5,31 @@ from __future__ import annotations
 import asyncio
 import base64
 import operator
+import sqlite3
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.tools import BaseTool, tool
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.config import get_stream_writer
-from langgraph.func import entrypoint
-from langgraph.graph import END, START, MessagesState, StateGraph, add_messages
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.config import get_config, get_stream_writer
+from langgraph.graph import END, START, MessagesState, add_messages
 from langgraph.prebuilt import ToolNode, tools_condition
+from langgraph.runtime import get_runtime
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from codin import a2a
 from codin.agent.adapters.langgraph import adapt
+from codin.task import Task
 from codin.trust import Caller
 from tests.agent.adapters.desk import Desk
+from tests.agent.adapters.graphs import build, flow, nothing
 from tests.agent.adapters.model_server import Answer, Body, ModelServer
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +49,7 @@ def chatter(model: Any, tools: Sequence[BaseTool] = (), **compile_options: Any) 
     async def agent(state: MessagesState) -> dict[str, Any]:
         return {"messages": [await bound.ainvoke(state["messages"])]}
 
-    builder = StateGraph(MessagesState).add_node("agent", agent).add_edge(START, "agent")
+    builder = build(MessagesState).add_node("agent", agent).add_edge(START, "agent")
     if tools:
         builder.add_node("tools", ToolNode(list(tools)))
         builder.add_conditional_edges("agent", tools_condition).add_edge("tools", "agent")
@@ -57,7 +62,7 @@ def saying(*messages: Any) -> Any:
     def node(state: MessagesState) -> dict[str, Any]:
         return {"messages": list(messages)}
 
-    return StateGraph(MessagesState).add_node("node", node).add_edge(START, "node").compile()
+    return build(MessagesState).add_node("node", node).add_edge(START, "node").compile()
 
 
 async def test_tokens_are_streamed_and_the_final_text_is_what_was_streamed(chat: ChatOpenAI) -> None:
@@ -135,7 +140,7 @@ async def test_a_text_sent_through_the_stream_writer_is_a_status() -> None:
         get_stream_writer()("reading")
         return {"messages": [AIMessage("read")]}
 
-    graph = StateGraph(MessagesState).add_node("node", node).add_edge(START, "node").compile()
+    graph = build(MessagesState).add_node("node", node).add_edge(START, "node").compile()
     assert (await Desk(adapt(graph)).send("x")).news == [("reading", {})]
     assert (await Desk(adapt(graph, events=False)).send("x")).news == []
 
@@ -149,7 +154,7 @@ async def test_nodes_that_stream_side_by_side_do_not_mix_their_words(model: Mode
 
         return node
 
-    builder = StateGraph(MessagesState)
+    builder = build(MessagesState)
     for word in ("red", "blue"):
         builder.add_node(word, speaker(word)).add_edge(START, word)
     turn = await Desk(adapt(builder.compile())).send("go")
@@ -166,7 +171,7 @@ async def test_text_from_keeps_the_words_of_inner_nodes_away(chat: ChatOpenAI) -
     async def answer(state: MessagesState) -> dict[str, Any]:
         return {"messages": [await chat.ainvoke(state["messages"])]}
 
-    builder = StateGraph(MessagesState).add_node("sort", sort).add_node("answer", answer)
+    builder = build(MessagesState).add_node("sort", sort).add_node("answer", answer)
     graph = builder.add_edge(START, "sort").add_edge("sort", "answer").compile()
     assert (await Desk(adapt(graph)).send("hi")).text == "You said sort this\n\nYou said hi"
     assert (await Desk(adapt(graph, text_from=["answer"])).send("hi")).text == "You said hi"
@@ -180,7 +185,7 @@ async def test_a_model_tagged_nostream_is_heard_when_its_node_adds_the_message(c
 @pytest.mark.parametrize("subgraphs", [False, True])
 async def test_a_subgraph_s_answer_arrives_once(chat: ChatOpenAI, subgraphs: bool) -> None:
     inner = chatter(chat)
-    graph = StateGraph(MessagesState).add_node("inner", inner).add_edge(START, "inner").compile()
+    graph = build(MessagesState).add_node("inner", inner).add_edge(START, "inner").compile()
     turn = await Desk(adapt(graph, subgraphs=subgraphs)).send("hi")
     assert turn.text == "You said hi"
     assert (len(turn.chunks) > 1) is subgraphs
@@ -196,8 +201,8 @@ async def test_usage_is_of_this_run_and_not_of_the_whole_conversation(chat: Chat
 
 
 async def test_usage_of_a_message_that_no_model_callback_saw_is_counted() -> None:
-    usage = {"input_tokens": 7, "output_tokens": 2, "total_tokens": 9}
-    turn = await Desk(adapt(saying(AIMessage("x", usage_metadata=usage)))).send("hi")  # pyright: ignore[reportArgumentType]
+    usage = UsageMetadata(input_tokens=7, output_tokens=2, total_tokens=9)
+    turn = await Desk(adapt(saying(AIMessage("x", usage_metadata=usage)))).send("hi")
     assert turn.usage == usage
 
 
@@ -225,8 +230,9 @@ async def test_a_graph_without_memory_gets_none(model: ModelServer, chat: ChatOp
     await desk.send("two", context="c")
     assert [len(request["messages"]) for request in model.requests] == [1, 1]
     assert graph.checkpointer is None
-    assert isinstance(agent.graph.checkpointer, InMemorySaver)
-    assert not agent.graph.checkpointer.storage
+    copied: Any = agent.graph
+    assert isinstance(copied.checkpointer, InMemorySaver)
+    assert not copied.checkpointer.storage  # what is over is forgotten
 
 
 async def test_a_checkpointer_given_to_adapt_is_its_memory(model: ModelServer, chat: ChatOpenAI) -> None:
@@ -239,12 +245,8 @@ async def test_a_checkpointer_given_to_adapt_is_its_memory(model: ModelServer, c
 
 
 async def test_a_checkpointer_that_blocks_is_refused_with_what_to_use_instead() -> None:
-    import sqlite3
-
-    from langgraph.checkpoint.sqlite import SqliteSaver
-
     connection = sqlite3.connect(":memory:", check_same_thread=False)
-    builder = StateGraph(MessagesState).add_node("node", lambda state: {}).add_edge(START, "node")
+    builder = build(MessagesState).add_node("node", nothing).add_edge(START, "node")
     turn = await Desk(adapt(builder.compile(checkpointer=SqliteSaver(connection)))).send("hi")
     connection.close()
     assert turn.state == "FAILED"
@@ -311,7 +313,7 @@ async def test_a_caller_cannot_set_what_a_conversation_keeps_beside_its_messages
         seen.append(state.get("admin"))
         return {"messages": [AIMessage("ok")]}
 
-    builder = StateGraph(Tally).add_node("node", node).add_edge(START, "node")
+    builder = build(Tally).add_node("node", node).add_edge(START, "node")
     await Desk(adapt(builder.compile())).send({"admin": True})
     assert seen == [None]
 
@@ -325,7 +327,7 @@ async def test_an_input_schema_of_its_own_opens_its_fields() -> None:
     def node(state: Asked) -> dict[str, Any]:
         return {"messages": [AIMessage(f"{state['tone']} {state['messages'][-1].text}")]}
 
-    graph = StateGraph(Tally, input_schema=Asked).add_node("node", node).add_edge(START, "node").compile()
+    graph = build(Tally, input_schema=Asked).add_node("node", node).add_edge(START, "node").compile()
     turn = await Desk(adapt(graph)).send([a2a.Part(text="hello"), a2a.Part(data={"tone": "warm"})])
     assert turn.text == "warm hello"
 
@@ -346,7 +348,7 @@ async def test_a_structured_response_is_data_and_only_in_the_turn_that_made_it()
             return {**reply, "structured_response": City(name="Bonn", people=330_000)}
         return reply
 
-    graph = StateGraph(Structured).add_node("node", node).add_edge(START, "node").compile(checkpointer=InMemorySaver())
+    graph = build(Structured).add_node("node", node).add_edge(START, "node").compile(checkpointer=InMemorySaver())
     desk = Desk(adapt(graph))
     first = await desk.send("where?", context="c")
     assert (first.text, first.data) == ("done", {"name": "Bonn", "people": 330_000})
@@ -366,14 +368,17 @@ async def test_an_output_schema_of_its_own_is_answered_as_data() -> None:
     def node(state: Inside) -> dict[str, Any]:
         return {"messages": [AIMessage("judged")], "score": 7, "notes": "private"}
 
-    graph = StateGraph(Inside, output_schema=Verdict).add_node("node", node).add_edge(START, "node").compile()
+    graph = build(Inside, output_schema=Verdict).add_node("node", node).add_edge(START, "node").compile()
     turn = await Desk(adapt(graph)).send("judge")
     assert (turn.text, turn.data) == ("judged", {"score": 7})
 
 
 async def test_a_graph_that_never_ends_fails_with_a_readable_reason() -> None:
-    builder = StateGraph(MessagesState).add_node("round", lambda state: {"messages": []}).add_edge(START, "round")
-    graph = builder.add_conditional_edges("round", lambda state: "round", ["round", END]).compile()
+    def again(state: MessagesState) -> str:
+        return "round"
+
+    builder = build(MessagesState).add_node("round", nothing).add_edge(START, "round")
+    graph = builder.add_conditional_edges("round", again, ["round", END]).compile()
     turn = await Desk(adapt(graph, config={"recursion_limit": 5})).send("go")
     assert turn.state == "FAILED"
     assert "recursion limit" in turn.said
@@ -383,55 +388,50 @@ async def test_a_node_that_raises_fails_the_task_without_its_secrets() -> None:
     def node(state: MessagesState) -> dict[str, Any]:
         raise RuntimeError("password is hunter2")
 
-    graph = StateGraph(MessagesState).add_node("node", node).add_edge(START, "node").compile()
+    graph = build(MessagesState).add_node("node", node).add_edge(START, "node").compile()
     turn = await Desk(adapt(graph)).send("go")
     assert turn.state == "FAILED"
     assert "hunter2" not in turn.said
+
+
+def _who(task: Task) -> dict[str, str]:
+    return {"who": task.caller.id}
 
 
 async def test_config_and_context_may_depend_on_the_task() -> None:
     class Context(TypedDict):
         who: str
 
-    def node(state: MessagesState, runtime: Any) -> dict[str, Any]:
-        from langgraph.config import get_config
+    def node(state: MessagesState) -> dict[str, Any]:
+        style = get_config().get("configurable", {})["style"]
+        return {"messages": [AIMessage(f"{get_runtime(Context).context['who']} {style}")]}
 
-        style = get_config()["configurable"]["style"]
-        return {"messages": [AIMessage(f"{runtime.context['who']} {style}")]}
-
-    node.__annotations__["runtime"] = _runtime()
-    graph = StateGraph(MessagesState, context_schema=Context).add_node("node", node).add_edge(START, "node").compile()
+    graph = build(MessagesState, context_schema=Context).add_node("node", node).add_edge(START, "node").compile()
     agent = adapt(
         graph,
         config={"configurable": {"style": "brief", "thread_id": "mine"}},
-        context=lambda task: {"who": task.caller.id},  # pyright: ignore[reportUnknownLambdaType, reportUnknownMemberType]
+        context=_who,
     )
     assert (await Desk(agent).send("hi", caller=Caller("ann"))).text == "ann brief"
 
 
-def _runtime() -> Any:
-    from langgraph.runtime import Runtime
-
-    return Runtime
-
-
 async def test_an_entrypoint_is_an_agent() -> None:
-    @entrypoint()
     async def shout(text: str) -> str:
         """Say it louder."""
         return text.upper()
 
-    agent = adapt(shout)
+    graph = flow(shout)
+    agent = adapt(graph)
     assert (agent.name, agent.description) == ("shout", "Say it louder.")
     assert (await Desk(agent).send("hello")).text == "HELLO"
 
 
 async def test_an_entrypoint_with_messages_is_a_conversation(chat: ChatOpenAI) -> None:
-    @entrypoint()
     async def talk(messages: list[BaseMessage]) -> BaseMessage:
         return await chat.ainvoke(messages)
 
-    turn = await Desk(adapt(talk)).send("hello")
+    graph = flow(talk)
+    turn = await Desk(adapt(graph)).send("hello")
     assert turn.text == "".join(turn.chunks) == "You said hello"
     assert len(turn.chunks) > 1
 
@@ -440,6 +440,9 @@ async def test_messages_that_are_plain_texts_make_no_conversation() -> None:
     class Log(TypedDict):
         messages: Annotated[list[str], operator.add]
 
-    graph = StateGraph(Log).add_node("node", lambda state: {"messages": ["b"]}).add_edge(START, "node").compile()
+    def node(state: Log) -> dict[str, Any]:
+        return {"messages": ["b"]}
+
+    graph = build(Log).add_node("node", node).add_edge(START, "node").compile()
     turn = await Desk(adapt(graph)).send({"messages": ["a"]})
     assert turn.data == {"messages": ["a", "b"]}

@@ -8,11 +8,9 @@ from typing import Annotated, Any
 import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
-from langgraph.func import entrypoint
-from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph import START, MessagesState
 from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import interrupt
 from pydantic import BaseModel
@@ -20,6 +18,7 @@ from typing_extensions import TypedDict
 
 from codin.agent.adapters.langgraph import adapt
 from tests.agent.adapters.desk import Desk
+from tests.agent.adapters.graphs import build, flow
 from tests.agent.adapters.model_server import ModelServer
 
 pytestmark = pytest.mark.anyio
@@ -38,9 +37,9 @@ def asking(*questions: Any, **options: Any) -> Any:
         return {"answers": [interrupt(question) for question in questions]}
 
     def finish(state: Form) -> dict[str, Any]:
-        return {"done": "+".join(map(str, state["answers"]))}
+        return {"done": "+".join(map(str, state.get("answers", [])))}
 
-    builder = StateGraph(Form).add_node("ask", ask).add_node("finish", finish)
+    builder = build(Form).add_node("ask", ask).add_node("finish", finish)
     return builder.add_edge(START, "ask").add_edge("ask", "finish").compile(name="form", **options)
 
 
@@ -53,7 +52,7 @@ def side_by_side(*questions: Any, **options: Any) -> Any:
 
         return node
 
-    builder = StateGraph(Form)
+    builder = build(Form)
     for number, question in enumerate(questions):
         builder.add_node(f"ask{number}", asker(question)).add_edge(START, f"ask{number}")
     return builder.compile(name="panel", **options)
@@ -182,7 +181,7 @@ def deciding(schema: Any) -> Any:
     def node(state: Form) -> dict[str, Any]:
         return {"done": repr(interrupt("Approve?", response_schema=schema))}
 
-    return StateGraph(Form).add_node("node", node).add_edge(START, "node").compile()
+    return build(Form).add_node("node", node).add_edge(START, "node").compile()
 
 
 async def test_a_response_schema_goes_with_the_question_and_an_answer_that_does_not_fit_is_asked_again() -> None:
@@ -196,7 +195,9 @@ async def test_a_response_schema_goes_with_the_question_and_an_answer_that_does_
     assert done.data["done"] == "Decision(approved=True, reason='')"
 
 
-@pytest.mark.parametrize(("schema", "text", "value"), [("boolean", "Yes.", True), ("integer", "7", 7), ("string", "7", "7")])
+@pytest.mark.parametrize(
+    ("schema", "text", "value"), [("boolean", "Yes.", True), ("integer", "7", 7), ("string", "7", "7")]
+)
 async def test_plain_text_becomes_the_type_that_is_asked_for(schema: str, text: str, value: Any) -> None:
     desk = Desk(adapt(deciding({"type": schema})))
     asked = await desk.send("cup")
@@ -204,15 +205,22 @@ async def test_plain_text_becomes_the_type_that_is_asked_for(schema: str, text: 
 
 
 # The value LangChain's human-in-the-loop middleware interrupts with.
-APPROVAL = {
-    "action_requests": [{"name": "delete", "args": {"path": "/tmp/x"}}, {"name": "mail", "args": {}, "description": "Mail?"}],
+APPROVAL: dict[str, Any] = {
+    "action_requests": [
+        {"name": "delete", "args": {"path": "/tmp/x"}},
+        {"name": "mail", "args": {}, "description": "Mail?"},
+    ],
     "review_configs": [],
 }
 
 
 @pytest.mark.parametrize(
     ("text", "decision"),
-    [("yes", {"type": "approve"}), ("No", {"type": "reject"}), ("no, too risky", {"type": "reject", "message": "too risky"})],
+    [
+        ("yes", {"type": "approve"}),
+        ("No", {"type": "reject"}),
+        ("no, too risky", {"type": "reject", "message": "too risky"}),
+    ],
 )
 async def test_tool_approvals_are_readable_and_answered_by_yes_and_no(text: str, decision: Any) -> None:
     desk = Desk(adapt(asking(APPROVAL)))
@@ -223,7 +231,7 @@ async def test_tool_approvals_are_readable_and_answered_by_yes_and_no(text: str,
     assert (await desk.send(text, task=asked.task)).data["answers"] == [{"decisions": [decision, decision]}]
 
 
-async def test_a_tool_that_asks_gets_its_answer(model: ModelServer, chat: ChatOpenAI) -> None:
+async def test_a_tool_that_asks_gets_its_answer(model: ModelServer, chat: Any) -> None:
     @tool
     def book(seat: str) -> str:
         """Book a seat."""
@@ -232,7 +240,7 @@ async def test_a_tool_that_asks_gets_its_answer(model: ModelServer, chat: ChatOp
     async def agent(state: MessagesState) -> dict[str, Any]:
         return {"messages": [await chat.bind_tools([book]).ainvoke(state["messages"])]}
 
-    builder = StateGraph(MessagesState).add_node("agent", agent).add_node("tools", ToolNode([book]))
+    builder = build(MessagesState).add_node("agent", agent).add_node("tools", ToolNode([book]))
     builder.add_edge(START, "agent").add_conditional_edges("agent", tools_condition).add_edge("tools", "agent")
     desk = Desk(adapt(builder.compile()))
     asked = await desk.send('call book {"seat": "4a"}')
@@ -243,7 +251,7 @@ async def test_a_tool_that_asks_gets_its_answer(model: ModelServer, chat: ChatOp
 
 
 async def test_a_question_inside_a_subgraph_is_a_question() -> None:
-    graph = StateGraph(Form).add_node("inner", asking("Deep?")).add_edge(START, "inner").compile()
+    graph = build(Form).add_node("inner", asking("Deep?")).add_edge(START, "inner").compile()
     for subgraphs in (False, True):
         desk = Desk(adapt(graph, subgraphs=subgraphs))
         asked = await desk.send("cup")
@@ -252,11 +260,11 @@ async def test_a_question_inside_a_subgraph_is_a_question() -> None:
 
 
 async def test_an_entrypoint_asks() -> None:
-    @entrypoint()
     async def confirm(text: str) -> str:
         return f"{text}: {interrupt('Sure?')}"
 
-    desk = Desk(adapt(confirm))
+    graph = flow(confirm)
+    desk = Desk(adapt(graph))
     asked = await desk.send("go")
     assert (await desk.send("yes", task=asked.task)).text == "go: yes"
 
@@ -265,7 +273,7 @@ async def test_a_breakpoint_pauses_and_any_answer_goes_on() -> None:
     def node(state: Form) -> dict[str, Any]:
         return {"done": "yes"}
 
-    graph = StateGraph(Form).add_node("danger", node).add_edge(START, "danger").compile(interrupt_before=["danger"])
+    graph = build(Form).add_node("danger", node).add_edge(START, "danger").compile(interrupt_before=["danger"])
     desk = Desk(adapt(graph))
     asked = await desk.send("cup")
     assert (asked.state, "danger" in asked.said) == ("INPUT_REQUIRED", True)
@@ -280,7 +288,7 @@ async def test_text_before_and_after_a_question_belongs_to_its_own_turn() -> Non
         get_stream_writer()("asking")
         return {"messages": [AIMessage(f"after {interrupt('?')}")]}
 
-    builder = StateGraph(MessagesState).add_node("before", before).add_node("ask", ask)
+    builder = build(MessagesState).add_node("before", before).add_node("ask", ask)
     desk = Desk(adapt(builder.add_edge(START, "before").add_edge("before", "ask").compile()))
     asked = await desk.send("go")
     done = await desk.send("x", task=asked.task)

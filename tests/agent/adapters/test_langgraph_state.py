@@ -9,8 +9,7 @@ from typing import Annotated, Any
 
 import pytest
 from langchain_openai import ChatOpenAI
-from langgraph.func import entrypoint
-from langgraph.graph import START, StateGraph
+from langgraph.graph import START
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
@@ -18,6 +17,7 @@ from codin import a2a
 from codin.agent.adapters.langgraph import adapt
 from codin.errors import ConfigError
 from tests.agent.adapters.desk import Desk
+from tests.agent.adapters.graphs import Node, build, flow
 
 pytestmark = pytest.mark.anyio
 
@@ -31,11 +31,11 @@ class Order(TypedDict, total=False):
 
 
 def bill(state: Order) -> dict[str, Any]:
-    return {"lines": [f"{state.get('count', 1)} x {state['item']}"]}
+    return {"lines": [f"{state.get('count', 1)} x {state.get('item')}"]}
 
 
-def graph_of(state: type, node: Any, **schemas: Any) -> Any:
-    return StateGraph(state, **schemas).add_node("node", node).add_edge(START, "node").compile(name="billing")
+def graph_of(state: type, node: Node, **schemas: Any) -> Any:
+    return build(state, **schemas).add_node("node", node).add_edge(START, "node").compile(name="billing")
 
 
 ORDERS = graph_of(Order, bill)
@@ -180,7 +180,7 @@ async def test_what_a_typed_graph_s_models_say_is_not_the_answer_unless_asked_fo
     assert live.chunks == ["You ", "said ", "sea"]
 
 
-class OldStyle(typing.TypedDict):  # noqa: UP013 - the point: pydantic refuses it below Python 3.12
+class OldStyle(typing.TypedDict):
     topic: str
     count: int
 
@@ -216,11 +216,11 @@ class Trip(BaseModel):
 
 
 async def test_an_entrypoint_takes_and_gives_one_value() -> None:
-    @entrypoint()
     async def double(trip: Trip) -> dict[str, int]:
         return {"days": trip.days * 2}
 
-    desk = Desk(adapt(double))
+    graph = flow(double)
+    desk = Desk(adapt(graph))
     assert (await desk.send({"days": 2})).data == {"days": 4}
     assert (await desk.send('{"days": 3}')).data == {"days": 6}
     wrong = await desk.send("many")

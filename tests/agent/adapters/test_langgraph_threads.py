@@ -5,25 +5,29 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from importlib.util import find_spec
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph import START, MessagesState
 from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import interrupt
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from codin.agent.adapters.langgraph import adapt
 from codin.task import Limits, MemoryStore, open_store
 from tests.agent.adapters.desk import Desk
-from tests.agent.adapters.model_server import Answer, ModelServer
+from tests.agent.adapters.graphs import build
+from tests.agent.adapters.model_server import ModelServer
 
 pytestmark = pytest.mark.anyio
 
@@ -37,16 +41,16 @@ class Form(TypedDict, total=False):
 
 def form(checkpointer: Any = None) -> Any:
     def ask(state: Form) -> dict[str, Any]:
-        return {"done": f"{state['topic']} in {interrupt('What colour?')}"}
+        return {"done": f"{state.get('topic')} in {interrupt('What colour?')}"}
 
-    return StateGraph(Form).add_node("ask", ask).add_edge(START, "ask").compile(checkpointer, name="form")
+    return build(Form).add_node("ask", ask).add_edge(START, "ask").compile(checkpointer, name="form")
 
 
 def chatter(model: Any, checkpointer: Any) -> Any:
     async def agent(state: MessagesState) -> dict[str, Any]:
         return {"messages": [await model.ainvoke(state["messages"])]}
 
-    return StateGraph(MessagesState).add_node("agent", agent).add_edge(START, "agent").compile(checkpointer, name="c")
+    return build(MessagesState).add_node("agent", agent).add_edge(START, "agent").compile(checkpointer, name="c")
 
 
 def roles(model: ModelServer) -> list[str]:
@@ -101,9 +105,7 @@ async def test_after_a_cancel_of_the_first_turn_the_thread_begins_anew(model: Mo
     assert roles(model) == ["user:one"]
 
 
-async def test_a_tool_call_without_a_result_is_not_left_in_the_conversation(
-    model: ModelServer, chat: ChatOpenAI
-) -> None:
+async def test_a_tool_call_without_a_result_is_not_left_in_the_conversation(model: ModelServer, chat: Any) -> None:
     started = asyncio.Event()
 
     @tool
@@ -116,7 +118,7 @@ async def test_a_tool_call_without_a_result_is_not_left_in_the_conversation(
     async def agent(state: MessagesState) -> dict[str, Any]:
         return {"messages": [await chat.bind_tools([wait]).ainvoke(state["messages"])]}
 
-    builder = StateGraph(MessagesState).add_node("agent", agent).add_node("tools", ToolNode([wait]))
+    builder = build(MessagesState).add_node("agent", agent).add_node("tools", ToolNode([wait]))
     builder.add_edge(START, "agent").add_conditional_edges("agent", tools_condition).add_edge("tools", "agent")
     desk = Desk(adapt(builder.compile(InMemorySaver())))
     await desk.send("one", context="k")
@@ -134,7 +136,7 @@ async def test_a_failed_turn_leaves_no_trace_in_the_conversation(model: ModelSer
             raise ValueError("broken")
         return {"messages": [await chat.ainvoke(state["messages"])]}
 
-    graph = StateGraph(MessagesState).add_node("agent", agent).add_edge(START, "agent").compile(InMemorySaver())
+    graph = build(MessagesState).add_node("agent", agent).add_edge(START, "agent").compile(InMemorySaver())
     desk = Desk(adapt(graph))
     await desk.send("one", context="k")
     for _ in range(2):
@@ -147,14 +149,14 @@ async def test_a_cancel_undoes_what_earlier_steps_of_the_task_wrote_to_a_typed_s
     reached, gate = asyncio.Event(), asyncio.Event()
 
     def first(state: Form) -> dict[str, Any]:
-        return {"done": f"{state.get('done', '')}{state['topic']}"}
+        return {"done": f"{state.get('done', '')}{state.get('topic')}"}
 
     async def second(state: Form) -> dict[str, Any]:
         reached.set()
         await gate.wait()
         return {}
 
-    builder = StateGraph(Form).add_node("first", first).add_node("second", second)
+    builder = build(Form).add_node("first", first).add_node("second", second)
     graph = builder.add_edge(START, "first").add_edge("first", "second").compile(InMemorySaver())
     desk = Desk(adapt(graph, text_field="topic"))
     async with asyncio.timeout(30):
@@ -175,7 +177,7 @@ async def test_a_sync_node_runs_on_in_its_thread_and_what_it_returns_is_lost() -
             ended.set()
         return {"messages": [AIMessage(f"{len(state['messages'])} messages")]}
 
-    graph = StateGraph(MessagesState).add_node("node", node).add_edge(START, "node").compile(InMemorySaver())
+    graph = build(MessagesState).add_node("node", node).add_edge(START, "node").compile(InMemorySaver())
     desk = Desk(adapt(graph))
     task = await desk.begin("block", context="k")
     assert await asyncio.to_thread(reached.wait, 30)
@@ -184,6 +186,48 @@ async def test_a_sync_node_runs_on_in_its_thread_and_what_it_returns_is_lost() -
     gate.set()
     assert await asyncio.to_thread(ended.wait, 30)
     assert (await desk.send("next", context="k")).text == "1 messages"
+
+
+class Slow(BaseChatModel):
+    """A model that says a word, and the rest when the gate opens."""
+
+    pieces: list[str] = Field(default_factory=list[str])
+    reached: threading.Event = Field(default_factory=threading.Event)
+    gate: threading.Event = Field(default_factory=threading.Event)
+
+    @property
+    def _llm_type(self) -> str:
+        return "slow"
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError
+
+    def _stream(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> Iterator[ChatGenerationChunk]:
+        for word in ("one", "two", "three"):
+            self.pieces.append(word)
+            yield ChatGenerationChunk(message=AIMessageChunk(content=word))
+            self.reached.set()
+            self.gate.wait(30)
+
+
+async def test_a_model_in_a_sync_node_stops_at_its_next_piece_after_a_cancel() -> None:
+    model, ended = Slow(), threading.Event()
+
+    def node(state: MessagesState) -> dict[str, Any]:
+        try:
+            return {"messages": [model.invoke(state["messages"])]}
+        finally:
+            ended.set()
+
+    desk = Desk(adapt(build(MessagesState).add_node("node", node).add_edge(START, "node").compile()))
+    task = await desk.begin("go")
+    assert await asyncio.to_thread(model.reached.wait, 30)
+    await desk.cancel(task)
+    model.gate.set()
+    assert await asyncio.to_thread(ended.wait, 30)
+    assert model.pieces == ["one", "two"]
 
 
 # -- questions on a thread -------------------------------------------------------------------------------------------
@@ -199,6 +243,16 @@ async def test_a_new_task_is_rejected_while_another_task_s_question_is_open_on_i
     done = await desk.send("red", task=asked.task)
     assert done.data["done"] == "cup in red"  # the question was not forgotten
     assert (await desk.send("plate", context="k")).state == "INPUT_REQUIRED"
+
+
+async def test_after_a_canceled_question_the_thread_goes_on_from_where_that_task_began() -> None:
+    desk = Desk(adapt(form(InMemorySaver())))
+    first = await desk.send("cup", context="k")
+    await desk.send("red", task=first.task)
+    second = await desk.send("plate", context="k")
+    await desk.cancel(second.task)
+    third = await desk.send({"done": None}, context="k")
+    assert (await desk.send("blue", task=third.task)).data["done"] == "cup in blue"
 
 
 async def test_a_new_task_runs_once_the_task_that_asked_is_canceled() -> None:
@@ -264,3 +318,22 @@ async def test_a_process_that_dies_in_a_turn_leaves_a_thread_that_works(
     async with AsyncSqliteSaver.from_conn_string(path) as saver:
         await Desk(adapt(chatter(chat, saver))).send("two", context="k")
     assert roles(model) == ["user:one", "assistant:You said one", "user:two"]
+
+
+async def test_an_answer_after_a_restart_finds_its_question_with_durable_stores_on_both_sides(tmp_path: Path) -> None:
+    threads, tasks = str(tmp_path / "threads.db"), f"sqlite:///{tmp_path}/tasks.db"
+    async with AsyncSqliteSaver.from_conn_string(threads) as saver:
+        store = open_store(tasks)
+        desk = Desk(adapt(form(saver)), store)
+        asked = await desk.send("cup", context="k")
+        await desk.close()
+        await store.close()
+    async with AsyncSqliteSaver.from_conn_string(threads) as saver:
+        store = open_store(tasks)
+        desk = Desk(adapt(form(saver)), store)
+        done = await desk.send("red", task=asked.task)
+        again = await desk.send("plate", context="k")
+        await desk.close()
+        await store.close()
+    assert (done.state, done.data["done"]) == ("COMPLETED", "cup in red")
+    assert again.state == "INPUT_REQUIRED"

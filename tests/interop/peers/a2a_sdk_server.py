@@ -1,6 +1,7 @@
 """An agent on the official Python SDK. Runs in that SDK's own environment: `python a2a_sdk_server.py`.
 
-Prints its URL as the first line, then serves until it is terminated. The first word of a message is what the agent does:
+Prints its URL as the first line, then serves until it is terminated. What the agent does is the first word of a
+message:
 
     chunks N       N pieces of one artifact
     gate N M       N pieces, then it waits for POST /release, then M more

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -13,12 +13,12 @@ from codin.task.stores import SQLiteStore
 
 @pytest.fixture(params=["memory", "sqlite", "sqlite, full"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TaskStore]:
-    makers = {
-        "memory": lambda: MemoryStore(),
+    makers: dict[str, Callable[[], TaskStore]] = {
+        "memory": MemoryStore,
         "sqlite": lambda: SQLiteStore(tmp_path / "tasks.db"),
         "sqlite, full": lambda: SQLiteStore(tmp_path / "tasks.db", "full"),
     }
-    store: TaskStore = makers[request.param]()
+    store = makers[request.param]()
     await store.open()
     yield store
     await store.close()

@@ -165,3 +165,23 @@ async def test_two_hundred_logs_at_once(store: TaskStore) -> None:
         assert stored is not None
         assert stored.fold.text("text-1") == "0,1,2,3,4,5,6,7,8,9,"
         assert stored.state is a2a.TaskState.COMPLETED
+
+
+async def test_a_task_is_read_as_it_was_at_one_moment(store: TaskStore) -> None:
+    async def write() -> None:
+        author = Author(store)
+        for _ in range(150):
+            await author.begin()
+            await author.rest(a2a.TaskState.INPUT_REQUIRED)
+
+    async with asyncio.timeout(60):
+        writing = asyncio.create_task(write())
+        while not writing.done():
+            stored = await store.load(ALICE, "task-1")
+            if stored is not None:
+                state, changed, after = stored.state, stored.changed, stored.fold.last
+                assert [entry.number for entry in stored.tail] == list(range(after + 1, after + 1 + len(stored.tail)))
+                fold = TaskLog.restore(store, stored, ()).fold
+                assert (fold.state, fold.changed) == (state, changed)
+            await asyncio.sleep(0)
+        await writing

@@ -1,4 +1,4 @@
-"""The SQLite file when its process dies, and when the disk is full: acknowledged is there, and nothing is there half."""
+"""The SQLite file when its process dies and when the disk is full: what was acknowledged is there, and nothing half."""
 
 from __future__ import annotations
 

@@ -1,0 +1,120 @@
+"""`codin card`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+import anyio
+import click
+
+from codin import a2a
+from codin.cli._card_view import show_card
+from codin.cli._connection import Connection, connection_options
+from codin.cli._terminal import results, say, write
+from codin.errors import CodinError
+
+if TYPE_CHECKING:
+    from codin.net import Response, StreamingResponse, Transport
+
+__all__ = ["card"]
+
+_LOCAL = "http://127.0.0.1:8000"
+
+
+@click.command()
+@click.argument("place", metavar="URL_OR_TARGET")
+@click.option("--json", "as_json", is_flag=True, help="Print the document as the agent publishes it.")
+@click.option("--public-url", metavar="URL", help=f"For a TARGET: where it would be reached.  [default: {_LOCAL}]")
+@connection_options
+def card(place: str, as_json: bool, public_url: str | None, connection: Connection) -> int:
+    """Show the card of the agent at a URL, or the card that `codin serve TARGET` would publish.
+
+    \b
+    codin card http://127.0.0.1:8000
+    codin card hello.py --json
+    """
+    if place.startswith(("http://", "https://")):
+        if public_url is not None:
+            raise click.UsageError("--public-url belongs to a TARGET", click.get_current_context())
+        documents = [anyio.run(_fetch, connection, place)]
+    else:
+        documents = _local(place, (public_url or _LOCAL).rstrip("/"))
+    for number, document in enumerate(documents):
+        if as_json:
+            write(json.dumps(json.loads(document), ensure_ascii=False, indent=2) + "\n")
+            continue
+        if number:
+            results().print()
+        show_card(a2a.AgentCard.from_json(document))
+    return 0
+
+
+def _local(target: str, base: str) -> list[bytes]:
+    from codin.cli._target import load_agents
+    from codin.server import App, agent_card
+
+    app = App(*load_agents([target]))
+    return [
+        agent_card(endpoint.agent, f"{base}{path}/").to_json()
+        for path, endpoint in zip(app.places, app.endpoints, strict=True)
+    ]
+
+
+async def _fetch(connection: Connection, url: str) -> bytes:
+    """The card as it was published; also one of an agent that codin could not call."""
+    from codin.net import open_transport
+
+    transport = _Recorder(open_transport())
+    try:
+        async with connection.open(url, transport=transport):
+            pass
+    except CodinError as error:
+        if not _is_card(transport.body):
+            raise
+        say(f"codin cannot call this agent: {error}", "yellow")
+    finally:
+        await transport.aclose()
+    return transport.body
+
+
+def _is_card(body: bytes) -> bool:
+    try:
+        a2a.AgentCard.from_json(body)
+    except CodinError:
+        return False
+    return True
+
+
+class _Recorder:
+    """A transport that keeps the last body."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.body = b""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes = b"",
+        timeout: float | None,
+        limit: int | None = None,
+    ) -> Response:
+        response = await self._transport.request(
+            method, url, headers=headers, content=content, timeout=timeout, limit=limit
+        )
+        self.body = response.body if response.status == 200 else b""
+        return response
+
+    def stream(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes = b"", timeout: float | None
+    ) -> AbstractAsyncContextManager[StreamingResponse]:
+        return self._transport.stream(method, url, headers=headers, content=content, timeout=timeout)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()

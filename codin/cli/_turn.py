@@ -1,0 +1,113 @@
+"""One turn of a call: send, show what comes, and cancel the task when the person says so."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from codin import a2a
+from codin.cli._answer import Answer
+from codin.cli._terminal import say
+from codin.client import Peer
+from codin.errors import CodinError
+
+__all__ = ["Outgoing", "cancel_task", "take_turn"]
+
+_LAST_WORDS = 2.0  # seconds that a canceled task's stream has to end by itself
+
+
+@dataclass
+class Outgoing:
+    """What a turn sends."""
+
+    content: Sequence[str | a2a.Part]
+    files: Iterable[str] = ()
+    context_id: str | None = None
+    stream: bool = True
+
+
+async def take_turn(peer: Peer, message: Outgoing, answer: Answer) -> bool:
+    """Send a message and show the answer.
+
+    Returns:
+        False when the person left before the end: with a second Ctrl-C, or with one before the task was known.
+    """
+    async with peer:
+        turn = _Turn(peer, answer)
+        problem: CodinError | None = None
+        async with anyio.create_task_group() as group:
+            await group.start(turn.heed_interrupts, group)
+            try:
+                await _receive(peer, message, answer)
+            except CodinError as error:  # raised below: a task group would wrap it
+                problem = error
+            turn.ended.set()
+            group.cancel_scope.cancel()
+    answer.end_line()
+    if problem is not None:
+        raise problem
+    return not turn.left
+
+
+async def cancel_task(peer: Peer, task_id: str) -> a2a.Task | None:
+    """Ask the peer to cancel; None, and a word about it, when that does not work."""
+    try:
+        return await peer.cancel(task_id)
+    except a2a.TaskNotCancelable:
+        return None  # it has ended meanwhile, which its stream tells
+    except CodinError as error:
+        say(f"the task cannot be canceled: {error.message}", "yellow")
+        return None
+
+
+async def _receive(peer: Peer, message: Outgoing, answer: Answer) -> None:
+    content, files = message.content, message.files
+    context_id, task_id = message.context_id, answer.task_id
+    if not message.stream:
+        reply = await peer.send(content, files=files, context_id=context_id, task_id=task_id)
+        value = reply.task or reply.message
+        assert value is not None
+        answer.show_reply(value)
+        return
+    stream = peer.stream(content, files=files, context_id=context_id, task_id=task_id)
+    async with aclosing(stream) as events:
+        async for event in events:
+            answer.show(event)
+            if event.state is a2a.TaskState.AUTH_REQUIRED:
+                return  # the stream would stay open until the credential has come by another way
+
+
+@dataclass
+class _Turn:
+    peer: Peer
+    answer: Answer
+    left: bool = False
+    ended: anyio.Event = field(default_factory=anyio.Event)
+
+    async def heed_interrupts(self, group: TaskGroup, *, task_status: TaskStatus[None]) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+            task_status.started()
+            canceling = False
+            async for _ in signals:
+                if canceling or self.answer.task_id is None:
+                    self.left = True
+                    group.cancel_scope.cancel()
+                    return
+                canceling = True
+                self.answer.end_line()
+                say("canceling the task; Ctrl-C again leaves at once", "dim")
+                group.start_soon(self._cancel, self.answer.task_id, group)
+
+    async def _cancel(self, task_id: str, group: TaskGroup) -> None:
+        task = await cancel_task(self.peer, task_id)
+        if task is None or not task.status.state.terminal:
+            return
+        with anyio.move_on_after(_LAST_WORDS):
+            await self.ended.wait()
+        self.answer.status = task.status
+        group.cancel_scope.cancel()

@@ -1,0 +1,218 @@
+"""Three agents at work on a document, each an A2A server in a process of its own.
+
+    python -m examples.brief [FILE]        # or: make demo FILE=notes.md
+
+The briefer (a function) asks the reader (a function) for the sentences of the document and the ranker (a LangGraph
+graph) for the key ones among them, asks you how long the brief shall be, and streams it with its sources. Nothing here
+needs a model, a key or a network. Without a terminal the question is answered by the same round trip, with 5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+import codin
+from codin import a2a
+from codin.client import Event, Peer
+from codin.errors import CodinError
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "examples" / "documents" / "lighthouses.md"
+LENGTH = "5"
+
+_COLOURS = {"you": "bold", "briefer": "cyan", "reader": "green", "ranker": "magenta"}
+_ANNOUNCED = re.compile(r"serves A2A at (\S+)")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a terminal obeys them, and a document is no order
+_START = 60.0  # seconds; a cold disk is slow
+_STOP = 15.0
+
+out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())  # in a file or pipe a quote stays on one line
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Refused(Exception):
+    """The demo cannot go on; the text says why."""
+
+
+async def main(file: Path) -> None:
+    """Brief one document.
+
+    Raises:
+        Refused: the file cannot be read, an agent does not start, or the document is refused.
+    """
+    document = _attached(file)
+    async with AsyncExitStack() as stack:
+        reader, ranker = await asyncio.gather(
+            stack.enter_async_context(_serving("reader")), stack.enter_async_context(_serving("ranker"))
+        )
+        where = {"READER_URL": reader, "RANKER_URL": ranker}
+        briefer = await stack.enter_async_context(_serving("briefer", where))
+        peers = [await stack.enter_async_context(codin.connect(url)) for url in (reader, ranker, briefer)]
+        out.print()
+        await _converse(peers[-1], document)
+        await _account(peers)
+    out.print(Text("All three agents have stopped.", "dim"))
+
+
+def _attached(file: Path) -> a2a.Part:
+    try:
+        return a2a.Part(raw=file.read_bytes(), filename=file.name)
+    except OSError as error:
+        raise Refused(f"{file} cannot be read: {error.strerror}") from error
+
+
+# -- processes ---------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _serving(name: str, where: Mapping[str, str] | None = None) -> AsyncGenerator[str]:
+    """An agent of this repository in a process of its own, while the block runs; gives its URL."""
+    command = (sys.executable, "-m", "codin.cli", "serve", str(ROOT / "agents" / name / "agent.py"), "--port", "0")
+    with tempfile.TemporaryFile() as log:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, **(where or {})},
+            cwd=ROOT,
+            start_new_session=True,  # Ctrl-C is for the demo, which then ends its agents
+        )
+        try:
+            url = await _announced(process, name, log.fileno())
+            out.print(Text.assemble(_name(name), f" A2A at {url} (process {process.pid})"))
+            yield url
+        finally:
+            await _end(process)
+
+
+async def _announced(process: asyncio.subprocess.Process, name: str, log: int) -> str:
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(_START):
+            async for line in process.stdout:
+                if found := _ANNOUNCED.search(line.decode()):
+                    return found[1]
+    except TimeoutError:
+        raise Refused(f"The {name} was not up after {_START:.0f} seconds.") from None
+    said = os.pread(log, 4000, 0).decode(errors="replace").strip()
+    raise Refused(f"The {name} did not start. It said: {said or 'nothing'}")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(_STOP):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+# -- the conversation --------------------------------------------------------------------------------------------------
+
+
+async def _converse(briefer: Peer, document: a2a.Part) -> None:
+    """Send the document, answer what is asked, print what comes. Raises Refused."""
+    _arrow("you", "briefer", f"{document.filename} ({len(document.raw or b''):,} bytes)")
+    last = await _show(briefer.stream(document))
+    while last.state is a2a.TaskState.INPUT_REQUIRED and last.task is not None:
+        _arrow("briefer", "you", _said(last.task.status))
+        answer = await _answer()
+        _arrow("you", "briefer", answer)
+        last = await _show(briefer.stream(answer, task_id=last.task.id, context_id=last.task.context_id))
+    out.print()
+    if last.state is not a2a.TaskState.COMPLETED or last.task is None:
+        raise Refused(_said(last.task.status) if last.task else "The briefer broke off.")
+    quotes = [part.data["quotes"] for artifact in last.task.artifacts for part in artifact.parts if part.kind == "data"]
+    _arrow("briefer", "you", f"{len(quotes[0])} quotes, letter for letter, as data")
+    out.print()
+
+
+async def _show(events: AsyncGenerator[Event]) -> Event:
+    """Print a stream as it comes; gives its last event."""
+    last: Event | None = None
+    async for event in events:
+        if isinstance(event.value, a2a.TaskStatusUpdateEvent):
+            call = (event.value.metadata or {}).get("call")
+            if isinstance(call, dict):
+                _arrow(str(call.get("from", "briefer")), str(call.get("to", "briefer")), _said(event.value.status))
+        elif event.text:
+            if last is not None and not isinstance(last.value, a2a.TaskArtifactUpdateEvent):
+                out.print()
+            out.print(Text(_CONTROLS.sub("", event.text)), end="")
+        last = event
+    if last is None:
+        raise Refused("The briefer said nothing.")
+    return last
+
+
+async def _answer() -> str:
+    if not sys.stdin.isatty():
+        return LENGTH
+    out.print(Text(f"  your answer [{LENGTH}]: ", "bold"), end="")
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str] = loop.create_future()
+    loop.add_reader(sys.stdin, lambda: line.done() or line.set_result(sys.stdin.readline()))
+    try:
+        return (await line).strip() or LENGTH
+    finally:
+        loop.remove_reader(sys.stdin)
+
+
+async def _account(peers: Sequence[Peer]) -> None:
+    """What each agent says that it has done."""
+    for peer in peers:
+        async for task in peer.list():
+            state = task.status.state.removeprefix("TASK_STATE_").lower()
+            out.print(Text.assemble(_name(peer.card.name), f" task {task.id} {state}"))
+
+
+def _said(status: a2a.TaskStatus) -> str:
+    return _CONTROLS.sub("", a2a.text_of(status.message.parts)) if status.message is not None else ""
+
+
+def _arrow(caller: str, called: str, words: str) -> None:
+    out.print(Text.assemble(_name(caller), " → ", _name(called), f" {words}"))
+
+
+def _name(name: str) -> Text:
+    return Text(f"{name:<7}", _COLOURS.get(name, ""))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The program: 0 when the brief is written, 1 when it could not be, 2 for wrong usage, 130 when interrupted."""
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        errors.print("usage: python -m examples.brief [FILE]")
+        return 2
+    try:
+        asyncio.run(_until_stopped(Path(arguments[0]) if arguments else DOCUMENT))
+    except (Refused, CodinError) as error:
+        errors.print(Text.assemble(("error: ", "bold red"), str(error)))
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
+    return 0
+
+
+async def _until_stopped(file: Path) -> None:
+    """Run; a SIGTERM ends it in the way of Ctrl-C, so that no agent is left behind."""
+    work = asyncio.current_task()
+    if work is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+    await main(file)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

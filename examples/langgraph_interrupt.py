@@ -1,0 +1,54 @@
+"""A LangGraph graph that stops to ask: `interrupt()` is INPUT_REQUIRED to the caller, whose answer resumes the graph.
+
+python examples/langgraph_interrupt.py
+"""
+
+import asyncio
+from typing import Any, TypedDict
+
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import interrupt
+from serving import serving
+
+import codin
+from codin.server import App
+
+
+class Order(TypedDict, total=False):
+    """Orders something, once somebody has agreed to the price."""
+
+    item: str
+    price: int
+    result: str
+
+
+def quote(order: Order) -> Order:
+    return {"price": 3 * len(order.get("item", ""))}
+
+
+def approve(order: Order) -> Order:
+    answer: Any = interrupt(f"{order.get('item')} costs {order.get('price')}. Order it?")
+    return {"result": "ordered" if answer == "yes" else "left in the shop"}
+
+
+builder = StateGraph(Order)
+builder.add_node("quote", quote)
+builder.add_node("approve", approve)
+builder.add_edge(START, "quote")
+builder.add_edge("quote", "approve")
+builder.add_edge("approve", END)
+shop = builder.compile(name="shop", checkpointer=InMemorySaver())
+
+
+async def main() -> None:
+    async with serving(App(shop)) as url, codin.connect(url) as peer:
+        for answer in ("yes", "no"):
+            asked = await peer.send({"item": "barometer"})
+            print(f"{asked.state}: {asked.text}\n> {answer}")
+            reply = await peer.send(answer, task_id=asked.task_id, context_id=asked.context_id)
+            print(reply.state, reply.data)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,214 @@
+"""codin's client against an agent on the official Python SDK."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from codin import a2a
+from codin.client import Backoff, Event, Peer, connect
+from codin.errors import TransportError
+from tests.interop.proxy import cutting
+
+pytestmark = pytest.mark.anyio
+
+PATIENT = 30.0
+SWIFT = Backoff(first=0.01, longest=0.1)
+PIECES = "".join(f"piece {number} " for number in range(20))
+
+
+@pytest.fixture(params=["httpx", "aiohttp", "asyncio"])
+async def peer(official_server: str, request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
+    async with connect(official_server, transport=request.param, timeout=PATIENT, backoff=SWIFT) as peer:
+        yield peer
+
+
+def said(events: list[Event]) -> str:
+    return "".join(event.text for event in events)
+
+
+async def test_the_card(peer: Peer) -> None:
+    assert peer.card.name == "official"
+    assert peer.card.capabilities.streaming
+    assert [skill.id for skill in peer.card.skills] == ["do"]
+
+
+async def test_send(peer: Peer) -> None:
+    reply = await peer.send("hello there")
+    assert reply.text == "HELLO THERE"
+    assert reply.state == a2a.TaskState.COMPLETED
+    assert reply.context_id
+    again = await peer.send("and again", context_id=reply.context_id)
+    assert again.context_id == reply.context_id
+    assert again.task_id != reply.task_id
+
+
+async def test_send_without_waiting(peer: Peer) -> None:
+    reply = await peer.send("slow", wait=False)
+    assert reply.state in (a2a.TaskState.SUBMITTED, a2a.TaskState.WORKING)
+    assert reply.task_id is not None
+    await peer.cancel(reply.task_id)
+
+
+async def test_a_message_without_a_task(peer: Peer) -> None:
+    reply = await peer.send("message hi")
+    assert (reply.text, reply.task) == ("HI", None)
+    assert [(event.kind, event.text) async for event in peer.stream("message hi")] == [("message", "HI")]
+
+
+async def test_stream(peer: Peer) -> None:
+    events = [event async for event in peer.stream("chunks 20")]
+    assert said(events) == PIECES
+    assert sum(event.kind == "artifact" for event in events) == 20
+    last = events[-1]
+    assert last.state == a2a.TaskState.COMPLETED
+    assert last.task is not None
+    assert [part.text for part in last.task.artifacts[0].parts] == [PIECES]
+    stored = await peer.get(last.task.id)
+    assert a2a.text_of(stored.artifacts[0].parts) == PIECES
+    assert stored.status == last.task.status
+
+
+async def test_a_question_is_answered(peer: Peer) -> None:
+    question = await peer.send("ask size")
+    assert (question.state, question.text) == (a2a.TaskState.INPUT_REQUIRED, "Which size?")
+    answer = await peer.send("large", task_id=question.task_id, context_id=question.context_id)
+    assert (answer.state, answer.text) == (a2a.TaskState.COMPLETED, "large")
+    assert answer.task_id == question.task_id
+
+
+async def test_a_question_in_a_stream_is_answered_in_a_stream(peer: Peer) -> None:
+    asked = [event async for event in peer.stream("ask colour")]
+    assert said(asked) == "Which colour?"
+    task = asked[-1].task
+    assert task is not None
+    answered = [event async for event in peer.stream("green", task_id=task.id, context_id=task.context_id)]
+    assert said(answered) == "green"
+    assert answered[-1].state == a2a.TaskState.COMPLETED
+
+
+async def test_get_and_list(peer: Peer) -> None:
+    context = (await peer.send("first")).context_id
+    tasks = [(await peer.send(f"number {number}", context_id=context)).task_id for number in range(5)]
+    listed = [task.id async for task in peer.list(context_id=context, page_size=2)]
+    assert len(listed) == 6
+    assert set(tasks) < set(listed)
+    completed = [task async for task in peer.list(context_id=context, status=a2a.TaskState.COMPLETED)]
+    assert all(task.artifacts == [] for task in completed)
+    assert len(completed) == 6
+    assert (await peer.get(listed[0], history_length=0)).history == []
+
+
+async def test_subscribe_and_cancel(peer: Peer) -> None:
+    task_id = (await peer.send("slow", wait=False)).task_id
+    assert task_id is not None
+    seen: list[Event] = []
+    async with asyncio.timeout(PATIENT):
+        async for event in peer.subscribe(task_id):
+            seen.append(event)
+            if said(seen) == "piece 0 " and not any(each.state and each.state.terminal for each in seen):
+                assert (await peer.cancel(task_id)).status.state == a2a.TaskState.CANCELED
+    assert seen[0].kind == "task"
+    assert said(seen) == "piece 0 "
+    assert seen[-1].state == a2a.TaskState.CANCELED
+
+
+async def test_a_subscription_to_what_has_ended_gives_the_task(peer: Peer) -> None:
+    reply = await peer.send("over")
+    assert reply.task_id is not None
+    (event,) = [event async for event in peer.subscribe(reply.task_id)]
+    assert (event.kind, event.text, event.state) == ("task", "OVER", a2a.TaskState.COMPLETED)
+
+
+async def test_failures_are_typed(peer: Peer) -> None:
+    assert (await peer.send("fail no paper")).state == a2a.TaskState.FAILED
+    done = await peer.send("done")
+    assert done.task_id is not None
+    with pytest.raises(a2a.TaskNotFound):
+        await peer.get("no such task")
+    with pytest.raises(a2a.TaskNotFound):
+        await peer.send("more", task_id="no such task")
+    with pytest.raises(a2a.TaskNotFound):
+        async for _ in peer.subscribe("no such task"):
+            pass
+    with pytest.raises(a2a.TaskNotCancelable):
+        await peer.cancel(done.task_id)
+    with pytest.raises(a2a.UnsupportedOperation):
+        await peer.send("more", task_id=done.task_id)
+    with pytest.raises(a2a.A2AError):
+        await peer.send("crash")
+
+
+# Cuts. The proxy stands between the client and the server; the card names the proxy.
+
+
+@pytest.fixture
+async def card(official_server: str) -> a2a.AgentCard:
+    async with connect(official_server) as peer:
+        return peer.card
+
+
+def behind(proxy: str, card: a2a.AgentCard) -> a2a.AgentCard:
+    (interface,) = card.supported_interfaces
+    return card.model_copy(update={"supported_interfaces": [interface.model_copy(update={"url": proxy})]})
+
+
+async def release(server: str) -> None:
+    async with httpx.AsyncClient() as client:
+        await client.post(f"{server}release")
+
+
+@pytest.mark.parametrize("transport", ["httpx", "aiohttp"])
+async def test_a_cut_stream_of_a_running_task_goes_on(
+    official_server: str, card: a2a.AgentCard, transport: str
+) -> None:
+    async with (
+        asyncio.timeout(PATIENT),
+        cutting(official_server, [2000]) as proxy,
+        connect(behind(proxy.url, card), transport=transport, timeout=PATIENT, backoff=SWIFT) as cut,
+        asyncio.TaskGroup() as group,
+    ):
+
+        async def release_when_attached_again() -> None:
+            await proxy.answering_again.wait()
+            await release(official_server)
+
+        group.create_task(release_when_attached_again())
+        events = [event async for event in cut.stream("gate 10 10")]
+    assert proxy.connections > 1
+    assert said(events) == PIECES
+    assert events[-1].state == a2a.TaskState.COMPLETED
+
+
+@pytest.mark.parametrize("cut_after", [1000, 1500, 2500, 4000, 5500])
+async def test_a_stream_cut_anywhere_tells_the_same_text(
+    official_server: str, card: a2a.AgentCard, cut_after: int
+) -> None:
+    async with (
+        asyncio.timeout(PATIENT),
+        cutting(official_server, [cut_after, cut_after]) as proxy,
+        connect(behind(proxy.url, card), timeout=PATIENT, backoff=SWIFT) as cut,
+    ):
+        events = [event async for event in cut.stream("chunks 20")]
+        assert proxy.connections > 1
+    assert said(events) == PIECES
+    last = events[-1].task
+    assert last is not None
+    assert last.status.state == a2a.TaskState.COMPLETED
+    assert a2a.text_of(last.artifacts[0].parts) == PIECES
+
+
+async def test_a_message_whose_task_is_not_known_yet_is_not_sent_twice(
+    official_server: str, card: a2a.AgentCard
+) -> None:
+    async with (
+        cutting(official_server, [100]) as proxy,
+        connect(behind(proxy.url, card), timeout=PATIENT, backoff=SWIFT) as cut,
+    ):
+        with pytest.raises(TransportError):
+            async for _ in cut.stream("chunks 20"):
+                pass
+        assert proxy.connections == 1

@@ -1,0 +1,154 @@
+"""Real sockets: an app on a port of this process, and clients at the level of bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from codin import a2a
+from tests.server.exchange import call_body
+from tests.server.rpc import HEADERS
+
+__all__ = ["RawClient", "listening", "open_listener"]
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it is ready, and leaves the signals to pytest."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+def open_listener() -> socket.socket:
+    """A listening socket on a free port."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    return listener
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp, listener: socket.socket | None = None) -> AsyncGenerator[str]:
+    """Serve an app over HTTP; gives its URL."""
+    listener = listener or open_listener()
+    server = _Server(uvicorn.Config(app, log_level="critical", proxy_headers=False, timeout_graceful_shutdown=5))
+    running = asyncio.ensure_future(server.serve(sockets=[listener]))
+    try:
+        async with asyncio.timeout(10):
+            await server.ready.wait()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await running
+    assert not server.server_state.connections, "a connection is left over"
+
+
+class RawClient:
+    """One HTTP/1.1 request by hand. Nothing is read that nobody asks for."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._raw = b""
+        self._head = b""
+        self._decoder = a2a.SSEDecoder()
+        self.body = b""
+        self.events: list[tuple[int, dict[str, Any]]] = []
+        self.ended = False
+
+    @classmethod
+    async def call(
+        cls,
+        url: str,
+        method: str,
+        params: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        receive_buffer: int | None = None,
+    ) -> RawClient:
+        """Connect and send one JSON-RPC call."""
+        parts = urlsplit(url)
+        connection = socket.socket()
+        connection.setblocking(False)
+        if receive_buffer is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(connection, (parts.hostname, parts.port))
+        body = call_body(method, params)
+        fields = {"Host": parts.netloc, **HEADERS, "Content-Length": len(body), "Connection": "close", **(headers or {})}
+        lines = [f"POST {parts.path or '/'} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+        await loop.sock_sendall(connection, "\r\n".join(lines).encode() + body)
+        return cls(connection)
+
+    async def read(self, size: int = 65536) -> bool:
+        """Read at most `size` bytes; False at the end of the connection."""
+        data = await asyncio.get_running_loop().sock_recv(self._connection, size)
+        self._raw += data
+        self._parse()
+        return bool(data)
+
+    def _parse(self) -> None:
+        if not self._head:
+            head, found, rest = self._raw.partition(b"\r\n\r\n")
+            if not found:
+                return
+            self._head, self._raw = head, rest
+            assert b"transfer-encoding: chunked" in head.lower(), head
+        while not self.ended:
+            line, found, rest = self._raw.partition(b"\r\n")
+            size = int(line, 16) if found else 0
+            if not found or len(rest) < size + 2:
+                return
+            self._raw = rest[size + 2 :]
+            self._take(rest[:size])
+            self.ended = size == 0
+
+    def _take(self, body: bytes) -> None:
+        self.body += body
+        for event in self._decoder.feed(body):
+            self.events.append((int(event.id or 0), json.loads(event.data)["result"]))
+
+    async def until(self, condition: Callable[[], bool], size: int = 65536) -> None:
+        """Read until something holds, or fail."""
+        async with asyncio.timeout(15):
+            while not condition():
+                assert await self.read(size), "the server has hung up"
+
+    async def seen(self, count: int) -> list[tuple[int, dict[str, Any]]]:
+        await self.until(lambda: len(self.events) >= count)
+        return self.events
+
+    async def end(self) -> list[tuple[int, dict[str, Any]]]:
+        """Read to the proper end of the answer."""
+        await self.until(lambda: self.ended)
+        self.close()
+        return self.events
+
+    @property
+    def task_id(self) -> str:
+        return self.events[0][1]["task"]["id"]
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+    def reset(self) -> None:
+        """Hang up without a goodbye, as a crashed client's system does."""
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._connection.close()
