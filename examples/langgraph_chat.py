@@ -6,6 +6,7 @@ The model is LangChain's stand-in, which says what it is told to; put a real one
 """
 
 import asyncio
+from typing import Any
 
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
@@ -24,7 +25,7 @@ async def respond(state: MessagesState) -> dict[str, list[AIMessage]]:
     return {"messages": [await model.ainvoke(state["messages"])]}
 
 
-builder = StateGraph(MessagesState)
+builder: Any = StateGraph(MessagesState)
 builder.add_node("respond", respond)
 builder.add_edge(START, "respond")
 chat = builder.compile(name="chat", checkpointer=InMemorySaver())

@@ -23,16 +23,16 @@ class Order(TypedDict, total=False):
     result: str
 
 
-def quote(order: Order) -> Order:
-    return {"price": 3 * len(order.get("item", ""))}
+def quote(state: Order) -> Order:
+    return {"price": 3 * len(state.get("item", ""))}
 
 
-def approve(order: Order) -> Order:
-    answer: Any = interrupt(f"{order.get('item')} costs {order.get('price')}. Order it?")
+def approve(state: Order) -> Order:
+    answer: Any = interrupt(f"{state.get('item')} costs {state.get('price')}. Order it?")
     return {"result": "ordered" if answer == "yes" else "left in the shop"}
 
 
-builder = StateGraph(Order)
+builder: Any = StateGraph(Order)
 builder.add_node("quote", quote)
 builder.add_node("approve", approve)
 builder.add_edge(START, "quote")

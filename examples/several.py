@@ -26,12 +26,15 @@ async def twice(text: str, task: Task) -> str:
 
 
 async def main() -> None:
-    async with serving(App(shout, twice)) as url:
-        async with codin.connect(f"{url}/shout") as shouter, codin.connect(f"{url}/twice") as peer:
-            print((await shouter.send("hello")).text)
-            print((await peer.send("hello", metadata={"shouter": f"{url}/shout"})).text)
-            async for task in shouter.list():
-                print(task.status.state, task.context_id[:8])
+    async with (
+        serving(App(shout, twice)) as url,
+        codin.connect(f"{url}/shout") as shouter,
+        codin.connect(f"{url}/twice") as peer,
+    ):
+        print((await shouter.send("hello")).text)
+        print((await peer.send("hello", metadata={"shouter": f"{url}/shout"})).text)
+        async for task in shouter.list():
+            print(task.status.state)
 
 
 if __name__ == "__main__":

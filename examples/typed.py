@@ -6,6 +6,7 @@ The JSON Schemas stand in the agent's description of itself. What does not fit i
 """
 
 import asyncio
+from itertools import pairwise
 
 from pydantic import BaseModel
 from serving import serving
@@ -38,7 +39,7 @@ def measure(points: list[Point], closed: bool = False) -> Route:
         closed: whether it leads back to the first point.
     """
     way = [*points, points[0]] if closed else points
-    length = sum(abs(complex(b.x - a.x, b.y - a.y)) for a, b in zip(way, way[1:], strict=False))
+    length = sum(abs(complex(b.x - a.x, b.y - a.y)) for a, b in pairwise(way))
     return Route(points=way, length=length)
 
 

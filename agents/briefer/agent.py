@@ -6,13 +6,14 @@ The reader takes the document apart, the ranker finds the key sentences; where t
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
-from typing import Annotated, Any
+from collections.abc import AsyncGenerator, Sequence
+from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from codin import a2a
 from codin.agent import AgentResponse, Reject, Task, agent
+from codin.client import Content
 from codin.errors import CodinError
 
 READER = os.environ.get("READER_URL", "http://127.0.0.1:8001")
@@ -36,6 +37,23 @@ class Quote(BaseModel):
         return f"{f'{self.section}, ' if self.section else ''}sentence {self.number} (line {self.line})"
 
 
+class Text(BaseModel):
+    """What the reader answers."""
+
+    title: str
+    sections: list[str]
+    sentences: list[Quote]
+
+
+class Ranking(BaseModel):
+    """What the ranker answers: places in the list it was given, the best first."""
+
+    class Pick(BaseModel):
+        index: int
+
+    picks: list[Pick]
+
+
 class Unavailable(Exception):
     """Another agent could not do its part."""
 
@@ -53,40 +71,55 @@ async def brief(
     try:
         # This comes before the question, so it is done again if the process ends while the question waits. That is
         # harmless: the same document gives the same sentences, and so the same question.
-        name = document.filename or "the document"
-        text = await _call(task, "reader", READER, document, f"read {name}")
-        all_sentences = [Quote.model_validate(sentence) for sentence in text["sentences"]]
-        sections = f" in {len(text['sections'])} sections" if len(text["sections"]) > 1 else ""
-        await task.status(f"{len(all_sentences)} sentences{sections}", metadata={CALL: {"from": "reader"}})
-
-        wanted = sentences or await _ask(task, text["title"], len(all_sentences))
-
-        request = {"sentences": [sentence.text for sentence in all_sentences], "count": wanted}
-        ranking = await _call(task, "ranker", RANKER, request, f"pick {wanted} of {len(all_sentences)} sentences")
-        quotes = sorted((all_sentences[pick["index"]] for pick in ranking["picks"]), key=lambda quote: quote.number)
-        numbers = ", ".join(str(quote.number) for quote in quotes)
-        await task.status(f"sentences {numbers}", metadata={CALL: {"from": "ranker"}})
+        text = await _read(task, document)
+        total = len(text.sentences)
+        quotes = await _rank(task, text.sentences, sentences or await _ask(task, text.title, total))
     except Unavailable as error:
         yield AgentResponse.failed(str(error))
         return
-
-    yield f"{text['title']}: {len(quotes)} of {len(all_sentences)} sentences\n"
+    yield f"{text.title}: {len(quotes)} of {total} sentences\n"
     for quote in quotes:
         yield f"\n> {' '.join(quote.text.split())}\n"
         yield f"  [{quote.source}]\n"
-    await task.artifact({"title": text["title"], "quotes": quotes}, name="quotes", description="The quotes, verbatim.")
+    await task.artifact({"title": text.title, "quotes": quotes}, name="quotes", description="The quotes, verbatim.")
 
 
-async def _ask(task: Task, title: str, most: int) -> int:
-    question = f"How many of the {most} sentences of {title!r} shall the brief have?"
+async def _ask(task: Task, title: str, total: int) -> int:
+    question = f"How many of the {total} sentences of {title!r} shall the brief have?"
     wanted = await task.ask(question, schema=int)
     while wanted < 1:
         wanted = await task.ask(f"At least one, please. {question}", schema=int)
-    return min(wanted, most)
+    return wanted
 
 
-async def _call(task: Task, name: str, url: str, content: Any, errand: str) -> Any:
-    """What another agent answers, as data. What it refuses, this agent refuses."""
+async def _read(task: Task, document: a2a.Part) -> Text:
+    text = Text.model_validate(
+        await _call(task, "reader", READER, document, f"read {document.filename or 'the document'}")
+    )
+    sections = f" in {len(text.sections)} sections" if len(text.sections) > 1 else ""
+    await task.status(f"{len(text.sentences)} sentences{sections}", metadata={CALL: {"from": "reader"}})
+    return text
+
+
+async def _rank(task: Task, sentences: Sequence[Quote], count: int) -> Sequence[Quote]:
+    """The key sentences, in the order of the document."""
+    count = min(count, len(sentences))
+    request = {"sentences": [sentence.text for sentence in sentences], "count": count}
+    errand = f"pick {count} of {len(sentences)} sentences"
+    ranking = Ranking.model_validate(await _call(task, "ranker", RANKER, request, errand))
+    quotes = [sentences[index] for index in sorted(pick.index for pick in ranking.picks)]
+    numbers = ", ".join(str(quote.number) for quote in quotes)
+    await task.status(f"sentences {numbers}", metadata={CALL: {"from": "ranker"}})
+    return quotes
+
+
+async def _call(task: Task, name: str, url: str, content: Content, errand: str) -> JsonValue:
+    """What another agent answers, as data. What it refuses, this agent refuses.
+
+    Raises:
+        Reject: it has refused.
+        Unavailable: it could not be reached, or has failed.
+    """
     await task.status(errand, metadata={CALL: {"to": name}})
     try:
         reply = await task.call(url, content)

@@ -124,7 +124,7 @@ def _cosine(one: Vector, other: Vector) -> float:
     return sum(weight * other.get(word, 0.0) for word, weight in one.items())
 
 
-_graph = StateGraph(State, input_schema=Request, output_schema=Ranking)
+_graph: Any = StateGraph(State, input_schema=Request, output_schema=Ranking)
 _graph.add_node("weigh", weigh)
 _graph.add_node("walk", walk)
 _graph.add_node("pick", pick)

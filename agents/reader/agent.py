@@ -21,8 +21,11 @@ _ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)]|>)[ \t]+")
 _NO_PROSE = re.compile(r"\s*(?:\||<!--|\[[^\]]+\]:|!\[|(?:[-*_=]\s*){3,}$)")
 
 _STOP = re.compile(r"[.!?…]+[\"'”’»)\]*_]*(?=\s|$)|[。！？]+[」』”’]*")
-_BEFORE_NAMES = frozenset("mr mrs ms dr prof st jr sr gen col capt lt rev sgt mt messrs vs cf e.g i.e".split())
-_BEFORE_NUMBERS = frozenset("no nos fig figs vol p pp ch sec art ca c approx".split())
+# A full stop behind one of these ends no sentence; behind one of the second kind, none before a number.
+_BEFORE_NAMES = frozenset(
+    ["mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "gen", "col", "capt", "lt", "rev", "mt", "vs", "e.g", "i.e"]
+)
+_BEFORE_NUMBERS = frozenset(["no", "nos", "fig", "figs", "vol", "p", "pp", "ch", "sec", "art", "ca", "c", "approx"])
 
 
 class Sentence(BaseModel):
@@ -131,16 +134,16 @@ def _blocks(text: str) -> Iterator[_Block]:
             yield from close()
             yield _Block(start, start + len(line), number, heading[1])
         elif _UNDERLINE.match(line) and len(open_lines) == 1:
-            begin, title, number = open_lines.pop()
-            yield _Block(begin, start + len(line), number, title.strip())
+            above, title, number_above = open_lines.pop()
+            yield _Block(above, start + len(line), number_above, title.strip())
         elif not line.strip() or _NO_PROSE.match(line):
             yield from close()
         else:
             item = _ITEM.match(line)
             if item is not None:
                 yield from close()
-                start, line = start + item.end(), line[item.end() :]
-            open_lines.append((start, line, number))
+            mark = item.end() if item is not None else 0
+            open_lines.append((start + mark, line[mark:], number))
     yield from close()
 
 

@@ -58,7 +58,7 @@ def _split(target: str) -> tuple[str, str | None]:
     else:
         place, colon, rest = target.partition(":")
         name = rest if colon else None
-        if Path(target).is_dir() or os.sep in place or not all(part.isidentifier() for part in place.split(".")):
+        if not all(part.isidentifier() for part in place.split(".")):
             raise ConfigError(
                 f"{target!r} is no target", hint="write path.py, path.py:name, package.module or package.module:name"
             )

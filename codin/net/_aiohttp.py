@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import lru_cache, partial
+from io import BytesIO
 from types import TracebackType
 
 import aiohttp
@@ -12,11 +13,12 @@ import yarl
 from codin.errors import BadResponse, ConnectError, DeadlineExceeded, TransportError
 from codin.net._body import check_encoding, check_length, read_bounded
 from codin.net._protocol import MAX_BODY, Response
-from codin.net._proxy import proxy_of
+from codin.net._proxy import Proxies
 
 __all__ = ["AiohttpTransport"]
 
 _parse_url = lru_cache(256)(yarl.URL)
+_LARGE = 1024 * 1024
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 _NEVER_THERE = (aiohttp.ClientConnectorError, aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
 
@@ -26,13 +28,14 @@ class AiohttpTransport:
 
     Args:
         session: an `aiohttp.ClientSession` whose settings shall count. It is closed by whoever made it. None makes
-            one at the first request, with the proxies that the environment names.
+            one at the first request. The proxies are those that the environment names.
         limit: bytes of one answer at most.
     """
 
     def __init__(self, session: aiohttp.ClientSession | None = None, *, limit: int = MAX_BODY) -> None:
         self._session = session
         self._owned = session is None
+        self._proxies = Proxies()
         self._limit = limit
 
     async def request(
@@ -80,11 +83,12 @@ class AiohttpTransport:
         return session.request(
             method,
             address,
-            data=content or None,
+            # aiohttp warns of a large body in one piece.
+            data=BytesIO(content) if len(content) > _LARGE else content or None,
             headers={"User-Agent": "codin", "Accept-Encoding": "identity", **headers},
             timeout=timeout,
             allow_redirects=False,
-            proxy=proxy_of(url),
+            proxy=self._proxies.of(url),
         )
 
     async def aclose(self) -> None:

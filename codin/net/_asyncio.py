@@ -15,7 +15,7 @@ from codin.errors import ConfigError, ConnectError, DeadlineExceeded
 from codin.net._body import check_encoding, check_length
 from codin.net._connection import Connection
 from codin.net._protocol import MAX_BODY, Response, StreamingResponse, Transport
-from codin.net._proxy import proxy_of
+from codin.net._proxy import Proxies
 
 __all__ = ["AsyncioTransport"]
 
@@ -43,6 +43,7 @@ class AsyncioTransport:
         self._tls = tls
         self._idle: dict[_Origin, list[Connection]] = {}
         self._busy: set[Connection] = set()
+        self._proxies = Proxies()
         self._proxied: Transport | None = None
 
     async def request(
@@ -55,7 +56,7 @@ class AsyncioTransport:
         timeout: float | None,
         limit: int | None = None,
     ) -> Response:
-        if proxy_of(url) is not None:
+        if self._proxies.of(url) is not None:
             return await self._through_proxy().request(
                 method, url, headers=headers, content=content, timeout=timeout, limit=limit
             )
@@ -82,7 +83,7 @@ class AsyncioTransport:
         content: bytes = b"",
         timeout: float | None,
     ) -> AbstractAsyncContextManager[StreamingResponse]:
-        if proxy_of(url) is not None:
+        if self._proxies.of(url) is not None:
             return self._through_proxy().stream(method, url, headers=headers, content=content, timeout=timeout)
         return _Stream(self, method, url, headers, content, timeout)
 

@@ -186,7 +186,9 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def on_message_begin(self) -> None:
-        self._reusable = self._reusable and not self._complete
+        if self._complete:  # a second answer to one question: whose would it be?
+            self._reusable = False
+            raise BadResponse(f"{self._url} answered twice.")
 
     def on_message_complete(self) -> None:
         assert self._parser is not None
@@ -194,4 +196,4 @@ class Connection(asyncio.Protocol):
             self.headers = {}
             return
         self._complete = True
-        self._reusable = self._reusable and self._parser.should_keep_alive()
+        self._reusable = self._parser.should_keep_alive()

@@ -1,21 +1,24 @@
-"""The proxy that the environment names for a URL."""
+"""The proxies that the environment names."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-__all__ = ["proxy_of"]
+__all__ = ["Proxies"]
 
 
-@lru_cache(256)
-def proxy_of(url: str) -> str | None:
-    """The proxy's URL; None to go straight. Looked up once per URL and process."""
-    proxies = getproxies()
-    if not proxies:
-        return None
-    parts = urlsplit(url)
-    if proxy_bypass(parts.netloc):
-        return None
-    return proxies.get(parts.scheme) or proxies.get("all")
+class Proxies:
+    """The environment as it was when the transport was made."""
+
+    def __init__(self) -> None:
+        self._named = getproxies()
+
+    def of(self, url: str) -> str | None:
+        """The proxy for a URL; None to go straight."""
+        if not self._named:
+            return None
+        parts = urlsplit(url)
+        if proxy_bypass(parts.netloc):
+            return None
+        return self._named.get(parts.scheme) or self._named.get("all")

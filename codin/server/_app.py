@@ -87,6 +87,11 @@ class App:
         """The paths of the agents, "" for the root."""
         return list(self._places)
 
+    @property
+    def open_streams(self) -> int:
+        """How many streams are being read now."""
+        return len(self._streams)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = path_of(scope)

@@ -61,12 +61,13 @@ async def _entry(entry: object, run: Run) -> object:
     known = {key: call[key] for key in ("jsonrpc", "method", "id") if key in call}
     if call.get("params"):
         known["params"] = call["params"]
-    return await dispatch_to_serializable(
-        "",
-        methods={call["method"]: method},
-        deserializer=lambda _: known,
-        validator=lambda document: document,
-    )
+
+    def parsed(
+        text: object,
+    ) -> Any:  # the body was parsed and checked above: nothing is left to deserialise or validate
+        return known
+
+    return await dispatch_to_serializable("", methods={call["method"]: method}, deserializer=parsed, validator=parsed)
 
 
 def _id_of(entry: object) -> object:

@@ -19,5 +19,5 @@ def guarded(error: Exception) -> a2a.A2AError:
     if isinstance(error, CodinError):
         _logger.error("a request failed: %s", error)
     else:
-        _logger.exception("a request failed", exc_info=error)
+        _logger.error("a request failed", exc_info=error)
     return a2a.InternalError("the server failed; details are in its log")

@@ -111,11 +111,11 @@ class JsonRpc:
             return await unary(endpoint, caller, request, headers)
         if method in _PUSH:
             raise a2a.PushNotificationNotSupported("this agent does not push; subscribe to the task instead")
-        self._streams.check()
-        if method == "SubscribeToTask":
-            request = cast("a2a.SubscribeToTaskRequest", request)
-            return await endpoint.manager.subscribe(caller, request, _last_event_id(headers))
-        return await endpoint.stream(caller, cast("a2a.SendMessageRequest", request), _key(headers))
+        with self._streams.opening():
+            if method == "SubscribeToTask":
+                request = cast("a2a.SubscribeToTaskRequest", request)
+                return await endpoint.manager.subscribe(caller, request, _last_event_id(headers))
+            return await endpoint.stream(caller, cast("a2a.SendMessageRequest", request), _key(headers))
 
     async def _long_way(self, endpoint: Endpoint, caller: Caller, headers: Headers, body: bytes, send: Send) -> None:
         from codin.server._batch import dispatch  # seldom needed, and jsonrpcserver is slow to load
@@ -154,9 +154,7 @@ def check_version(version: bytes | None) -> None:
     """
     said = (version or b"").strip().decode("latin-1") or "0.3"
     if said != "1.0" and not said.startswith("1.0."):
-        raise a2a.VersionNotSupported(
-            f"A2A version {said!r} is not supported", hint="send the header A2A-Version: 1.0"
-        )
+        raise a2a.VersionNotSupported(f"A2A version {said!r} is not supported", hint="send the header A2A-Version: 1.0")
 
 
 async def _answer_error(send: Send, call_id: bytes, error: a2a.A2AError) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import logging
 import socket
+import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import FrameType
@@ -80,7 +81,8 @@ def serve(
     )
     address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
     for place, endpoint in zip(app.places, app.endpoints, strict=True):
-        print(f"{endpoint.agent.name} serves A2A at {public_url or address}{place}/", flush=True)
+        sys.stdout.write(f"{endpoint.agent.name} serves A2A at {public_url or address}{place}/\n")
+    sys.stdout.flush()
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
         _Server(config, app).run(sockets=[listener])
 
@@ -93,7 +95,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
     except OSError as error:
         raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}", hint="choose another --port; 0 takes a free one"
+            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            hint="choose another --port; 0 takes a free one",
         ) from error
     return listener
 

@@ -7,7 +7,9 @@ ones and cuts off readers that take nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from starlette.types import Receive, Send
 
@@ -34,14 +36,23 @@ class Streams:
         self._open: set[EventStream] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._coming = 0
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def check(self) -> None:
-        """Raises Overloaded when no further stream may be opened."""
-        if self._closing or len(self._open) >= self._limits.max_streams:
-            raise a2a.Overloaded(f"{len(self._open)} streams are open", retry_after=1.0)
+    @contextmanager
+    def opening(self) -> Generator[None]:
+        """Keep a place for a stream while what it shows is being made. Raises Overloaded when there is none."""
+        if self._closing:
+            raise a2a.Overloaded("the server is shutting down", retry_after=1.0)
+        if len(self._open) + self._coming >= self._limits.max_streams:
+            raise a2a.Overloaded(f"{self._limits.max_streams} streams are open", retry_after=1.0)
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
 
     def add(self, stream: EventStream) -> None:
         """Take a stream in."""
@@ -101,7 +112,7 @@ class EventStream:
         self._task: asyncio.Task[object] | None = None
         self._done = False
         self._beat = False
-        self._sending = False
+        self._sending = 0  # 1: a send waits for the reader; 2: and the timer has seen it
         self._cut = False
         self._since = 0.0
 
@@ -120,6 +131,7 @@ class EventStream:
         except asyncio.CancelledError:
             if not self._cut:
                 raise
+            await _hang_up(send, watch)
         finally:
             watch.cancel()
             self._streams.remove(self)
@@ -142,7 +154,7 @@ class EventStream:
                 await self._send(send, _COMMENT)
                 continue
             await reader.wait()
-        await send({"type": "http.response.body", "body": b""})
+        await self._send(send, b"", more=False)
 
     def _encode(self, entries: Sequence[Entry]) -> bytes:
         prefix = self._prefix
@@ -150,10 +162,10 @@ class EventStream:
             return b"id: %d\n%s%s}\n\n" % (entries[0].number, prefix, entries[0].body)
         return b"".join([b"id: %d\n%s%s}\n\n" % (entry.number, prefix, entry.body) for entry in entries])
 
-    async def _send(self, send: Send, body: bytes) -> None:
-        self._sending = True
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-        self._sending = False
+    async def _send(self, send: Send, body: bytes, more: bool = True) -> None:
+        self._sending = 1
+        await send({"type": "http.response.body", "body": body, "more_body": more})
+        self._sending = 0
         self._since = asyncio.get_running_loop().time()
 
     async def _watch(self, receive: Receive) -> None:
@@ -171,10 +183,26 @@ class EventStream:
     def check(self, now: float, limits: ServerLimits) -> None:
         """Called by the shared timer."""
         silent = now - self._since
-        if self._sending:
+        if self._sending == 1:
+            self._sending = 2
+            self._since = now
+        elif self._sending:
             if silent > limits.send_timeout and self._task is not None:
                 self._cut = True
                 self._task.cancel()
         elif silent >= limits.keep_alive / 2:
             self._beat = True
             self._reader.wake()
+
+
+async def _hang_up(send: Send, watch: asyncio.Task[None]) -> None:
+    """Drop the connection of a reader that takes nothing.
+
+    ASGI has no word for it, and a connection that is closed properly waits for that reader for ever, with all that is
+    buffered for it. uvicorn's `send` is a method of what has the transport; elsewhere the server closes properly.
+    """
+    transport: Any = getattr(getattr(send, "__self__", None), "transport", None)
+    abort: Callable[[], None] | None = getattr(transport, "abort", None)
+    if abort is not None:
+        abort()
+        await asyncio.wait({watch}, timeout=1.0)  # until the server knows that it is gone

@@ -35,7 +35,7 @@ class Calls:
         peer = agent if isinstance(agent, Peer) else await self._peer(agent)
         left = task.deadline - asyncio.get_running_loop().time()
         own_context = uuid.uuid5(uuid.NAMESPACE_URL, f"{task.context_id} {peer.card.supported_interfaces[0].url}")
-        arguments = {"timeout": max(left, 0.001), **options}
+        arguments: dict[str, Any] = {"timeout": max(left, 0.001), **options}
         if "task_id" not in arguments:
             arguments.setdefault("context_id", str(own_context))
         return await peer.send(content, **arguments)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-_second: tuple[int, bytes] = (-1, b"")
-_newest: tuple[int, bytes] = (-1, b"")
+__all__ = ["now_ms", "timestamp"]
 
 
 def now_ms() -> int:
@@ -13,16 +12,27 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def timestamp(ms: int) -> bytes:
-    """RFC 3339 in UTC with milliseconds and `Z`. Spec 5.6.1."""
-    global _second, _newest
-    newest = _newest
-    if newest[0] == ms:
-        return newest[1]
-    number, rest = divmod(ms, 1000)
-    second = _second
-    if second[0] != number:  # strftime once a second, not once an entry
-        _second = second = (number, time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(number)).encode())
-    text = b"%s%03dZ" % (second[1], rest)
-    _newest = (ms, text)
-    return text
+class _Timestamps:
+    """Remembers the newest text, and the newest second: strftime once a second, not once an entry."""
+
+    __slots__ = ("_newest", "_second")
+
+    def __init__(self) -> None:
+        self._second = (-1, b"")
+        self._newest = (-1, b"")
+
+    def __call__(self, ms: int) -> bytes:
+        """RFC 3339 in UTC with milliseconds and `Z`. Spec 5.6.1."""
+        newest = self._newest
+        if newest[0] == ms:
+            return newest[1]
+        number, rest = divmod(ms, 1000)
+        second = self._second
+        if second[0] != number:
+            self._second = second = (number, time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(number)).encode())
+        text = b"%s%03dZ" % (second[1], rest)
+        self._newest = (ms, text)
+        return text
+
+
+timestamp = _Timestamps()

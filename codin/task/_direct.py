@@ -65,9 +65,7 @@ async def converse(
     except Exception as error:
         _logger.exception("the agent raised")
         raise a2a.InvalidAgentResponse(f"the agent failed ({type(error).__name__})") from None
-    return a2a.Message(
-        message_id=str(uuid.uuid4()), context_id=context_id, role=a2a.Role.AGENT, parts=_parts(response)
-    )
+    return a2a.Message(message_id=str(uuid.uuid4()), context_id=context_id, role=a2a.Role.AGENT, parts=_parts(response))
 
 
 def _parts(response: AgentResponse) -> list[a2a.Part]:

@@ -1,8 +1,8 @@
 """The entries of a task log.
 
-An entry is numbered by the log, encoded once (and only when somebody reads or stores it), and knows how it changes the
-fold. Public entries are exactly one A2A event each (their `body` is the JSON of a `StreamResponse`); private ones are for
-readers inside.
+An entry is numbered by the log, encoded once (and only when somebody reads or stores it), and knows how it changes
+the fold. Public entries are exactly one A2A event each (their `body` is the JSON of a `StreamResponse`); private ones
+are for readers inside.
 
     Entry
     ├── StatusEntry      public   status update

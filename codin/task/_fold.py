@@ -57,7 +57,8 @@ class Fold:
     """
 
     __slots__ = (
-        "_artifacts", "_head", "_message", "_sealed", "_status", "changed", "history", "ids", "last", "metadata", "state",
+        "_artifacts", "_head", "_message", "_sealed", "_status", "changed", "history", "ids", "last", "metadata",
+        "state",
     )  # fmt: skip
 
     def __init__(self, task_id: str, context_id: str) -> None:

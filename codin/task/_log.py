@@ -188,9 +188,7 @@ class TaskLog:
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         if self.broken is not None:
             future.set_exception(self.broken)
-        elif (
-            not self._flushing and self.committed > after and self.fold.state.resting
-        ):
+        elif not self._flushing and self.committed > after and self.fold.state.resting:
             future.set_result(self.fold.to_json(history_length))
         else:
             self._outcomes.append((after, history_length, future))
@@ -232,7 +230,7 @@ class Reader:
         self._log = log
         self._until_interrupted = until_interrupted
         self._waiter: asyncio.Future[None] | None = None
-        self.position = after
+        self.position: int = after
         self.ended = log.fold.state.terminal and after >= log.last
 
     def __enter__(self) -> Reader:

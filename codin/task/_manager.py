@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+
 from codin import a2a
 from codin.task._calls import Calls
 from codin.task._clock import now_ms
 from codin.task._entry import Entry, InputEntry, StatusEntry
 from codin.task._fold import Fold
+from codin.task._ids import random_id
 from codin.task._limits import Limits
 from codin.task._live import Live, Subscription
-from codin.task._ids import random_id
 from codin.task._log import TaskLog
 from codin.task._once import Once, digest_of
 from codin.task._position import Position
@@ -106,7 +107,12 @@ class TaskManager:
         self._calls = Calls()
         self._sweeping: asyncio.TimerHandle | None = None
         self._runner = Runner(
-            handler, self.limits, guards=guards, call=call or self._calls, closing_update=closing_update, released=self._released
+            handler,
+            self.limits,
+            guards=guards,
+            call=call or self._calls,
+            closing_update=closing_update,
+            released=self._released,
         )
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -184,7 +190,8 @@ class TaskManager:
         limits = self.limits
         self._runner.spawn(
             self.store.trim(
-                chunks_before=now - int(limits.log_retention * 1000), tasks_before=now - int(limits.task_retention * 1000)
+                chunks_before=now - int(limits.log_retention * 1000),
+                tasks_before=now - int(limits.task_retention * 1000),
             )
         )
         self._sweep_later()
@@ -268,7 +275,7 @@ class TaskManager:
     def _open(self, owner: Owner, caller: Caller, message: a2a.Message) -> tuple[Run, bytes]:
         task_id = self._new_id()
         context_id = message.context_id or self._new_id()
-        message.__dict__.update(task_id=task_id, context_id=context_id)  # four times as fast as two assignments
+        vars(message).update(task_id=task_id, context_id=context_id)  # four times as fast as two assignments
         run = Run(TaskLog(self.store, owner, task_id, context_id, Fold(task_id, context_id)), self.limits, caller)
         run.log.on_commit = self._on_commit
         body = message.to_json()
@@ -314,9 +321,7 @@ class TaskManager:
 
     def _check_queue(self, log: TaskLog) -> None:
         if self._turns.waiting((log.owner, log.context_id)) >= self.limits.max_waiting:
-            raise a2a.Overloaded(
-                f"{self.limits.max_waiting} tasks wait in context {log.context_id!r}", retry_after=1.0
-            )
+            raise a2a.Overloaded(f"{self.limits.max_waiting} tasks wait in context {log.context_id!r}", retry_after=1.0)
 
     def _enter(
         self,

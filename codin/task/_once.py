@@ -27,9 +27,7 @@ class Once:
         self._store = store
         self._pending: dict[tuple[Owner, str], asyncio.Future[Claim]] = {}
 
-    async def claim(
-        self, owner: Owner, key: str, digest: str, submit: Callable[[], Awaitable[Claim]]
-    ) -> Claim | None:
+    async def claim(self, owner: Owner, key: str, digest: str, submit: Callable[[], Awaitable[Claim]]) -> Claim | None:
         """Run `submit` if this key is new and give None; otherwise give what the key was used for.
 
         Raises:

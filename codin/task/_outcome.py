@@ -80,6 +80,4 @@ def _close_text(run: Run, returned: str | None, entries: list[Entry], closing_up
     else:
         text = returned
     part = b'{"text":%s}' % encode_text(text)[1]
-    entries.append(
-        ArtifactEntry(run.log.ids, run.text_id, run.text_head, (part,), now_ms(), append=False, last=True)
-    )
+    entries.append(ArtifactEntry(run.log.ids, run.text_id, run.text_head, (part,), now_ms(), append=False, last=True))

@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from codin.task._response import AgentResponse
     from codin.task._task import Task
 
-__all__ = ["Claim", "Commit", "Decision", "Guard", "Handler", "Lease", "ListQuery", "Owner", "Page", "Stored", "TaskStore"]
+__all__ = [
+    "Claim",
+    "Commit",
+    "Decision",
+    "Guard",
+    "Handler",
+    "Lease",
+    "ListQuery",
+    "Owner",
+    "Page",
+    "Stored",
+    "TaskStore",
+]
 
 
 class Owner(NamedTuple):
@@ -98,7 +110,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """Spec 3.1.4, with the page token taken apart: `before` is (changed, task id) of the last task of the page before."""
+    """What to list. Spec 3.1.4. `before` is (changed, task id) of the last task of the page before."""
 
     context_id: str | None = None
     state: a2a.TaskState | None = None
@@ -108,7 +120,7 @@ class ListQuery:
 
 
 class Page(NamedTuple):
-    """Task ids with the time of their last status, newest first; how many there are over all pages; whether more come."""
+    """Task ids with the time of their last status, newest first; how many over all pages; whether more come."""
 
     tasks: list[tuple[int, str]]
     total: int

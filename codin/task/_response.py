@@ -79,7 +79,7 @@ class AgentResponse:
         return cls("message", parts=parts)
 
 
-class NeedInput(Exception):  # noqa: N818 - control flow an agent raises, not an error
+class NeedInput(Exception):
     """Raise it to ask the caller: the task becomes INPUT_REQUIRED and `handle` runs again with the answer.
 
     Args:
@@ -93,7 +93,7 @@ class NeedInput(Exception):  # noqa: N818 - control flow an agent raises, not an
         self.response = AgentResponse.input_required(question, data=data, token=token)
 
 
-class NeedAuth(Exception):  # noqa: N818
+class NeedAuth(Exception):
     """Raise it when a credential is missing: the task becomes AUTH_REQUIRED. The answer is never stored."""
 
     def __init__(self, text: str, *, data: Any = None, token: Any = None) -> None:
@@ -101,7 +101,7 @@ class NeedAuth(Exception):  # noqa: N818
         self.response = AgentResponse.auth_required(text, data=data, token=token)
 
 
-class Reject(Exception):  # noqa: N818
+class Reject(Exception):
     """Raise it to refuse the request: the task becomes REJECTED with this reason."""
 
     def __init__(self, reason: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from codin import a2a
-from codin.errors import StoreError, TaskClosed
+from codin.errors import StoreError
 from codin.task._clock import now_ms
 from codin.task._entry import PrivateEntry
 from codin.task._limits import Limits
@@ -182,6 +182,10 @@ class Runner:
         return response
 
     def _conclude(self, run: Run, response: AgentResponse) -> None:
+        if not run.begun:  # it failed before its handler was called
+            run.log.append(status_entry(run, a2a.TaskState.FAILED, response.text))
+            self._released(run)
+            return
         if run.replaying and response.outcome != "failed":
             response = AgentResponse.failed("RESUME_MISMATCH: the agent asked fewer questions than the first time.")
         try:

@@ -43,8 +43,7 @@ def _scripts(actions: st.SearchStrategy[tuple[object, ...]]) -> st.SearchStrateg
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     agents = draw(st.lists(programs(), min_size=1, max_size=3))
-    # Whoever lets go at once forgets the first credential before the second has come, and would ask for ever.
-    forgetful = any(sum(step[0] == "authorize" for step in agent.steps) > 1 for agent in agents)
+    park_timeout = draw(st.sampled_from([0.0, 300.0]))
     return Plan(
         agents,
         draw(_scripts(_actions)),
@@ -52,7 +51,7 @@ def plans(draw: st.DrawFn) -> Plan:
         rerunnable=draw(st.booleans()),
         closing_update=draw(st.booleans()),
         limits=Limits(
-            park_timeout=300.0 if forgetful else draw(st.sampled_from([0.0, 300.0])),
+            park_timeout=max(agent.park_timeout(park_timeout) for agent in agents),
             max_uncommitted=draw(st.sampled_from([0, 2, 1024])),
         ),
     )

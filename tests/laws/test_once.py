@@ -85,7 +85,8 @@ def test_law_6_a_key_makes_one_turn(
 ) -> None:
     async def example() -> None:
         store = stores.new()
-        plan = Plan(programs, [("restart",)], rhythm, limits=Limits(park_timeout=park_timeout))
+        limits = Limits(park_timeout=max(program.park_timeout(park_timeout) for program in programs))
+        plan = Plan(programs, [("restart",)], rhythm, limits=limits)
         world = World(stores.kind, store, plan)
         await world.manager.start()
         taken: dict[tuple[str, str], dict[str, list[Answered]]] = defaultdict(lambda: defaultdict(list))
@@ -153,7 +154,7 @@ def test_law_6_holds_for_answers(
 
     async def example() -> None:
         store = stores.new()
-        plan = Plan([program], [("restart",)], limits=Limits(park_timeout=park_timeout))
+        plan = Plan([program], [("restart",)], limits=Limits(park_timeout=program.park_timeout(park_timeout)))
         world = World(stores.kind, store, plan)
         first = await Send("first", "0").submit(world.manager)
         task_id = first.log.task_id

@@ -31,7 +31,7 @@ _actions = st.one_of(
 
 def _plan(program: Program, script: list[tuple[object, ...]], park_timeout: float) -> Plan:
     script = [("send", 0, "c", None), ("turns", 12), *script, ("turns", 12)]
-    return Plan([program], script, limits=Limits(park_timeout=park_timeout))
+    return Plan([program], script, limits=Limits(park_timeout=program.park_timeout(park_timeout)))
 
 
 async def _answer(work: Awaitable[object], task_id: str) -> Mapping[str, object]:

@@ -18,6 +18,7 @@ from tests.laws.loop import run
 from tests.laws.program import Program, programs
 from tests.laws.world import ALICE, Plan, World, request
 
+_NUMBER = re.compile(r"(?<=-)\d+")
 _TIMES = re.compile(rb'"timestamp":"[^"]*"')
 
 
@@ -25,13 +26,14 @@ class Told:
     """How a task went: its outcome, and the public entries without their times."""
 
     def __init__(self, task: Mapping[str, Any], entries: Sequence[bytes]) -> None:
-        self.entries = [_TIMES.sub(b"", body) for body in entries]
+        self.entries = [_TIMES.sub(b'"timestamp":""', body) for body in entries]
         outcome = comparable(dict(task))
         message = outcome["status"].get("message", {})
         self.outcome = {
             "state": outcome["status"]["state"],
             "says": message.get("parts"),
-            "artifacts": outcome["artifacts"],
+            # An id that codin makes has the number of the turn's first entry, and a credential may be asked for twice.
+            "artifacts": [{**each, "artifactId": _NUMBER.sub("", each["artifactId"])} for each in outcome["artifacts"]],
             "metadata": outcome["metadata"],
         }
 
@@ -57,13 +59,13 @@ async def _tell(stores: Stores, program: Program, restarts: Sequence[bool], limi
 @given(
     program=programs(max_steps=12),
     restarts=st.lists(st.booleans(), min_size=1, max_size=6).filter(any),
-    rewrites=st.booleans(),
+    max_uncommitted=st.sampled_from([0, 1024]),
 )
 def test_law_11_a_run_that_was_taken_up_again_ends_like_one_that_was_not(
-    stores: Stores, program: Program, restarts: list[bool], rewrites: bool
+    stores: Stores, program: Program, restarts: list[bool], max_uncommitted: int
 ) -> None:
     async def example() -> None:
-        limits = Limits(max_uncommitted=0 if rewrites else 1024)
+        limits = Limits(max_uncommitted=max_uncommitted)
         calm = await _tell(stores, program, (), limits)
         stormy = await _tell(stores, program, restarts, limits)
         assert stormy.outcome == calm.outcome
@@ -77,12 +79,9 @@ def test_law_11_a_run_that_was_taken_up_again_ends_like_one_that_was_not(
 @law
 @given(program=programs(max_steps=12), answers_late=st.integers(0, 3))
 def test_law_11_holds_when_only_the_coroutine_is_let_go(stores: Stores, program: Program, answers_late: int) -> None:
-    if sum(step[0] == "authorize" for step in program.steps) > 1:
-        return  # it forgets the first credential before the second has come
-
     async def example() -> None:
         store = stores.new()
-        world = World(stores.kind, store, Plan([program], limits=Limits(park_timeout=0.0)))
+        world = World(stores.kind, store, Plan([program], limits=Limits(park_timeout=program.park_timeout(0.0))))
         turn = await world.manager.submit(ALICE, request("0"))
         await turn.outcome()
         while not a2a.TaskState((await world.get(turn.log.task_id))["status"]["state"]).terminal:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
-from codin.errors import ConfigError
-from codin.net import AiohttpTransport, HttpxTransport, open_transport
+from codin.errors import ConfigError, ConnectError
+from codin.net import AiohttpTransport, AsyncioTransport, HttpxTransport, open_transport
+from tests.net.wire import Exchange, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -20,6 +30,7 @@ async def test_httpx_is_the_default_and_the_environment_may_choose(monkeypatch: 
     monkeypatch.setenv("CODIN_TRANSPORT", "aiohttp")
     assert isinstance(open_transport(), AiohttpTransport)
     assert isinstance(open_transport("httpx"), HttpxTransport)
+    assert isinstance(open_transport("asyncio"), AsyncioTransport)
 
 
 def test_an_unknown_name_is_named() -> None:
@@ -27,11 +38,18 @@ def test_an_unknown_name_is_named() -> None:
         open_transport("carrier pigeon")
 
 
-def test_without_aiohttp_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "codin.net._aiohttp", raising=False)
-    monkeypatch.setitem(sys.modules, "aiohttp", None)
+@pytest.mark.parametrize(
+    ("name", "module", "package"),
+    [("aiohttp", "codin.net._aiohttp", "aiohttp"), ("asyncio", "codin.net._connection", "httptools")],
+)
+def test_without_its_package_the_error_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, module: str, package: str
+) -> None:
+    monkeypatch.delitem(sys.modules, f"codin.net._{name}", raising=False)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=r"codin\[fast\]"):
-        open_transport("aiohttp")
+        open_transport(name)
 
 
 async def test_a_client_that_was_handed_in_counts_and_stays_open() -> None:
@@ -45,6 +63,68 @@ async def test_a_client_that_was_handed_in_counts_and_stays_open() -> None:
             assert response.body == b"kept"
             await transport.aclose()
         assert not client.is_closed
+
+
+async def test_what_comes_unasked_with_an_answer_is_not_the_next_one() -> None:
+    async def talkative(exchange: Exchange) -> None:
+        asked = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nasked"
+        await exchange.raw(asked + b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nunasked")
+
+    transport = AsyncioTransport()
+    async with serving(talkative) as url:
+        for _ in range(2):
+            assert (await transport.request("GET", url, headers={}, timeout=5)).body == b"asked"
+    await transport.aclose()
+
+
+async def test_a_header_cannot_become_two() -> None:
+    transport = AsyncioTransport()
+    for headers in ({"X": "a\r\nY: b"}, {"X": "a\nY: b"}, {"X\r\nY": "b"}, {"X": "\0"}):
+        with pytest.raises(ConfigError):
+            await transport.request("GET", "http://127.0.0.1:9/", headers=headers, timeout=5)
+
+
+async def test_tls_is_checked(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer(b"private")
+
+    ours, theirs = tls
+    async with serving(answer, ours) as url:
+        for name in ("httpx", "aiohttp", "asyncio"):
+            stranger = open_transport(name)
+            with pytest.raises(ConnectError, match=r"(?i)certificate"):
+                await stranger.request("GET", url, headers={}, timeout=5)
+            await stranger.aclose()
+        friend = AsyncioTransport(tls=theirs)
+        for _ in range(2):
+            assert (await friend.request("GET", url, headers={}, timeout=5)).body == b"private"
+        await friend.aclose()
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What a server shows that signed itself, and what a client needs that trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "peer")])
+    today = datetime.now(UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = Encoding.PEM
+    (tmp_path / "key").write_bytes(key.private_bytes(pem, PrivateFormat.PKCS8, NoEncryption()))
+    (tmp_path / "certificate").write_bytes(certificate.public_bytes(pem))
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ours.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
+    return ours, ssl.create_default_context(cafile=tmp_path / "certificate")
 
 
 async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -262,3 +262,116 @@ async def test_what_is_no_url_cannot_be_reached(transport: Transport) -> None:
     for url in ("http://", "ftp://127.0.0.1/", "http://[::1"):
         with pytest.raises(ConnectError):
             await transport.request("GET", url, headers={}, timeout=PATIENT)
+
+
+async def test_an_interim_answer_is_not_the_answer(transport: Transport) -> None:
+    async def patient(exchange: Exchange) -> None:
+        await exchange.raw(b"HTTP/1.1 103 Early Hints\r\nLink: </style>\r\n\r\n")
+        await exchange.answer(b"the answer")
+
+    async with serving(patient) as url:
+        for _ in range(2):
+            response = await transport.request("GET", url, headers={}, timeout=PATIENT)
+            assert (response.status, response.body) == (200, b"the answer")
+
+
+async def test_a_body_of_no_declared_length_ends_with_the_connection(transport: Transport) -> None:
+    async def old(exchange: Exchange) -> None:
+        await exchange.raw(b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nhello")
+        await exchange.hang_up()
+
+    async with serving(old) as url:
+        for _ in range(2):
+            assert (await transport.request("GET", url, headers={}, timeout=PATIENT)).body == b"hello"
+
+
+async def test_an_answer_without_a_body_leaves_the_connection(transport: Transport) -> None:
+    connections: list[int] = []
+
+    async def unchanged(exchange: Exchange) -> None:
+        connections.append(exchange.connection)
+        await exchange.raw(b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n")
+
+    async with serving(unchanged) as url:
+        for _ in range(2):
+            response = await transport.request("GET", url, headers={}, timeout=PATIENT)
+            assert (response.status, response.body) == (304, b"")
+    assert connections == [1, 1]
+
+
+async def test_a_connection_the_peer_wants_closed_is_not_used_again(transport: Transport) -> None:
+    connections: list[int] = []
+
+    async def once(exchange: Exchange) -> None:
+        connections.append(exchange.connection)
+        await exchange.answer(b"bye", headers={"Connection": "close"})
+
+    async with serving(once) as url:
+        for _ in range(2):
+            assert (await transport.request("GET", url, headers={}, timeout=PATIENT)).body == b"bye"
+    assert connections == [1, 2]
+
+
+async def test_headers_without_end_are_bounded(transport: Transport) -> None:
+    async def flood(exchange: Exchange) -> None:
+        await exchange.raw(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            await exchange.raw(b"X-%d: y\r\n" % 1 * 1000)
+
+    async with serving(flood) as url:
+        with pytest.raises(TransportError):
+            await transport.request("GET", url, headers={}, timeout=PATIENT)
+
+
+async def test_a_large_body_goes_both_ways(transport: Transport) -> None:
+    async def echo(exchange: Exchange) -> None:
+        await exchange.answer(exchange.body)
+
+    body = bytes(range(256)) * 40_000
+    async with serving(echo) as url:
+        for _ in range(2):
+            response = await transport.request("POST", url, headers={}, content=body, timeout=PATIENT)
+            assert response.body == body
+
+
+async def test_a_reader_that_is_slow_is_not_a_peer_that_is_silent(transport: Transport) -> None:
+    async def pour(exchange: Exchange) -> None:
+        await exchange.begin()
+        for _ in range(40):
+            await exchange.chunk(b"x" * 100_000)
+        await exchange.end()
+
+    async with serving(pour) as url, transport.stream("GET", url, headers={}, timeout=1.0) as response:
+        assert sum([len(chunk) async for chunk in response.chunks]) == 4_000_000
+
+
+async def test_a_call_that_is_cancelled_leaves_no_connection_to_the_next(transport: Transport) -> None:
+    asked = asyncio.Event()
+
+    async def slow_then_swift(exchange: Exchange) -> None:
+        if exchange.path == "/slow":
+            asked.set()
+            await exchange.gone()
+        else:
+            await exchange.answer(b"swift")
+
+    async with serving(slow_then_swift) as url, asyncio.timeout(PATIENT):
+        call = asyncio.create_task(transport.request("GET", f"{url}/slow", headers={}, timeout=PATIENT))
+        await asked.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert (await transport.request("GET", url, headers={}, timeout=PATIENT)).body == b"swift"
+
+
+async def test_the_path_arrives_as_it_was_meant(transport: Transport) -> None:
+    paths: list[str] = []
+
+    async def note(exchange: Exchange) -> None:
+        paths.append(exchange.path)
+        await exchange.answer()
+
+    async with serving(note) as url:
+        for path in ("", "/a%20b?c=d%26e", "/ü?q=ü", "/x#fragment"):
+            await transport.request("GET", url + path, headers={}, timeout=PATIENT)
+    assert paths == ["/", "/a%20b?c=d%26e", "/%C3%BC?q=%C3%BC", "/x"]

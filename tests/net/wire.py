@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -41,6 +42,11 @@ class Exchange:
     async def end(self) -> None:
         await self.raw(b"0\r\n\r\n")
 
+    async def hang_up(self) -> None:
+        """Close the connection behind everything that was sent."""
+        self._writer.close()
+        await self._writer.wait_closed()
+
     def cut(self) -> None:
         """Lose the connection, as a network does."""
         self._writer.transport.abort()
@@ -58,7 +64,7 @@ Handler = Callable[[Exchange], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncGenerator[str]:
+async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncGenerator[str]:
     """Answer every request with `handler`; gives the URL."""
     connections: set[asyncio.Task[None]] = set()
 
@@ -75,10 +81,10 @@ async def serving(handler: Handler) -> AsyncGenerator[str]:
         finally:
             writer.transport.abort()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     host, port = server.sockets[0].getsockname()
     try:
-        yield f"http://{host}:{port}"
+        yield f"http{'s' if tls else ''}://{host}:{port}"
     finally:
         server.close()
         for task in connections:

@@ -65,7 +65,8 @@ class RawClient:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._raw = b""
+        self._raw = bytearray()
+        self._wanted = 0
         self._head = b""
         self._decoder = a2a.SSEDecoder()
         self.body = b""
@@ -100,24 +101,30 @@ class RawClient:
         """Read at most `size` bytes; False at the end of the connection."""
         data = await asyncio.get_running_loop().sock_recv(self._connection, size)
         self._raw += data
-        self._parse()
+        if len(self._raw) >= self._wanted:
+            self._parse()
         return bool(data)
 
     def _parse(self) -> None:
         if not self._head:
-            head, found, rest = self._raw.partition(b"\r\n\r\n")
-            if not found:
+            end = self._raw.find(b"\r\n\r\n")
+            if end < 0:
                 return
-            self._head, self._raw = head, rest
-            assert b"transfer-encoding: chunked" in head.lower(), head
+            self._head = bytes(self._raw[:end])
+            del self._raw[: end + 4]
+            assert b"transfer-encoding: chunked" in self._head.lower(), self._head
         while not self.ended:
-            line, found, rest = self._raw.partition(b"\r\n")
-            size = int(line, 16) if found else 0
-            if not found or len(rest) < size + 2:
+            start = self._raw.find(b"\r\n", 0, 32) + 2
+            if start < 2:
                 return
-            self._raw = rest[size + 2 :]
-            self._take(rest[:size])
-            self.ended = size == 0
+            end = start + int(self._raw[: start - 2], 16)
+            self._wanted = end + 2
+            if len(self._raw) < self._wanted:
+                return
+            self.ended = start == end
+            self._take(bytes(self._raw[start:end]))
+            del self._raw[: self._wanted]
+            self._wanted = 0
 
     def _take(self, body: bytes) -> None:
         self.body += body

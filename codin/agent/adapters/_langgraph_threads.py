@@ -123,7 +123,7 @@ class Threads:
         newest = _checkpoint(state)
         before = cast("dict[str, Any]", state.metadata or {})
         other = before.get(_TASK)
-        if not state.next or other is None:
+        if not state.tasks or other is None:
             return Place(thread, newest)
         if other != task.id and await self._open(task, state, other):
             raise Reject(
@@ -147,7 +147,7 @@ class Threads:
         """Where a task goes on that has asked; None when its question is not there any more."""
         state = await self.state(thread)
         before = cast("dict[str, Any]", state.metadata or {})
-        if not state.next or before.get(_TASK) != task.id:
+        if not state.tasks or before.get(_TASK) != task.id:
             return None
         self._parked.pop(thread, None)
         return Place(thread, str(before.get(_BASE, ""))), state

@@ -155,7 +155,7 @@ class LangGraphAgent:
         asked = set(cast("list[str]", token["interrupts"]))
         if not asked:
             return await self._run(task, None, place)  # a breakpoint: any answer lets it go on
-        # Before LangGraph 1.2.20 or so, a question and the one before it in the same node have the same id.
+        # In older LangGraph the second question of a node has the id of the first, which is listed beside it.
         pending = {interrupt.id: Question.of(interrupt) for interrupt in state.interrupts if interrupt.id in asked}
         questions = list(pending.values())
         if not questions:

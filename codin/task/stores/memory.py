@@ -100,8 +100,8 @@ class MemoryStore:
             record = self._live[task_id] = _Record(commit.owner, commit.context_id)
             mine.tasks[task_id] = None
         if commit.claim is not None:
-            key, *used = commit.claim
-            mine.claims[key] = tuple(used)
+            key, digest, _, number = commit.claim
+            mine.claims[key] = (digest, task_id, number)
             record.claims.append(key)
         record.entries += commit.entries
         record.last = commit.entries[-1].number

@@ -1,0 +1,177 @@
+"""The real command: run to its end, run beside the test, and run on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).parents[2]
+CODIN = [sys.executable, "-m", "codin.cli"]
+PATIENCE = 60.0  # of a machine that does other things meanwhile
+
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a command that finds this checkout, and no settings of the one who runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CODIN_")}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**kept, "PYTHONPATH": path, **(extra or {})}
+
+
+def run(
+    *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, with nobody at a terminal."""
+    return subprocess.run(
+        [*CODIN, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env=environment(env),
+        cwd=cwd,
+    )
+
+
+class Running:
+    """A command that runs beside the test. `out` and `err` hold what was read of its streams so far."""
+
+    def __init__(self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+        self._process = subprocess.Popen(
+            [*CODIN, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(env),
+            cwd=cwd,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self._streams = {self._process.stdout.fileno(): "out", self._process.stderr.fileno(): "err"}
+        self.out = ""
+        self.err = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            self._process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+
+    def expect(self, pattern: str, stream: str = "out") -> re.Match[str]:
+        """Read until a stream has what is looked for, beginning behind what was found before."""
+        deadline = monotonic() + PATIENCE
+        while not (match := re.search(pattern, getattr(self, stream))):
+            assert monotonic() < deadline, f"{pattern!r} did not come: {self.out!r} {self.err!r}"
+            self._read(deadline)
+        setattr(self, stream, getattr(self, stream)[match.end() :])
+        return match
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
+
+    def wait(self) -> int:
+        """Read to the end. Returns the exit code."""
+        deadline = monotonic() + PATIENCE
+        while self._streams:
+            assert monotonic() < deadline, f"the command did not end: {self.out!r} {self.err!r}"
+            self._read(deadline)
+        return self._process.wait(PATIENCE)
+
+    def _read(self, deadline: float) -> None:
+        ready, _, _ = select.select(list(self._streams), [], [], max(0.0, deadline - monotonic()))
+        for descriptor in ready:
+            data = os.read(descriptor, 65536)
+            if data:
+                name = self._streams[descriptor]
+                setattr(self, name, getattr(self, name) + data.decode())
+            else:
+                del self._streams[descriptor]
+        assert ready or self._streams, f"the command has ended: {self.out!r} {self.err!r}"
+
+
+class Terminal:
+    """A command with a person at a terminal: both streams are on the screen."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.screen = ""
+        self._found = 0
+        self._master, slave = pty.openpty()
+        self._process = subprocess.Popen(
+            [*CODIN, *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment({"TERM": "xterm", "COLUMNS": "100"}),
+            start_new_session=True,
+            preexec_fn=_take_terminal,
+        )
+        os.close(slave)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._master)
+
+    def expect(self, text: str) -> None:
+        """Read the screen until a text is on it, below what was found before."""
+        deadline = monotonic() + PATIENCE
+        while (place := self.screen.find(text, self._found)) < 0:
+            assert monotonic() < deadline, f"{text!r} did not come: {self.screen!r}"
+            assert self._read(deadline), f"{text!r} did not come before the end: {self.screen!r}"
+        self._found = place + len(text)
+
+    def type(self, keys: str) -> None:
+        """Press keys; "\\x03" is Ctrl-C, "\\x04" Ctrl-D."""
+        os.write(self._master, keys.encode())
+
+    def wait(self) -> int:
+        """Read to the end. Returns the exit code."""
+        deadline = monotonic() + PATIENCE
+        while self._read(deadline):
+            pass
+        return self._process.wait(PATIENCE)
+
+    def _read(self, deadline: float) -> bool:
+        ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - monotonic()))
+        assert ready, f"nothing comes any more: {self.screen!r}"
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:  # Linux says so when the other side is closed
+            return False
+        self.screen += _STYLE.sub("", data.decode()).replace("\r\n", "\n")
+        return bool(data)
+
+
+def _take_terminal() -> None:
+    """Make the terminal the one that controls the new session, so that Ctrl-C on it is a signal."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

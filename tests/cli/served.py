@@ -1,0 +1,116 @@
+"""The agent that the tests of the command call; the first word of a message says what it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+from codin.agent import AgentResponse, Reject, Task, agent
+
+_opened = asyncio.Event()
+
+
+@agent(examples=["count 3"])
+async def kit(task: Task) -> AsyncIterator[Any]:
+    """Does what the first word of the message says."""
+    word, _, rest = task.text.partition(" ")
+    act = _ACTS.get(word)
+    if act is None:
+        yield task.text.upper()
+        return
+    async for item in act(task, rest):
+        yield item
+
+
+async def _count(task: Task, rest: str) -> AsyncIterator[Any]:
+    for number in range(int(rest)):
+        yield f"{number} "
+
+
+async def _gate(task: Task, rest: str) -> AsyncIterator[Any]:
+    yield "before "
+    await _opened.wait()
+    yield "after"
+
+
+async def _open(task: Task, rest: str) -> AsyncIterator[Any]:
+    _opened.set()
+    yield "opened"
+
+
+async def _work(task: Task, rest: str) -> AsyncIterator[Any]:
+    await task.status("searching")
+    yield "found"
+
+
+async def _give(task: Task, rest: str) -> AsyncIterator[Any]:
+    await task.artifact(b"a,b\n1,2\n", name="table", filename="../table.csv", media_type="text/csv")
+    await task.artifact({"total": 2, "name": "ä"}, name="numbers")
+    yield "see the table"
+
+
+async def _tell(task: Task, rest: str) -> AsyncIterator[Any]:
+    """What came with the message."""
+    names = ",".join(part.filename or "?" for part in task.files)
+    yield f"text={task.text!r} data={task.data!r} files={names}"
+
+
+async def _ask(task: Task, rest: str) -> AsyncIterator[Any]:
+    answer = await task.ask("Which colour?")
+    yield f"You chose {answer.text}."
+
+
+async def _pick(task: Task, rest: str) -> AsyncIterator[Any]:
+    yield f"You chose {await task.ask('How long?', schema=Literal['short', 'long'])}."
+
+
+async def _auth(task: Task, rest: str) -> AsyncIterator[Any]:
+    await task.authorize("The key, please.")
+    yield "thanks"
+
+
+async def _fail(task: Task, rest: str) -> AsyncIterator[Any]:
+    yield AgentResponse.failed("no luck")
+
+
+async def _reject(task: Task, rest: str) -> AsyncIterator[Any]:
+    raise Reject("not my job")
+    yield
+
+
+async def _hang(task: Task, rest: str) -> AsyncIterator[Any]:
+    yield "waiting"
+    await asyncio.Event().wait()
+
+
+async def _stubborn(task: Task, rest: str) -> AsyncIterator[Any]:
+    """Does not end when it is canceled, until the server's patience does."""
+    yield "waiting"
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            continue
+
+
+async def _escape(task: Task, rest: str) -> AsyncIterator[Any]:
+    yield "\x1b[31mred\x1b[0m"
+
+
+_ACTS = {
+    "ask": _ask,
+    "auth": _auth,
+    "count": _count,
+    "escape": _escape,
+    "fail": _fail,
+    "gate": _gate,
+    "give": _give,
+    "hang": _hang,
+    "open": _open,
+    "pick": _pick,
+    "reject": _reject,
+    "stubborn": _stubborn,
+    "tell": _tell,
+    "work": _work,
+}

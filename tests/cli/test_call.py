@@ -1,0 +1,193 @@
+"""`codin call` with nobody at a terminal."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from codin import a2a
+from tests.cli.command import Running, run
+from tests.cli.conftest import Done
+
+Codin = Callable[..., Done]
+
+
+def test_the_answer_is_all_there_is_on_standard_output(server: str) -> None:
+    done = run("call", server, "hello")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "HELLO\n", "")
+
+
+def test_text_comes_while_the_agent_works(server: str, codin: Codin) -> None:
+    with Running("call", server, "gate") as call:
+        call.expect("before ")
+        assert codin("call", server, "open").out == "opened\n"
+        assert call.wait() == 0
+        assert call.out == "after\n"
+
+
+def test_without_streaming_the_answer_is_the_same(server: str, codin: Codin) -> None:
+    assert codin("call", server, "count 3", "--no-stream") == (0, "0 1 2 \n", "")
+    assert codin("call", server, "count 3") == (0, "0 1 2 \n", "")
+
+
+def test_standard_input_is_the_text(server: str) -> None:
+    assert run("call", server, "-", stdin="a long\ntext").stdout == "A LONG\nTEXT\n"
+    empty = run("call", server, "-", stdin=" \n")
+    assert empty.returncode == 2
+    assert "standard input is empty" in empty.stderr
+
+
+def test_files_and_data_go_with_the_text(server: str, codin: Codin, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("n")
+    done = codin("call", server, "tell", "--file", notes, "--file", notes, "--data", '{"n": [1]}')
+    assert done.out == "text='tell' data={'n': [1]} files=notes.txt,notes.txt\n"
+
+
+def test_data_may_go_without_a_text(server: str, codin: Codin) -> None:
+    assert codin("call", server, "--data", "null").code == 0
+
+
+def test_what_the_agent_says_about_its_work_is_not_the_answer(server: str, codin: Codin) -> None:
+    assert codin("call", server, "work") == (0, "found\n", "searching\n")
+
+
+def test_data_is_a_result_and_files_are_told(server: str, codin: Codin) -> None:
+    done = codin("call", server, "give")
+    value, end = json.JSONDecoder().raw_decode(done.out)
+    assert value == {"total": 2, "name": "ä"}
+    assert done.out[end:] == "\nsee the table\n"
+    assert done.err == "file: ../table.csv (text/csv), 8 bytes; --out DIR saves it\n"
+
+
+@pytest.mark.parametrize("mode", ["--stream", "--no-stream"])
+def test_files_are_saved_inside_the_folder_and_over_no_other(
+    server: str, codin: Codin, tmp_path: Path, mode: str
+) -> None:
+    folder = tmp_path / "in" / "out"
+    for _ in range(2):
+        assert codin("call", server, "give", "--out", folder, mode).code == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["table-2.csv", "table.csv"]
+    assert (folder / "table.csv").read_bytes() == b"a,b\n1,2\n"
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["out"]
+
+
+def test_json_prints_the_objects_of_the_stream(server: str, codin: Codin) -> None:
+    done = codin("call", server, "count 2", "--json")
+    events = [a2a.StreamResponse.from_json(line).value for line in done.out.splitlines()]
+    assert isinstance(events[0], a2a.Task)
+    texts = [a2a.text_of(e.artifact.parts) for e in events if isinstance(e, a2a.TaskArtifactUpdateEvent)]
+    assert texts == ["0 ", "1 ", "0 1 "]
+    last = events[-1]
+    assert isinstance(last, a2a.TaskStatusUpdateEvent)
+    assert last.status.state is a2a.TaskState.COMPLETED
+
+
+def test_json_without_streaming_is_the_task(server: str, codin: Codin) -> None:
+    done = codin("call", server, "hi", "--json", "--no-stream")
+    (line,) = done.out.splitlines()
+    task = a2a.SendMessageResponse.from_json(line).task
+    assert task is not None
+    assert a2a.text_of(task.artifacts[0].parts) == "HI"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("fail", "failed: no luck"), ("reject", "rejected: not my job")]
+)
+@pytest.mark.parametrize("mode", ["--stream", "--no-stream"])
+def test_a_task_that_ends_badly_is_exit_code_1(server: str, codin: Codin, text: str, words: str, mode: str) -> None:
+    assert codin("call", server, text, mode) == (1, "", f"{words}\n")
+
+
+@pytest.mark.parametrize("mode", ["--stream", "--no-stream"])
+def test_a_question_tells_how_to_answer(server: str, codin: Codin, mode: str) -> None:
+    asked = codin("call", server, "ask", mode)
+    assert (asked.code, asked.out) == (3, "")
+    question, *_, how = asked.err.splitlines()
+    assert question == "Which colour?"
+    words = how.split()
+    assert words[:3] == ["codin", "call", server]
+    assert words[-1] == "TEXT"
+    assert codin(*words[1:-1], "red", mode) == (0, "You chose red.\n", "")
+
+
+def test_an_answer_that_does_not_fit_is_asked_for_again(server: str, codin: Codin) -> None:
+    asked = codin("call", server, "pick")
+    assert asked.err.splitlines()[:2] == ["How long?", "one of: short, long"]
+    words = asked.err.splitlines()[-1].split()[1:-1]
+    again = codin(*words, "huge")
+    assert again.code == 3
+    assert again.err.startswith("That does not fit: ")
+    assert codin(*words, "long") == (0, "You chose long.\n", "")
+
+
+def test_a_wish_for_a_credential_is_exit_code_4(server: str, codin: Codin) -> None:
+    asked = codin("call", server, "auth")
+    assert (asked.code, asked.out) == (4, "")
+    assert asked.err.startswith("The key, please.\nauth-required: task ")
+
+
+def test_a_context_goes_on(server: str, codin: Codin) -> None:
+    first = json.loads(codin("call", server, "one", "--json", "--no-stream").out)["task"]
+    second = json.loads(codin("call", server, "two", "--json", "--no-stream", "--context", first["contextId"]).out)
+    assert second["task"]["contextId"] == first["contextId"]
+    assert second["task"]["id"] != first["id"]
+
+
+def test_ctrl_c_cancels_the_task(server: str, codin: Codin) -> None:
+    with Running("call", server, "hang") as call:
+        call.expect("waiting")
+        call.interrupt()
+        assert call.wait() == 1
+        assert call.err.splitlines() == ["canceling the task; Ctrl-C again leaves at once", "the task is canceled"]
+    assert "canceled" in codin("tasks", server, "--limit", "1").out
+
+
+def test_a_second_ctrl_c_leaves_at_once(server: str) -> None:
+    with Running("call", server, "stubborn") as call:
+        call.expect("waiting")
+        call.interrupt()
+        call.expect("canceling the task", "err")
+        call.interrupt()
+        assert call.wait() == 130
+        assert "left; the task may go on: codin tasks" in call.err
+
+
+def test_a_peer_that_is_not_there_is_one_line_and_exit_code_5() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        done = run("call", url, "hello")
+    assert done.returncode == 5
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {url}/.well-known/agent-card.json could not be reached")
+    assert line.endswith("Hint: is the server running, and the address right?")
+
+
+def test_what_the_peer_refuses_is_exit_code_5(server: str, codin: Codin) -> None:
+    done = codin("call", server, "hello", "--task", "nothing")
+    assert done.code == 5
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ftp://x", "hi"], "'ftp://x' is not an http(s) URL"),
+        (["http://127.0.0.1:1"], "there is nothing to send"),
+        (["http://127.0.0.1:1", "hi", "--data", "{"], "--data is no JSON"),
+        (["http://127.0.0.1:1", "hi", "--file", "nowhere.txt"], "'nowhere.txt' does not exist"),
+        (["http://127.0.0.1:1", "hi", "--token", "a", "--token-file", __file__], "exclude each other"),
+        (["http://127.0.0.1:1", "hi", "--token-file", __file__], "lines that might be the token"),
+        (["http://127.0.0.1:1", "hi", "--timeout", "-1"], "'--timeout'"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(codin: Codin, arguments: list[str], words: str) -> None:
+    done = codin("call", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+    assert len(done.err.splitlines()) == 1
