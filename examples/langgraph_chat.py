@@ -5,8 +5,10 @@
 The model is LangChain's stand-in, which says what it is told to; put a real one in its place.
 """
 
+# What StateGraph takes is only half typed.
+# pyright: reportUnknownMemberType=false
+
 import asyncio
-from typing import Any
 
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
@@ -25,7 +27,7 @@ async def respond(state: MessagesState) -> dict[str, list[AIMessage]]:
     return {"messages": [await model.ainvoke(state["messages"])]}
 
 
-builder: Any = StateGraph(MessagesState)
+builder = StateGraph(MessagesState)
 builder.add_node("respond", respond)
 builder.add_edge(START, "respond")
 chat = builder.compile(name="chat", checkpointer=InMemorySaver())

@@ -3,6 +3,9 @@
 python examples/langgraph_interrupt.py
 """
 
+# What StateGraph takes is only half typed.
+# pyright: reportUnknownMemberType=false
+
 import asyncio
 from typing import Any, TypedDict
 
@@ -32,7 +35,7 @@ def approve(state: Order) -> Order:
     return {"result": "ordered" if answer == "yes" else "left in the shop"}
 
 
-builder: Any = StateGraph(Order)
+builder = StateGraph(Order)
 builder.add_node("quote", quote)
 builder.add_node("approve", approve)
 builder.add_edge(START, "quote")

@@ -12,6 +12,9 @@ The matrix of all pairs is never built. The cosine of two vectors of length one 
 is two passes over the words, and a whole novel is ranked in seconds.
 """
 
+# What StateGraph takes is only half typed.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import math
@@ -124,7 +127,7 @@ def _cosine(one: Vector, other: Vector) -> float:
     return sum(weight * other.get(word, 0.0) for word, weight in one.items())
 
 
-_graph: Any = StateGraph(State, input_schema=Request, output_schema=Ranking)
+_graph = StateGraph(State, input_schema=Request, output_schema=Ranking)
 _graph.add_node("weigh", weigh)
 _graph.add_node("walk", walk)
 _graph.add_node("pick", pick)

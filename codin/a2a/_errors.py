@@ -111,8 +111,8 @@ class A2AError(CodinError):
     ) -> None:
         super().__init__(message or self._words, hint=hint)
         self.reason = reason or type(self).reason
-        self.violations = list(violations)
-        self.metadata = dict(metadata or {})
+        self.violations: list[FieldViolation] = list(violations)
+        self.metadata: dict[str, str] = dict(metadata or {})
         self.retry_after = retry_after
 
 

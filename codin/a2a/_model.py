@@ -64,7 +64,7 @@ class Model(BaseModel):
     """An object of the protocol: typed fields in snake_case, camelCase JSON in and out."""
 
     # Building a validator costs up to milliseconds, so a class gets its own when it is first used.
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=True,

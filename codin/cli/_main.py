@@ -35,6 +35,13 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(f"codin.cli._{cmd_name}"), cmd_name)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # `codin … | head`: the reader has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -85,9 +92,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # Without standalone mode click hands over its errors, and what a command returns.
         code = codin.main(arguments, prog_name="codin", standalone_mode=False)
-    except BrokenPipeError:  # `codin … | head`: the reader has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (KeyboardInterrupt, click.Abort):
         return 130
     except Exception as error:

@@ -15,7 +15,7 @@ from typing import Any
 
 from codin.agent import Agent, as_agent
 from codin.cli._findings import find_agents, offered
-from codin.errors import ConfigError
+from codin.errors import CodinError, ConfigError
 
 __all__ = ["load_agents", "source_folders"]
 
@@ -122,6 +122,8 @@ def _unimportable(place: str, error: BaseException) -> ConfigError:
         hint = "the file belongs to a package; name it as package.module"
     if isinstance(error, SyntaxError) and error.filename:
         return ConfigError(f"{_short(error.filename)}:{error.lineno}: {error.msg}", hint="Python cannot read it")
+    if isinstance(error, CodinError):
+        return ConfigError(f"{_where(place, error)}: {error.message}", hint=error.hint)
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return ConfigError(f"{_where(place, error)}: {words}", hint=hint)
 

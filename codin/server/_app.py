@@ -63,7 +63,7 @@ class App:
         server_limits = server_limits or ServerLimits()
         self._streams = Streams(server_limits)
         self._rpc = JsonRpc(server_limits, self._streams, authenticator)
-        self.endpoints = [
+        self.endpoints: list[Endpoint] = [
             Endpoint(as_agent(agent), self._store, limits or Limits(), server_limits, authenticator, guards)
             for agent in agents
         ]

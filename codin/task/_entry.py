@@ -69,8 +69,8 @@ class Entry:
     public: ClassVar[bool] = False
 
     def __init__(self, at: int, body: bytes) -> None:
-        self.number = 0
-        self.at = at
+        self.number: int = 0
+        self.at: int = at
         self._ids = b""
         self._body: bytes | None = body
 
@@ -110,11 +110,11 @@ class StatusEntry(Entry):
     ) -> None:
         self.number = 0
         self.at = at
-        self.state = state
-        self.message = message
-        self.metadata = metadata
+        self.state: a2a.TaskState = state
+        self.message: bytes | None = message
+        self.metadata: dict[str, Any] | None = metadata
         head = _STATE_JSON[state] if message is None else b'%s,"message":%s' % (_STATE_JSON[state], message)
-        self.status = b'%s,"timestamp":"%s"}' % (head, timestamp(at))
+        self.status: bytes = b'%s,"timestamp":"%s"}' % (head, timestamp(at))
         self._ids = ids
         self._body = None
 
@@ -157,11 +157,11 @@ class ArtifactEntry(Entry):
     ) -> None:
         self.number = 0
         self.at = at
-        self.artifact_id = artifact_id
-        self.head = head
-        self.parts = parts
-        self.append = append
-        self.last = last
+        self.artifact_id: str = artifact_id
+        self.head: bytes = head
+        self.parts: Sequence[bytes] = parts
+        self.append: bool = append
+        self.last: bool = last
         self._ids = ids
         self._body = None
 
@@ -203,9 +203,10 @@ class ChunkEntry(Entry):
     def __init__(self, ids: bytes, artifact_id: str, head: bytes, text: str, at: int, *, append: bool) -> None:
         self.number = 0
         self.at = at
-        self.artifact_id = artifact_id
-        self.head = head
-        self.append = append
+        self.artifact_id: str = artifact_id
+        self.head: bytes = head
+        self.append: bool = append
+        self.text: str
         self.text, encoded = encode_text(text)
         flag = b',"append":true' if append else b""
         self._body = b'{"artifactUpdate":{%s,"artifact":%s,"parts":[{"text":%s}]}%s}}' % (ids, head, encoded, flag)

@@ -63,7 +63,7 @@ class Fold:
 
     def __init__(self, task_id: str, context_id: str) -> None:
         task, context = to_json(task_id), to_json(context_id)
-        self.ids = b'"taskId":%s,"contextId":%s' % (task, context)
+        self.ids: bytes = b'"taskId":%s,"contextId":%s' % (task, context)
         self._head = b'{"id":%s,"contextId":%s' % (task, context)
         self._status = b'{"state":"TASK_STATE_SUBMITTED"}'
         self._message: bytes | None = None
@@ -71,9 +71,9 @@ class Fold:
         self.history: list[bytes] = []
         self.metadata: dict[str, Any] | None = None
         self._sealed: bytes | None = None  # the whole JSON of a task that has ended
-        self.state = a2a.TaskState.SUBMITTED
-        self.changed = 0
-        self.last = 0
+        self.state: a2a.TaskState = a2a.TaskState.SUBMITTED
+        self.changed: int = 0
+        self.last: int = 0
 
     @classmethod
     def restore(cls, last: int, changed: int, task: bytes) -> Fold:

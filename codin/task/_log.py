@@ -11,7 +11,7 @@ from codin import a2a
 from codin.errors import CodinError, TaskClosed
 from codin.task._entry import Entry, StatusEntry
 from codin.task._fold import Fold
-from codin.task._protocol import NO_LEASE, Claim, Commit, Owner, Stored, TaskStore
+from codin.task._protocol import NO_LEASE, Claim, Commit, Lease, Owner, Stored, TaskStore
 
 __all__ = ["Reader", "TaskLog"]
 
@@ -30,18 +30,19 @@ class TaskLog:
     )  # fmt: skip
 
     def __init__(self, store: TaskStore, owner: Owner, task_id: str, context_id: str, fold: Fold) -> None:
-        self.store = store
-        self.owner = owner
-        self.task_id = task_id
-        self.context_id = context_id
-        self.ids = fold.ids
-        self.fold = fold
+        self.store: TaskStore = store
+        self.owner: Owner = owner
+        self.task_id: str = task_id
+        self.context_id: str = context_id
+        self.ids: bytes = fold.ids
+        self.fold: Fold = fold
         self.readers: set[Reader] = set()  # streams that are open now
         self.entries: list[Entry] = []
-        self.head = fold.last  # entries up to this number are not in `entries`
-        self.last = self.committed = fold.last
-        self.state = fold.state
-        self.lease = NO_LEASE
+        self.head: int = fold.last  # entries up to this number are not in `entries`
+        self.last: int = fold.last
+        self.committed: int = fold.last
+        self.state: a2a.TaskState = fold.state
+        self.lease: Lease = NO_LEASE
         self.claim: Claim | None = None
         self.broken: CodinError | None = None
         self.on_commit: Callable[[TaskLog, Sequence[Entry]], None] | None = None
@@ -231,7 +232,7 @@ class Reader:
         self._until_interrupted = until_interrupted
         self._waiter: asyncio.Future[None] | None = None
         self.position: int = after
-        self.ended = log.fold.state.terminal and after >= log.last
+        self.ended: bool = log.fold.state.terminal and after >= log.last
 
     def __enter__(self) -> Reader:
         self._log.readers.add(self)

@@ -39,8 +39,8 @@ class Turn:
     def __init__(
         self, log: TaskLog, number: int, history_length: int | None, snapshot: bytes | None, answer: bytes | None = None
     ) -> None:
-        self.log = log
-        self.number = number
+        self.log: TaskLog = log
+        self.number: int = number
         self._history_length = history_length
         self._snapshot = snapshot
         self._answer = answer  # of a turn that was over when it was asked for again
@@ -90,7 +90,7 @@ class TaskManager:
         new_id: Callable[[], str] = random_id,
     ) -> None:
         self.agent = agent
-        self.limits = limits or Limits()
+        self.limits: Limits = limits or Limits()
         self.store: TaskStore = store or MemoryStore()
         self._handler = handler
         self._guards = guards
@@ -103,7 +103,7 @@ class TaskManager:
         self._starting: asyncio.Task[None] | None = None
         self._started = False
         self._closed = False
-        self.draining = False
+        self.draining: bool = False
         self._calls = Calls()
         self._sweeping: asyncio.TimerHandle | None = None
         self._runner = Runner(

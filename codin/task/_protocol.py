@@ -50,10 +50,10 @@ class Lease:
     __slots__ = ("context_id", "fence", "holder", "lost")
 
     def __init__(self, context_id: str, holder: str, fence: int) -> None:
-        self.context_id = context_id
-        self.holder = holder
-        self.fence = fence
-        self.lost = fence == 0
+        self.context_id: str = context_id
+        self.holder: str = holder
+        self.fence: int = fence
+        self.lost: bool = fence == 0
 
 
 NO_LEASE = Lease("", "", 0)

@@ -90,7 +90,7 @@ class NeedInput(Exception):
 
     def __init__(self, question: str, *, data: Any = None, token: Any = None) -> None:
         super().__init__(question)
-        self.response = AgentResponse.input_required(question, data=data, token=token)
+        self.response: AgentResponse = AgentResponse.input_required(question, data=data, token=token)
 
 
 class NeedAuth(Exception):
@@ -98,7 +98,7 @@ class NeedAuth(Exception):
 
     def __init__(self, text: str, *, data: Any = None, token: Any = None) -> None:
         super().__init__(text)
-        self.response = AgentResponse.auth_required(text, data=data, token=token)
+        self.response: AgentResponse = AgentResponse.auth_required(text, data=data, token=token)
 
 
 class Reject(Exception):
@@ -106,4 +106,4 @@ class Reject(Exception):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.response = AgentResponse.rejected(reason)
+        self.response: AgentResponse = AgentResponse.rejected(reason)

@@ -61,20 +61,20 @@ class Run:
     )  # fmt: skip
 
     def __init__(self, log: TaskLog, limits: Limits, caller: Caller) -> None:
-        self.log = log
-        self.limits = limits
-        self.caller = caller
-        self.number = 0
-        self.parked = False
+        self.log: TaskLog = log
+        self.limits: Limits = limits
+        self.caller: Caller = caller
+        self.number: int = 0
+        self.parked: bool = False
         self.worker: asyncio.Task[None] | None = None
         self.on_park: Callable[[Run], None] = _ignore
         self.answer: asyncio.Future[a2a.Message] | None = None
         self.stop: Stop | None = None
         self.ending: asyncio.Task[None] | None = None
-        self.deadline = 0.0
-        self.holds_turn = False
+        self.deadline: float = 0.0
+        self.holds_turn: bool = False
         self.live: a2a.Message | None = None
-        self.begun = False
+        self.begun: bool = False
 
     def recall(self) -> None:
         """Stand at the start of `handle` as the log tells it."""
@@ -88,15 +88,15 @@ class Run:
 
     def begin(self, message: a2a.Message, position: Position) -> None:
         """Stand at the start of `handle`, with everything that is recorded behind it."""
-        self.message = message
-        self.position = position
+        self.message: a2a.Message = message
+        self.position: Position = position
         self.begun = True
         self.usage: dict[str, int | float] = {}
-        self.artifacts = 0
+        self.artifacts: int = 0
         self.chunks: list[str] = []
-        self.text_open = False
-        self.text_id = f"text-{position.start}"
-        self.text_head = b'{"artifactId":"%s"' % self.text_id.encode()
+        self.text_open: bool = False
+        self.text_id: str = f"text-{position.start}"
+        self.text_head: bytes = b'{"artifactId":"%s"' % self.text_id.encode()
         self._replayed = 0
         self._breath = 0
         self._size = 0

@@ -124,7 +124,7 @@ class Terminal:
             stderr=slave,
             env=environment({"TERM": "xterm", "COLUMNS": "100"}),
             start_new_session=True,
-            preexec_fn=_take_terminal,
+            preexec_fn=_take_terminal,  # noqa: PLW1509  no other thread runs here
         )
         os.close(slave)
 

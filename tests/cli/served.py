@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 from codin.agent import AgentResponse, Reject, Task, agent
 
 _opened = asyncio.Event()
+
+
+class Length(StrEnum):
+    """What `pick` takes for an answer."""
+
+    SHORT = "short"
+    LONG = "long"
 
 
 @agent(examples=["count 3"])
@@ -62,7 +71,7 @@ async def _ask(task: Task, rest: str) -> AsyncIterator[Any]:
 
 
 async def _pick(task: Task, rest: str) -> AsyncIterator[Any]:
-    yield f"You chose {await task.ask('How long?', schema=Literal['short', 'long'])}."
+    yield f"You chose {await task.ask('How long?', schema=Length)}."
 
 
 async def _auth(task: Task, rest: str) -> AsyncIterator[Any]:
@@ -85,13 +94,11 @@ async def _hang(task: Task, rest: str) -> AsyncIterator[Any]:
 
 
 async def _stubborn(task: Task, rest: str) -> AsyncIterator[Any]:
-    """Does not end when it is canceled, until the server's patience does."""
+    """Does not end when it is canceled, only when the server ends."""
     yield "waiting"
-    while True:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            continue
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
+    await asyncio.Event().wait()
 
 
 async def _escape(task: Task, rest: str) -> AsyncIterator[Any]:

@@ -95,9 +95,7 @@ def test_json_without_streaming_is_the_task(server: str, codin: Codin) -> None:
     assert a2a.text_of(task.artifacts[0].parts) == "HI"
 
 
-@pytest.mark.parametrize(
-    ("text", "words"), [("fail", "failed: no luck"), ("reject", "rejected: not my job")]
-)
+@pytest.mark.parametrize(("text", "words"), [("fail", "failed: no luck"), ("reject", "rejected: not my job")])
 @pytest.mark.parametrize("mode", ["--stream", "--no-stream"])
 def test_a_task_that_ends_badly_is_exit_code_1(server: str, codin: Codin, text: str, words: str, mode: str) -> None:
     assert codin("call", server, text, mode) == (1, "", f"{words}\n")

@@ -1,26 +1,34 @@
 """Other people's A2A software, each in an environment of its own, made on first use and kept.
 
 The environments live below `CODIN_PEERS` (default `~/.cache/codin-peers`). Two versions of one SDK cannot share an
-environment with each other or with codin, so a peer is always another process.
+environment with each other or with codin, so a peer is always another process. `make peers` makes the environments, too.
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.interop.official_client import OfficialClient
+
 HERE = Path(__file__).parent
+JS = HERE / "peers" / "js"
 PEERS = Path(os.environ.get("CODIN_PEERS") or Path.home() / ".cache" / "codin-peers")
 
 A2A_SDK = "1.3.0"
 _INSTALLED = "from importlib.metadata import version as v; v('uvicorn'); raise SystemExit(v('a2a-sdk') != {version!r})"
+_NODE = 20
 
 
 @contextmanager
@@ -45,22 +53,85 @@ def sdk_environment() -> Path:
     return python
 
 
+def js_environment() -> Path:
+    """The folder whose `node_modules` hold the official JavaScript SDK, as `package-lock.json` names it."""
+    _check_node()
+    folder = PEERS / "js"
+    with locked("js"):
+        if not _is_installed(folder):
+            folder.mkdir(exist_ok=True)
+            for name in ("package.json", "package-lock.json"):
+                shutil.copyfile(JS / name, folder / name)
+            subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True)
+    return folder
+
+
+def _is_installed(folder: Path) -> bool:
+    """npm writes down what it has put into a folder; optional packages may be left out of it."""
+    installed = folder / "node_modules" / ".package-lock.json"
+    if not installed.exists():
+        return False
+    wanted = json.loads((JS / "package-lock.json").read_text())["packages"]
+    return json.loads(installed.read_text())["packages"].items() <= wanted.items()
+
+
+def _check_node() -> None:
+    node = shutil.which("node") and subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
+    version = re.match(r"v(\d+)", node.stdout) if node else None
+    if version and int(version[1]) >= _NODE and shutil.which("npm"):
+        return
+    missing = f"the official JavaScript SDK needs node {_NODE} or newer, and npm: https://nodejs.org"
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+@contextmanager
+def running(*command: str | Path, **options: Any) -> Generator[str]:
+    """A program of a peer; gives the first line it prints."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as program:
+        assert program.stdout is not None
+        try:
+            line = program.stdout.readline().strip()
+            assert line, "the program did not start; its words are above"
+            yield line
+        finally:
+            program.terminate()
+            program.wait(timeout=10)
+
+
+@contextmanager
+def running_js(script: str) -> Generator[str]:
+    """A program on the JavaScript SDK; gives the first line it prints."""
+    folder = js_environment()
+    # From standard input, node looks for packages in the working directory; else it would look beside the script.
+    with (JS / script).open() as program, running("node", "--input-type=module", "-", stdin=program, cwd=folder) as line:
+        yield line
+
+
 @pytest.fixture(scope="session")
 def a2a_sdk_python() -> Path:
     """The Python that can import the official SDK."""
     return sdk_environment()
 
 
-@pytest.fixture(scope="session")
-def official_server(a2a_sdk_python: Path) -> Iterator[str]:
-    """The URL of an agent on the official Python SDK; what it does is in `peers/a2a_sdk_server.py`."""
-    server = subprocess.Popen([a2a_sdk_python, HERE / "peers" / "a2a_sdk_server.py"], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    try:
-        url = server.stdout.readline().strip()
-        assert url, "the official server did not start; its words are above"
+@pytest.fixture(scope="session", params=["python", "javascript"])
+def official_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an agent on an official SDK; what it does is in `peers/a2a_sdk_server.py`."""
+    if request.param == "python":
+        program = running(sdk_environment(), HERE / "peers" / "a2a_sdk_server.py")
+    else:
+        program = running_js("server.mjs")
+    with program as url:
         yield url
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
-        server.stdout.close()
+
+
+@pytest.fixture(scope="session", params=["python", "javascript"])
+def official_client(request: pytest.FixtureRequest) -> Iterator[OfficialClient]:
+    """The client of an official SDK."""
+    if request.param == "python":
+        program = running(sdk_environment(), HERE / "peers" / "a2a_sdk_client.py")
+    else:
+        program = running_js("client.mjs")
+    with program as port:
+        yield OfficialClient(int(port))

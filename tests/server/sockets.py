@@ -18,7 +18,7 @@ from codin import a2a
 from tests.server.exchange import call_body
 from tests.server.rpc import HEADERS
 
-__all__ = ["RawClient", "listening", "open_listener"]
+__all__ = ["RawClient", "Served", "listening", "open_listener"]
 
 
 class _Server(uvicorn.Server):
@@ -37,6 +37,19 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
 
+class Served:
+    """An app that listens."""
+
+    def __init__(self, url: str, server: uvicorn.Server) -> None:
+        self.url = url
+        self._server = server
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open, on this side."""
+        return len(self._server.server_state.connections)
+
+
 def open_listener() -> socket.socket:
     """A listening socket on a free port."""
     listener = socket.socket()
@@ -45,15 +58,15 @@ def open_listener() -> socket.socket:
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, listener: socket.socket | None = None) -> AsyncGenerator[str]:
-    """Serve an app over HTTP; gives its URL."""
+async def listening(app: ASGIApp, listener: socket.socket | None = None) -> AsyncGenerator[Served]:
+    """Serve an app over HTTP."""
     listener = listener or open_listener()
     server = _Server(uvicorn.Config(app, log_level="critical", proxy_headers=False, timeout_graceful_shutdown=5))
     running = asyncio.ensure_future(server.serve(sockets=[listener]))
     try:
         async with asyncio.timeout(10):
             await server.ready.wait()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", server)
     finally:
         server.should_exit = True
         await running
@@ -72,6 +85,7 @@ class RawClient:
         self.body = b""
         self.events: list[tuple[int, dict[str, Any]]] = []
         self.ended = False
+        self.received = 0
 
     @classmethod
     async def call(
@@ -100,6 +114,7 @@ class RawClient:
     async def read(self, size: int = 65536) -> bool:
         """Read at most `size` bytes; False at the end of the connection."""
         data = await asyncio.get_running_loop().sock_recv(self._connection, size)
+        self.received += len(data)
         self._raw += data
         if len(self._raw) >= self._wanted:
             self._parse()
@@ -136,6 +151,11 @@ class RawClient:
         async with asyncio.timeout(15):
             while not condition():
                 assert await self.read(size), "the server has hung up"
+
+    async def exactly(self, count: int) -> None:
+        """Read that many bytes of the answer and no more."""
+        while self.received < count:
+            assert await self.read(count - self.received), "the server has hung up"
 
     async def seen(self, count: int) -> list[tuple[int, dict[str, Any]]]:
         await self.until(lambda: len(self.events) >= count)

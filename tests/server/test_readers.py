@@ -55,14 +55,40 @@ async def completed(app: App, task_id: str) -> dict[str, Any]:
     return task
 
 
+class Clock:
+    """The event loop's clock, put forward by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        time = loop.time
+        self._ahead = 0.0
+        monkeypatch.setattr(loop, "time", lambda: time() + self._ahead)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, and let what was due meanwhile happen."""
+        self._ahead += seconds
+        await turns()
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
 # -- silence ---------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_silent_stream_gets_comments() -> None:
+async def test_a_silent_stream_gets_comments(clock: Clock) -> None:
     puppet = Puppet()
-    app = App(puppet, server_limits=ServerLimits(keep_alive=0.02))
+    app = App(puppet, server_limits=ServerLimits(keep_alive=15.0))
     stream = sent(app)
-    await stream.until(lambda: stream.comments >= 3)
+    await stream.seen(1)
+    await clock.advance(6)
+    assert stream.comments == 0
+    for count in range(1, 4):
+        for _ in range(2):
+            await clock.advance(7.5)  # a comment is there before 15 s are over
+        assert stream.comments >= count
     assert len(stream.events) == 1
     await puppet.strings["a"].write("x")
     await stream.seen(2)
@@ -71,14 +97,18 @@ async def test_a_silent_stream_gets_comments() -> None:
     assert state_of(stream.events[-1][1]) == "TASK_STATE_COMPLETED"
 
 
-async def test_a_parked_subscription_stays_alive() -> None:
+async def test_a_parked_subscription_stays_alive(clock: Clock) -> None:
     puppet = Puppet()
-    app = App(puppet, server_limits=ServerLimits(keep_alive=0.02))
+    app = App(puppet)
     stream = sent(app)
     puppet.strings["a"].ask("what?")
     await stream.end()
     watching = Exchange(app, "SubscribeToTask", {"id": stream.task_id})
-    await watching.until(lambda: watching.comments >= 3)
+    await watching.seen(1)
+    for _ in range(100):
+        await clock.advance(15)
+    assert watching.comments >= 100
+    assert app.open_streams == 1
     watching.disconnect()
     await watching.running
     assert app.open_streams == 0
@@ -151,10 +181,10 @@ async def test_a_request_that_is_cut_down_by_its_server_leaves_the_run_alone() -
 async def test_a_connection_that_breaks_at_any_event(hang_up: str) -> None:
     puppet = Puppet()
     app = App(puppet, server_limits=ServerLimits(keep_alive=0.05))
-    async with listening(app) as url:
+    async with listening(app) as served:
         for event in range(4):
             string = puppet.strings[str(event)]
-            client = await RawClient.call(url, "SendStreamingMessage", {"message": message(str(event))})
+            client = await RawClient.call(served.url, "SendStreamingMessage", {"message": message(str(event))})
             await client.seen(1)
             for count in range(4):
                 if count == event:
@@ -201,40 +231,43 @@ async def test_a_reader_that_does_not_take_the_end_is_cut_off() -> None:
         assert not stream.complete
 
 
-async def test_a_long_silence_does_not_count_as_a_slow_reader() -> None:
-    """Silent for many times `send_timeout`, with comments far away; then a reader that takes a moment."""
+async def test_a_long_silence_does_not_count_as_a_slow_reader(clock: Clock) -> None:
     puppet = Puppet()
-    app = App(puppet, server_limits=ServerLimits(keep_alive=1000.0, send_timeout=0.4))
-    other = App(puppet, server_limits=ServerLimits(keep_alive=0.1))
-    stream, clock = sent(app, takes=1), sent(other, "clock")
+    app = App(puppet, server_limits=ServerLimits(keep_alive=1000.0, send_timeout=10.0))
+    stream = sent(app, takes=1)
     await stream.seen(1)
-    await clock.until(lambda: clock.comments >= 10)  # 0.5 s or more
-    await puppet.strings["a"].write("x")  # this one is not taken
-    ticks = clock.comments
-    await clock.until(lambda: clock.comments >= ticks + 6)  # 0.3 s: the timer has looked at it, once or twice
-    assert not stream.running.done()
-    stream.disconnect()
-    for name in ("a", "clock"):
-        puppet.strings[name].end()
-    await asyncio.gather(stream.running, clock.end())
+    await clock.advance(300)  # nobody says anything
+    await puppet.strings["a"].write("x")  # and this is not taken
+    for _ in range(2):
+        await clock.advance(4)
+        assert not stream.running.done()
+    for _ in range(3):
+        await clock.advance(6)
+    assert stream.running.done()
+    puppet.strings["a"].end()
+    await turns()
+    assert puppet.strings["a"].stopped.is_set()
 
 
 async def test_a_real_reader_that_takes_nothing() -> None:
     puppet = Puppet()
     string = puppet.strings["a"]
     app = App(puppet, server_limits=BRIEF)
-    async with listening(app) as url:
-        client = await RawClient.call(url, "SendStreamingMessage", {"message": message("a")}, receive_buffer=4096)
+    async with listening(app) as served:
+        client = await RawClient.call(served.url, "SendStreamingMessage", {"message": message("a")}, receive_buffer=4096)
         await client.seen(1)
-        other = await RawClient.call(url, "SubscribeToTask", {"id": client.task_id})
+        other = await RawClient.call(served.url, "SubscribeToTask", {"id": client.task_id})
         for _ in range(40):
             await string.write(BIG)
+        reading = asyncio.ensure_future(other.end())
         async with asyncio.timeout(15):
             while app.open_streams > 1:  # the one that reads nothing goes, the other one stays
-                await other.read()
+                await asyncio.sleep(0)
+            while served.connections > 1:  # nothing is kept for it
+                await asyncio.sleep(0)
         await string.write("end")
         string.end()
-        await other.end()
+        await reading
         assert state_of(other.events[-1][1]) == "TASK_STATE_COMPLETED"
         with pytest.raises((ConnectionError, AssertionError)):
             await client.end()  # cut off, and not properly ended
@@ -245,8 +278,8 @@ async def test_a_real_reader_that_takes_a_byte_now_and_then() -> None:
     puppet = Puppet()
     string = puppet.strings["a"]
     app = App(puppet, server_limits=BRIEF)
-    async with listening(app) as url:
-        client = await RawClient.call(url, "SendStreamingMessage", {"message": message("a")}, receive_buffer=4096)
+    async with listening(app) as served:
+        client = await RawClient.call(served.url, "SendStreamingMessage", {"message": message("a")}, receive_buffer=4096)
         with closing(client):
             await client.seen(1)
             sipping = asyncio.ensure_future(_sip(client))

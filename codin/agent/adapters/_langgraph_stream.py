@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from codin.agent.adapters._langgraph_calls import Calls
 from codin.agent.adapters._langgraph_questions import json_value
-from codin.agent.adapters._langgraph_shape import object_of
+from codin.agent.adapters._langgraph_shape import MESSAGES, object_of
 from codin.task import Task
 
 __all__ = ["EVENT_KEY", "Relay"]
@@ -49,6 +49,8 @@ class Relay:
         self._current: str | None = None
         self._behind: dict[str, list[str]] = {}
         self._ended: set[str] = set()
+        self._heard: set[str] = set()
+        self._begun = False
         self._calls: set[tuple[str, str]] = set()
         self._separate = False
         self.output: Any = None
@@ -69,6 +71,8 @@ class Relay:
             await self._update(namespace, event)
         elif mode == "values" and not namespace:
             self.output = event
+            if self._nodes is None:
+                await self._added(event)
 
     async def finish(self) -> None:
         """Write what a message that never ended has held back."""
@@ -83,14 +87,31 @@ class Relay:
         whole = not isinstance(message, AIMessageChunk)
         if whole:
             self._models.add(message)
-        if self._nodes is not None and origin.get("langgraph_node") not in self._nodes:
-            return
         key = message.id or ""
-        if whole and (key in self._ended or key in self._behind or key == self._current):
+        if whole and key in self._heard:
+            return
+        self._heard.add(key)
+        if self._nodes is not None and origin.get("langgraph_node") not in self._nodes:
             return
         await self._text(key, str(message.text))
         if whole or getattr(message, "chunk_position", None) == "last":
             await self._end(key)
+
+    async def _added(self, values: Any) -> None:
+        """Say what a step has added to the conversation in a way that the stream does not show, e.g. as a tuple."""
+        messages = [
+            message
+            for message in cast("list[Any]", object_of(values).get(MESSAGES) or [])
+            if isinstance(message, AIMessage) and message.id not in self._heard
+        ]
+        self._heard |= {message.id or "" for message in messages}
+        if not self._begun:
+            self._begun = True  # the first values are those the run begins with
+            return
+        for message in messages:
+            self._models.add(message)
+            await self._text(message.id or "", str(message.text))
+            await self._end(message.id or "")
 
     async def _text(self, key: str, text: str) -> None:
         if self._current is None:

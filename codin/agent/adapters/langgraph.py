@@ -22,7 +22,7 @@ from codin import a2a
 from codin.agent.adapters._langgraph_calls import Calls
 from codin.agent.adapters._langgraph_input import graph_input
 from codin.agent.adapters._langgraph_questions import Question, Unclear, answers, ask, json_value
-from codin.agent.adapters._langgraph_shape import MESSAGES, Graph, Shape, entrypoint_of, object_of
+from codin.agent.adapters._langgraph_shape import Graph, Shape, entrypoint_of, object_of
 from codin.agent.adapters._langgraph_stream import Relay
 from codin.agent.adapters._langgraph_threads import Place, SyncCheckpointer, Threads, with_checkpointer
 from codin.agent.adapters._langgraph_tools import GraphTool, tools_of
@@ -67,9 +67,9 @@ class LangGraphAgent:
         context: Any = None,
     ) -> None:
         self._shape = Shape(graph, text_field)
-        self.name = name or _name_of(graph)
-        self.id = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "graph"
-        self.description = description or _description_of(graph) or f"The LangGraph graph {self.name!r}."
+        self.name: str = name or _name_of(graph)
+        self.id: str = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "graph"
+        self.description: str = description or _description_of(graph) or f"The LangGraph graph {self.name!r}."
         self.version = version
         self._threads = Threads(graph, self.id)
         self.graph = self._threads.graph
@@ -234,16 +234,13 @@ class LangGraphAgent:
             return _value_response(output if whole else object_of(output).get(name), relay)
         values = object_of(output)
         data = {field: json_value(values[field]) for field in self._shape.data_fields if field in values}
-        text: str | None = None
         if self._shape.chat_out:
-            text = None if relay.wrote or self._nodes is not None else _last_text(values, relay)
             structured = data.pop("structured_response", None)
             if "structured_response" in relay.touched:
                 data = {**data, "structured_response": structured} if data else structured
-            return AgentResponse.completed(text, data=data or None)
-        if self._shape.text_output is not None and not relay.wrote:
-            text = data.get(self._shape.text_output)
-        return AgentResponse.completed(text, data=data)
+            return AgentResponse.completed(data=data or None)
+        alone = self._shape.text_output
+        return AgentResponse.completed(data.get(alone) if alone and not relay.wrote else None, data=data)
 
 
 def adapt(
@@ -354,12 +351,3 @@ def _invalid_answer(error: ValidationError) -> bool:
     """Whether an answer does not fit the `response_schema` of its interrupt. LangGraph before 1.2 has none."""
     marked = getattr(errors, "is_invalid_resume", None)
     return marked is not None and marked(error)
-
-
-def _last_text(values: Mapping[str, Any], relay: Relay) -> str | None:
-    """The newest message, when a node added it in a way that the stream does not show."""
-    messages = values.get(MESSAGES)
-    if MESSAGES not in relay.touched or not isinstance(messages, list) or not messages:
-        return None
-    last = cast("list[Any]", messages)[-1]
-    return str(last.text) or None if isinstance(last, AIMessage) else None

@@ -96,6 +96,20 @@ async def test_a_message_that_a_node_adds_without_a_model_is_an_answer() -> None
     assert (turn.text, turn.chunks) == ("from the node", ["from the node"])
 
 
+async def test_messages_that_nodes_add_as_tuples_and_dicts_are_answers_too(chat: ChatOpenAI) -> None:
+    async def spoken(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [await chat.ainvoke(state["messages"])]}
+
+    def added(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [("ai", "one"), {"role": "assistant", "content": "two"}, ("user", "not mine")]}
+
+    builder = build(MessagesState).add_node("spoken", spoken).add_node("added", added)
+    graph = builder.add_edge(START, "spoken").add_edge("spoken", "added").compile(checkpointer=InMemorySaver())
+    desk = Desk(adapt(graph))
+    assert (await desk.send("hi", context="c")).text == "You said hi\n\none\n\ntwo"
+    assert (await desk.send("ho", context="c")).text == "You said ho\n\none\n\ntwo"
+
+
 async def test_what_a_node_adds_in_the_user_s_name_is_no_answer() -> None:
     turn = await Desk(adapt(saying(HumanMessage("not mine"), AIMessage("mine")))).send("hello")
     assert turn.text == "mine"

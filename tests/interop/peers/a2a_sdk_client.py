@@ -1,0 +1,96 @@
+"""The client of the official Python SDK, as a service. Runs in that SDK's own environment: `python a2a_sdk_client.py`.
+
+Prints the port it listens on as the first line. Each connection is one call: it takes a line of JSON,
+
+    {"do": "stream", "url": "http://…/", "token": "…" or null, "params": {…}}
+
+and answers with a line `{"value": …}` for each object the client gives, then `{"end": true}`, or `{"error": …}` when the
+client raises. The objects are ProtoJSON.
+"""
+
+# pyright: basic, reportMissingImports=false
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+
+os.environ["OTEL_INSTRUMENTATION_A2A_SDK_ENABLED"] = "false"
+
+import httpx
+from a2a import types
+from a2a.client import ClientCallContext, ClientConfig, ClientFactory
+from a2a.client.auth import AuthInterceptor, InMemoryContextCredentialStore
+from a2a.client.card_resolver import A2ACardResolver
+from google.protobuf.json_format import MessageToDict, ParseDict
+
+SESSION = "test"
+
+
+async def authentication(card, token):
+    """The SDK's own way: it finds in the card which scheme the token is for."""
+    store = InMemoryContextCredentialStore()
+    if token is not None:
+        for scheme in card.security_schemes:
+            await store.set_credentials(SESSION, scheme, token)
+    return AuthInterceptor(store)
+
+
+async def values(verb, url, token, params):
+    """What the client gives."""
+    async with httpx.AsyncClient(timeout=30) as http:
+        card = await A2ACardResolver(http, url).get_agent_card()
+        if verb == "card":
+            yield card
+            return
+        config = ClientConfig(httpx_client=http, streaming=verb == "stream")
+        client = ClientFactory(config).create(card, interceptors=[await authentication(card, token)])
+        context = ClientCallContext(state={"sessionId": SESSION})
+
+        def request(kind):
+            return ParseDict(params, kind())
+
+        if verb in {"send", "stream"}:
+            async for event in client.send_message(request(types.SendMessageRequest), context=context):
+                yield event
+        elif verb == "subscribe":
+            async for event in client.subscribe(request(types.SubscribeToTaskRequest), context=context):
+                yield event
+        elif verb == "get":
+            yield await client.get_task(request(types.GetTaskRequest), context=context)
+        elif verb == "list":
+            yield await client.list_tasks(request(types.ListTasksRequest), context=context)
+        elif verb == "cancel":
+            yield await client.cancel_task(request(types.CancelTaskRequest), context=context)
+
+
+async def answers(call):
+    try:
+        async for value in values(call["do"], call["url"], call["token"], call["params"]):
+            yield {"value": MessageToDict(value)}
+    except Exception as error:
+        yield {"error": {"name": type(error).__name__, "message": str(error)}}
+    else:
+        yield {"end": True}
+
+
+async def connected(reader, writer):
+    try:
+        async for answer in answers(json.loads(await reader.readline())):
+            writer.write(json.dumps(answer).encode() + b"\n")
+            await writer.drain()
+    except ConnectionError:
+        pass  # the test does not want to know the rest
+    finally:
+        writer.close()
+
+
+async def main():
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

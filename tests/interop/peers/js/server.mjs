@@ -1,0 +1,142 @@
+// An agent on the official JavaScript SDK: the twin of `a2a_sdk_server.py`, which says what it does.
+
+import { randomUUID } from "node:crypto";
+
+import { Role, TaskState } from "@a2a-js/sdk";
+import { AgentEvent, DefaultRequestHandler, InMemoryTaskStore } from "@a2a-js/sdk/server";
+import { UserBuilder, agentCardHandler, jsonRpcHandler } from "@a2a-js/sdk/server/express";
+import express from "express";
+
+const text = (value) => ({ content: { $case: "text", value }, filename: "", mediaType: "", metadata: undefined });
+const gate = [];
+const canceled = new Map();
+
+class Turn {
+  constructor(request, bus) {
+    this.request = request;
+    this.bus = bus;
+    this.ids = { taskId: request.taskId, contextId: request.contextId };
+  }
+
+  task() {
+    const { request, ids } = this;
+    const status = { state: TaskState.TASK_STATE_SUBMITTED, message: undefined, timestamp: new Date().toISOString() };
+    const first = { id: ids.taskId, contextId: ids.contextId, status, artifacts: [], history: [request.userMessage] };
+    this.bus.publish(AgentEvent.task(request.task ?? { ...first, metadata: undefined }));
+  }
+
+  message(said) {
+    const fields = { extensions: [], metadata: undefined, referenceTaskIds: [] };
+    return { messageId: randomUUID(), role: Role.ROLE_AGENT, parts: [text(said)], ...this.ids, ...fields };
+  }
+
+  status(state, said) {
+    const message = said === undefined ? undefined : this.message(said);
+    const status = { state, message, timestamp: new Date().toISOString() };
+    this.bus.publish(AgentEvent.statusUpdate({ ...this.ids, status, metadata: undefined }));
+  }
+
+  artifact(said, { id = randomUUID(), append = false } = {}) {
+    const fields = { description: "", extensions: [], metadata: undefined };
+    const artifact = { artifactId: id, name: "answer", parts: [text(said)], ...fields };
+    this.bus.publish(
+      AgentEvent.artifactUpdate({ ...this.ids, artifact, append, lastChunk: false, metadata: undefined }),
+    );
+  }
+
+  pieces(from, to) {
+    for (let number = from; number < to; number++) {
+      this.artifact(`piece ${number} `, { id: "text", append: number > 0 });
+    }
+  }
+
+  finish(said) {
+    if (said !== undefined) this.artifact(said);
+    this.status(TaskState.TASK_STATE_COMPLETED);
+  }
+}
+
+const verbs = {
+  chunks(turn, rest) {
+    turn.pieces(0, Number(rest));
+    turn.finish();
+  },
+  async gate(turn, rest) {
+    const [before, after] = rest.split(" ").map(Number);
+    turn.pieces(0, before);
+    await new Promise((resolve) => gate.push(resolve));
+    turn.pieces(before, before + after);
+    turn.finish();
+  },
+  ask(turn, rest) {
+    turn.status(TaskState.TASK_STATE_INPUT_REQUIRED, `Which ${rest}?`);
+  },
+  async slow(turn) {
+    turn.pieces(0, 1);
+    await new Promise((resolve) => canceled.set(turn.ids.taskId, resolve));
+    turn.status(TaskState.TASK_STATE_CANCELED);
+  },
+  fail(turn, rest) {
+    turn.status(TaskState.TASK_STATE_FAILED, rest);
+  },
+  crash() {
+    throw new Error("this text stays inside of the test");
+  },
+};
+
+const agent = {
+  async execute(request, bus) {
+    const turn = new Turn(request, bus);
+    const said = request.userMessage.parts.map((part) => part.content.value).join("");
+    const [verb, ...words] = said.split(" ");
+    if (verb === "message") {
+      bus.publish(AgentEvent.message({ ...turn.message(words.join(" ").toUpperCase()), taskId: "" }));
+      return;
+    }
+    turn.task();
+    turn.status(TaskState.TASK_STATE_WORKING);
+    if (request.task !== undefined) turn.finish(said);
+    else if (verb in verbs) await verbs[verb](turn, words.join(" "));
+    else turn.finish(said.toUpperCase());
+  },
+  async cancelTask(taskId) {
+    canceled.get(taskId)?.();
+  },
+};
+
+const app = express();
+const server = app.listen(0, "127.0.0.1", () => {
+  const url = `http://127.0.0.1:${server.address().port}/`;
+  const card = {
+    name: "official",
+    description: "Does what the first word says.",
+    version: "1.0.0",
+    supportedInterfaces: [{ url, protocolBinding: "JSONRPC", protocolVersion: "1.0", tenant: "" }],
+    capabilities: { streaming: true, pushNotifications: false, extensions: [] },
+    securitySchemes: {},
+    securityRequirements: [],
+    defaultInputModes: ["text/plain"],
+    defaultOutputModes: ["text/plain"],
+    skills: [
+      {
+        id: "do",
+        name: "do",
+        description: "Does what the first word says.",
+        tags: ["test"],
+        examples: [],
+        inputModes: [],
+        outputModes: [],
+        securityRequirements: [],
+      },
+    ],
+    signatures: [],
+  };
+  const requestHandler = new DefaultRequestHandler(card, new InMemoryTaskStore(), agent);
+  app.post("/release", (request, response) => {
+    for (const open of gate.splice(0)) open();
+    response.status(204).end();
+  });
+  app.use("/.well-known/agent-card.json", agentCardHandler({ agentCardProvider: requestHandler }));
+  app.use(jsonRpcHandler({ requestHandler, userBuilder: UserBuilder.noAuthentication }));
+  console.log(url);
+});
