@@ -57,64 +57,64 @@ class CodinError(Exception):
 class ConfigError(CodinError):
     """A setting is wrong, or a target cannot be served."""
 
-    code = "CODIN-1100"
+    code: str = "CODIN-1100"
 
 
 class TransportError(CodinError):
     """A peer could not be reached, or did not answer properly."""
 
-    code = "CODIN-1200"
+    code: str = "CODIN-1200"
 
 
 class ConnectError(TransportError):
     """No connection to the peer."""
 
-    code = "CODIN-1201"
+    code: str = "CODIN-1201"
 
 
 class DeadlineExceeded(TransportError):
     """No answer in time."""
 
-    code = "CODIN-1202"
+    code: str = "CODIN-1202"
 
 
 class ResponseTooLarge(TransportError):
     """An answer, or one event of it, is larger than the bound."""
 
-    code = "CODIN-1203"
+    code: str = "CODIN-1203"
 
 
 class BadResponse(TransportError):
     """An answer that is not what the protocol promises."""
 
-    code = "CODIN-1204"
+    code: str = "CODIN-1204"
 
 
 class TaskClosed(CodinError):
     """A write after the task's outcome."""
 
-    code = "CODIN-1300"
+    code: str = "CODIN-1300"
 
 
 class StoreError(CodinError):
     """The task store refused."""
 
-    code = "CODIN-1400"
+    code: str = "CODIN-1400"
 
 
 class Conflict(StoreError):
     """Somebody else appended first."""
 
-    code = "CODIN-1401"
+    code: str = "CODIN-1401"
 
 
 class LeaseLost(StoreError):
     """This process no longer holds the turn it writes for."""
 
-    code = "CODIN-1402"
+    code: str = "CODIN-1402"
 
 
 class StoreInUse(StoreError):
     """Another process has the store open."""
 
-    code = "CODIN-1403"
+    code: str = "CODIN-1403"

@@ -5,7 +5,8 @@ Source: A2A v1.0.1 sections 4.4 and 8, and the field list of `lf.a2a.v1`.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -32,7 +33,7 @@ class AgentInterface(LenientModel):
         tenant: to be sent in every request through this interface.
     """
 
-    absent: ClassVar = {"protocol_version": ""}
+    absent: ClassVar[Mapping[str, Any]] = {"protocol_version": ""}
 
     url: Id
     protocol_binding: Id
@@ -43,7 +44,7 @@ class AgentInterface(LenientModel):
 class AgentProvider(LenientModel):
     """Who runs the agent."""
 
-    absent: ClassVar = {"url": "", "organization": ""}
+    absent: ClassVar[Mapping[str, Any]] = {"url": "", "organization": ""}
 
     url: str
     organization: str
@@ -70,7 +71,7 @@ class AgentCapabilities(Model):
 class AgentSkill(LenientModel):
     """Something the agent is good at."""
 
-    absent: ClassVar = {"name": "", "description": "", "tags": []}
+    absent: ClassVar[Mapping[str, Any]] = {"name": "", "description": "", "tags": []}
 
     id: Id
     name: str
@@ -93,7 +94,7 @@ class AgentCardSignature(Model):
 class AgentCard(LenientModel):
     """An agent's description of itself."""
 
-    absent: ClassVar = {
+    absent: ClassVar[Mapping[str, Any]] = {
         "description": "",
         "version": "",
         "supported_interfaces": [],

@@ -80,7 +80,7 @@ class A2AError(CodinError):
         retry_after: seconds after which a retry makes sense.
     """
 
-    code = "CODIN-2000"
+    code: str = "CODIN-2000"
     rpc_code: int = -32603
     http_status: int = 500
     grpc_status: str = "UNKNOWN"

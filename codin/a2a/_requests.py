@@ -5,7 +5,8 @@ Source: A2A v1.0.1 sections 3.1, 3.2 and 4.3, and the field list of `lf.a2a.v1`.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -106,7 +107,7 @@ class ListTasksRequest(Model):
 class ListTasksResponse(LenientModel):
     """One page of tasks; `total_size` counts before paging."""
 
-    absent: ClassVar = {"tasks": [], "next_page_token": "", "page_size": 0, "total_size": 0}
+    absent: ClassVar[Mapping[str, Any]] = {"tasks": [], "next_page_token": "", "page_size": 0, "total_size": 0}
 
     tasks: Many[Task]
     next_page_token: str

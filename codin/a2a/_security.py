@@ -5,7 +5,8 @@ Source: A2A v1.0.1 section 4.5, and the field list of `lf.a2a.v1`.
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -60,7 +61,7 @@ class HTTPAuthSecurityScheme(Model):
 class AuthorizationCodeOAuthFlow(LenientModel):
     """A person signs in and the code is exchanged for a token."""
 
-    absent: ClassVar = {"scopes": {}}
+    absent: ClassVar[Mapping[str, Any]] = {"scopes": {}}
 
     authorization_url: Id
     token_url: Id
@@ -72,7 +73,7 @@ class AuthorizationCodeOAuthFlow(LenientModel):
 class ClientCredentialsOAuthFlow(LenientModel):
     """The calling program has credentials of its own."""
 
-    absent: ClassVar = {"scopes": {}}
+    absent: ClassVar[Mapping[str, Any]] = {"scopes": {}}
 
     token_url: Id
     refresh_url: str | None = None
@@ -82,7 +83,7 @@ class ClientCredentialsOAuthFlow(LenientModel):
 class DeviceCodeOAuthFlow(LenientModel):
     """A person signs in on another device."""
 
-    absent: ClassVar = {"scopes": {}}
+    absent: ClassVar[Mapping[str, Any]] = {"scopes": {}}
 
     device_authorization_url: Id
     token_url: Id

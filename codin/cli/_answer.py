@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 
@@ -68,7 +69,7 @@ class Answer:
         """What the question says beyond words: the kind of answer that it wants."""
         message = self.status.message if self.status is not None else None
         parts = [] if message is None else [part.data for part in message.parts if part.kind == "data"]
-        return "\n".join(map(_form, parts))
+        return "\n".join(_form(data) for data in parts if {*_leaves(data)} - {self.words})
 
     def show(self, event: Event) -> None:
         """Show one event of a stream."""
@@ -173,6 +174,18 @@ class Answer:
 
 def _words(status: a2a.TaskStatus | None) -> str:
     return a2a.text_of(status.message.parts) if status is not None and status.message is not None else ""
+
+
+def _leaves(data: JsonValue) -> Iterator[str]:
+    """What structured data says, without the ids in it: a question in a structure may repeat the one in words."""
+    if isinstance(data, dict):
+        for name, value in data.items():
+            yield from () if name == "id" else _leaves(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _leaves(value)
+    else:
+        yield str(data)
 
 
 def _form(data: JsonValue) -> str:

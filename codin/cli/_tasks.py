@@ -154,9 +154,9 @@ class _Watch:
         async with peer:
             try:
                 await self._print(peer.subscribe(task_id, after=(self._first or 1) - 1))
-            except a2a.UnsupportedOperation:
-                if self._first is not None or self.seen is not None:
-                    raise
+            except a2a.UnsupportedOperation as error:
+                if self._first is not None:
+                    raise a2a.UnsupportedOperation(error.message, hint="leave out --from") from None
                 await self._print(peer.subscribe(task_id))  # a peer without numbers
 
     async def _print(self, events: AsyncGenerator[Event]) -> None:

@@ -16,7 +16,8 @@ class _Kept(NamedTuple):
     """An artifact at one point of a stream: its head as it first came, the parts that are complete, and plain text.
 
     The text is the first `size` of `pieces`, a list that is only ever appended to. What is kept of a growing artifact
-    at different points shares that list, so that neither taking one up nor keeping it copies any text.
+    at different points shares that list, so that neither taking one up nor keeping it copies any text. Only the newest
+    may be continued.
     """
 
     head: a2a.Artifact
@@ -33,9 +34,8 @@ class _Kept(NamedTuple):
 
     def plus(self, parts: Sequence[a2a.Part]) -> _Kept:
         if len(parts) == 1 and (text := _plain_text(parts[0])) is not None:
-            pieces = self.pieces if len(self.pieces) == self.size else self.pieces[: self.size]
-            pieces.append(text)
-            return _Kept(self.head, self.parts, pieces, self.size + 1)
+            self.pieces.append(text)
+            return _Kept(self.head, self.parts, self.pieces, self.size + 1)
         return _Kept.of(self.head, (*self.all_parts(), *parts))
 
     def tail(self) -> str:

@@ -22,7 +22,7 @@ def open_transport(name: str | None = None) -> Transport:
     """Make a transport.
 
     Args:
-        name: "httpx" (the default), "aiohttp" (a third of its CPU time; asyncio only) or "asyncio" (an eighth; asyncio
+        name: "httpx" (the default), "aiohttp" (less than half its CPU time a call; asyncio only) or "asyncio" (about a quarter; asyncio
             only, HTTP/1.1 only). The last two need `pip install 'codin[fast]'`. None asks the environment variable
             `CODIN_TRANSPORT`.
 

@@ -18,7 +18,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
 from codin import a2a
 from codin.task._clock import timestamp
@@ -54,6 +54,15 @@ def encode_text(text: str) -> tuple[str, bytes]:
     except PydanticSerializationError:
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return text, to_json(text)
+
+
+def plain(value: Any) -> Any:
+    """A value as readers of its JSON will have it: no lone surrogates, and null for NaN and infinities."""
+    try:
+        return from_json(to_json(value, inf_nan_mode="null"))
+    except PydanticSerializationError:
+        text = json.dumps(value, ensure_ascii=False, default=to_jsonable_python)
+        return from_json(to_json(json.loads(encode_text(text)[0]), inf_nan_mode="null"))
 
 
 class Entry:

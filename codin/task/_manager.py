@@ -18,7 +18,7 @@ from codin.task._log import TaskLog
 from codin.task._once import Once, digest_of
 from codin.task._position import Position
 from codin.task._protocol import NO_LEASE, Claim, Decision, Guard, Handler, Lease, Owner, TaskStore
-from codin.task._run import Run
+from codin.task._run import Run, Stop
 from codin.task._runner import Runner, decision_entry, held_state
 from codin.task._task import CallAgent
 from codin.task._turns import Turns
@@ -113,6 +113,7 @@ class TaskManager:
             call=call or self._calls,
             closing_update=closing_update,
             released=self._released,
+            abandoned=self._abandoned,
         )
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -501,14 +502,17 @@ class TaskManager:
         log = run.log
         if not log.closed:
             if run.ending is None:
-                run.ending = self._runner.spawn(self._cancel(run))
+                run.ending = self._runner.spawn(self._end(run, "cancel"))
             await asyncio.shield(run.ending)
         await log.settled()
         if log.state is not a2a.TaskState.CANCELED:
             raise a2a.TaskNotCancelable(f"task {request.id!r} has ended ({log.state.value})")
         return (await log.snapshot())[1]
 
-    async def _cancel(self, run: Run) -> None:
+    def _abandoned(self, run: Run) -> None:
+        run.ending = self._runner.spawn(self._end(run, "abandon"))
+
+    async def _end(self, run: Run, why: Stop) -> None:
         log = run.log
         with log.reader(log.last, until_interrupted=False):  # keeps it at hand
             await self._lease(log)
@@ -520,7 +524,7 @@ class TaskManager:
             present.ending = run.ending
         if not log.closed:
             self._turns.abandon((log.owner, log.context_id), present)
-            await self._runner.end(present, "cancel")
+            await self._runner.end(present, why)
 
     def _owner(self, caller: Caller, tenant: str | None) -> Owner:
         if tenant and caller.tenant and tenant != caller.tenant:

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from codin import a2a
 from codin.task._clock import now_ms
-from codin.task._entry import ArtifactEntry, Entry, PrivateEntry, StatusEntry, encode_text
+from codin.task._entry import ArtifactEntry, Entry, PrivateEntry, StatusEntry, encode_text, plain
 from codin.task._parts import artifact_entry, data_part, question_parts
 from codin.task._response import AgentResponse
 from codin.task._run import Run
@@ -50,16 +50,16 @@ def outcome_entries(run: Run, response: AgentResponse, *, closing_update: bool) 
         entries.append(artifact_entry(run.log.ids, data))
     if response.artifacts:
         entries += [artifact_entry(run.log.ids, artifact) for artifact in response.artifacts]
-    metadata = dict(response.metadata) if response.metadata else None
+    metadata = plain(response.metadata) if response.metadata else None
     if run.usage or response.usage:
-        usage = {**run.usage, **(response.usage or {})}
+        usage = plain({**run.usage, **(response.usage or {})})
         entries.append(PrivateEntry("usage", now_ms(), to_json(usage)))
         metadata = {**(metadata or {}), USAGE_KEY: usage}
     message = None
     if not completed:
         message = run.agent_message(question_parts(response.text or "", response.data))
     if state.interrupted:
-        entries.append(PrivateEntry("pause", now_ms(), to_json(response.token)))
+        entries.append(PrivateEntry("pause", now_ms(), to_json(plain(response.token))))
     entries.append(StatusEntry(run.log.ids, state, now_ms(), message, metadata))
     return entries
 
@@ -70,8 +70,8 @@ def _close_text(run: Run, returned: str | None, entries: list[Entry], closing_up
     The closing update repeats the whole text, because some clients keep only the last chunk of a streamed artifact.
     """
     if run.chunks:
-        text = "".join(run.chunks)
-        if returned is not None and returned != text:
+        text = run.text()
+        if returned is not None and returned not in (text, "".join(run.chunks)):
             raise ValueError("the returned text differs from the text that was written; return None after writing")
         if not closing_update:
             return

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
-from pydantic_core import from_json, to_json, to_jsonable_python
+from pydantic_core import to_json, to_jsonable_python
 
 from codin import a2a
-from codin.errors import CodinError, TaskClosed
+from codin.errors import CodinError, ConfigError, TaskClosed
 from codin.task._clock import now_ms
-from codin.task._entry import ChunkEntry, Entry, InputEntry, PrivateEntry, StatusEntry
+from codin.task._entry import ChunkEntry, Entry, InputEntry, PrivateEntry, StatusEntry, encode_text, plain
 from codin.task._limits import Limits
 from codin.task._log import TaskLog
 from codin.task._parts import question_parts
@@ -22,20 +22,20 @@ __all__ = ["LimitReached", "ResumeMismatch", "Run", "Stop"]
 
 _BREATH = 32  # entries after which a writer that never waits lets the event loop turn
 
-Stop = Literal["cancel", "timeout", "park", "shutdown"]
+Stop = Literal["abandon", "cancel", "park", "shutdown", "timeout"]
 """Why a run is being stopped from outside; its outcome is no longer its own."""
 
 
 class ResumeMismatch(CodinError):
     """A handler that ran again asked something else than the first time."""
 
-    code = "CODIN-1501"
+    code: str = "CODIN-1501"
 
 
 class LimitReached(CodinError):
     """A task has written more than its limits allow."""
 
-    code = "CODIN-1502"
+    code: str = "CODIN-1502"
 
 
 class Run:
@@ -99,7 +99,7 @@ class Run:
         self.text_head: bytes = b'{"artifactId":"%s"' % self.text_id.encode()
         self._replayed = 0
         self._breath = 0
-        self._size = 0
+        self._size = sum([len(entry.body) for entry in self.log.entries])
 
     @property
     def replaying(self) -> bool:
@@ -115,10 +115,21 @@ class Run:
         self.text_open = True
         self.take(entry)
 
+    def text(self) -> str:
+        """What has been written, as readers have it."""
+        text = "".join(self.chunks)
+        if text.isascii():
+            return text
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # pieces of a broken text were mended one by one
+            return "".join([encode_text(chunk)[0] for chunk in self.chunks])
+        return text
+
     def take(self, *entries: Entry) -> None:
         """Append within the limits. Raises LimitReached."""
-        if self.stop == "park":  # its coroutine is unwinding; another run may have the task by now
-            raise TaskClosed(f"this run of task {self.log.task_id!r} has been let go")
+        if self.parked or self.stop == "park":
+            self._refuse()
         for entry in entries:
             self._size += len(entry.body)
         limits = self.limits
@@ -129,6 +140,14 @@ class Run:
                 hint="raise Limits.max_entries or Limits.max_task_bytes, or write less",
             )
         self.log.append(*entries)
+
+    def _refuse(self) -> NoReturn:
+        if self.stop is not None:  # its coroutine is unwinding; another run may have the task by now
+            raise TaskClosed(f"this run of task {self.log.task_id!r} has been let go")
+        raise ConfigError(
+            f"task {self.log.task_id!r} waits for the answer to a question; nothing can be written to it",
+            hint="await one `ask` or `authorize` at a time, and write before or after it",
+        )
 
     async def pace(self) -> None:
         """Wait for the store when it is far behind; let the event loop turn now and then."""
@@ -154,10 +173,12 @@ class Run:
 
     async def ask(self, state: a2a.TaskState, question: str, data: Any) -> a2a.Message:
         """Ask and wait, or give the recorded answer."""
+        if self.parked or self.stop is not None:
+            self._refuse()
         asked: dict[str, Any] = {"state": state.value, "question": question}
         if data is not None:
             asked["data"] = to_jsonable_python(data)
-        asked = from_json(to_json(asked))
+        asked = plain(asked)
         record: Mapping[str, Any] = asked
         if self.replaying:
             index = self._replayed
@@ -202,7 +223,7 @@ class Run:
 
     def _rejoin_text(self) -> None:
         """After a replay the stored text goes on where it ended, or is written anew where it differs."""
-        written = "".join(self.chunks)
+        written = self.text()
         if not written:
             return
         if self.log.fold.text(self.text_id) != written:

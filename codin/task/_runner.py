@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from codin import a2a
 from codin.errors import StoreError
 from codin.task._clock import now_ms
-from codin.task._entry import PrivateEntry
+from codin.task._entry import PrivateEntry, plain
 from codin.task._limits import Limits
 from codin.task._outcome import outcome_entries, status_entry
 from codin.task._protocol import Decision, Guard, Handler
@@ -25,6 +25,7 @@ __all__ = ["Runner", "decision_entry", "held_state"]
 _logger = logging.getLogger("codin.task")
 
 _STOPPED = {
+    "abandon": (a2a.TaskState.FAILED, "The agent did not wait for the answer to its question."),
     "cancel": (a2a.TaskState.CANCELED, None),
     "timeout": (a2a.TaskState.FAILED, "The run took longer than it may and was stopped."),
     "shutdown": (a2a.TaskState.FAILED, "The server was shut down before the run ended."),
@@ -36,6 +37,7 @@ class Runner:
 
     Args:
         released: called when a run gives its turn back (it rests, or has ended).
+        abandoned: called when a handler has ended without the answer it had asked for.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Runner:
         call: CallAgent | None,
         closing_update: bool,
         released: Callable[[Run], None],
+        abandoned: Callable[[Run], None],
     ) -> None:
         self._handler = handler
         self._limits = limits
@@ -54,6 +57,7 @@ class Runner:
         self._call = call
         self._closing_update = closing_update
         self._released = released
+        self._abandoned = abandoned
         self.running = 0
         self.tasks: set[asyncio.Task[Any]] = set()
         self._deadlines: dict[Run, float] = {}  # in the order in which they come
@@ -63,8 +67,13 @@ class Runner:
         """A supervised task: it outlives the request that asked for it."""
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _logger.error("%s", error, exc_info=None if isinstance(error, StoreError) else error)
 
     def start(self, run: Run) -> None:
         """Run the handler from the top."""
@@ -118,6 +127,8 @@ class Runner:
             worker.cancel()
             if not parked:
                 await asyncio.wait({worker}, timeout=self._limits.cancel_grace)
+                if worker.done():
+                    self._over(run, worker)  # one that had not begun has not cleaned up either
         if not log.closed:
             state, text = _STOPPED[why]
             log.append(status_entry(run, state, text))
@@ -128,17 +139,32 @@ class Runner:
     async def _work(self, run: Run) -> None:
         try:
             response = await self._respond(run)
-            if response is not None and run.stop is None and not run.log.closed:
+            if response is not None and run.stop is None and not run.parked and not run.log.closed:
                 self._conclude(run, response)
         except StoreError as error:
             _logger.error("task %s cannot be written any more: %s", run.log.task_id, error)
         finally:
             if run.worker is not None:
-                self.tasks.discard(run.worker)
-                run.worker = None  # a worker holds its run: without this, only the garbage collector frees the two
-            if not run.parked:
-                self.running -= 1
-                self._deadlines.pop(run, None)
+                self._over(run, run.worker)
+            if run.stop is None:
+                self._rests(run)
+
+    def _over(self, run: Run, worker: asyncio.Task[None]) -> None:
+        """The worker has ended; called again it does nothing."""
+        if run.worker is not worker:
+            return
+        self.tasks.discard(worker)
+        run.worker = None  # a worker holds its run: without this, only the garbage collector frees the two
+        if not run.parked:
+            self.running -= 1
+            self._deadlines.pop(run, None)
+
+    def _rests(self, run: Run) -> None:
+        if not run.parked:
+            self._released(run)
+        elif not run.log.closed and run.log.broken is None:  # it asked, and ended without the answer
+            run.stop = "abandon"
+            self._abandoned(run)
 
     async def _respond(self, run: Run) -> AgentResponse | None:
         """The run's response; None when it was stopped from outside and its outcome is somebody else's."""
@@ -148,16 +174,19 @@ class Runner:
             if not run.begun:
                 run.recall()
             task = Task(run, self._call)
-            response = await self._handler(task)
+            try:
+                response = await self._handler(task)
+            except (NeedInput, NeedAuth, Reject) as wanted:
+                response = wanted.response
             if type(response) is not AgentResponse:
                 _logger.error("task %s: the agent returned %r", run.log.task_id, type(response))
                 return AgentResponse.failed("INVALID_AGENT_RESPONSE: the agent returned something that is no response.")
             return await self._guarded(run, task, response) if self._guards else response
-        except (NeedInput, NeedAuth, Reject) as wanted:
-            return wanted.response
         except (LimitReached, ResumeMismatch) as error:
             return AgentResponse.failed(error.message)
         except asyncio.CancelledError:
+            if run.stop is None and run.worker is not None and run.worker.cancelling():
+                run.stop = "park"  # the event loop is being closed: what is in the log is for the next process
             return None if run.stop else AgentResponse.failed("The agent stopped itself.")
         except KeyboardInterrupt:
             raise
@@ -205,4 +234,4 @@ def held_state(decision: Decision) -> a2a.TaskState:
 def decision_entry(decision: Decision) -> PrivateEntry:
     """A guard's decision, as it is recorded."""
     record = {"action": decision.action, "reason": decision.reason, "guard": decision.guard}
-    return PrivateEntry("decision", now_ms(), to_json(record))
+    return PrivateEntry("decision", now_ms(), to_json(plain(record)))

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from codin import a2a
 from codin.errors import ConfigError
 from codin.task._clock import now_ms
-from codin.task._entry import PrivateEntry, StatusEntry
+from codin.task._entry import PrivateEntry, StatusEntry, plain
 from codin.task._parts import artifact_entry, data_of, files_of, parts_of
 from codin.task._run import Run
 from codin.trust import Caller
@@ -190,7 +190,7 @@ class Task:
         if run.replaying:
             return
         message = run.agent_message([a2a.Part(text=text)])
-        meta = dict(metadata) if metadata else None
+        meta = plain(metadata) if metadata else None
         run.take(StatusEntry(run.log.ids, a2a.TaskState.WORKING, now_ms(), message, meta))
         await run.pace()
 

@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[2]
 CODIN = [sys.executable, "-m", "codin.cli"]
@@ -85,6 +87,20 @@ class Running:
             self._read(deadline)
         setattr(self, stream, getattr(self, stream)[match.end() :])
         return match
+
+    def serving(self, pattern: str = r"(http://\S+)\n") -> str:
+        """The URL that a server prints, once somebody listens there: it is printed a moment before."""
+        url = self.expect(pattern)[1]
+        parts = urlsplit(url)
+        deadline = monotonic() + PATIENCE
+        while True:
+            try:
+                socket.create_connection((parts.hostname, parts.port), PATIENCE).close()
+            except ConnectionRefusedError:
+                assert monotonic() < deadline, f"nobody listens at {url}"
+                select.select([], [], [], 0.01)  # a refusal is all there is to wait for
+            else:
+                return url
 
     def interrupt(self) -> None:
         """What Ctrl-C does."""

@@ -25,7 +25,7 @@ class Done(NamedTuple):
 def server() -> Iterator[str]:
     """The URL of the agent in `served.py`."""
     with Running("serve", str(Path(__file__).parent / "served.py"), "--port", "0") as running:
-        yield running.expect(r"http://\S+")[0]
+        yield running.serving()
 
 
 @pytest.fixture

@@ -70,6 +70,11 @@ async def _ask(task: Task, rest: str) -> AsyncIterator[Any]:
     yield f"You chose {answer.text}."
 
 
+async def _repeat(task: Task, rest: str) -> AsyncIterator[Any]:
+    answer = await task.ask("Really?", data={"questions": [{"id": "q-1", "question": "Really?"}]})
+    yield answer.text
+
+
 async def _pick(task: Task, rest: str) -> AsyncIterator[Any]:
     yield f"You chose {await task.ask('How long?', schema=Length)}."
 
@@ -117,6 +122,7 @@ _ACTS = {
     "open": _open,
     "pick": _pick,
     "reject": _reject,
+    "repeat": _repeat,
     "stubborn": _stubborn,
     "tell": _tell,
     "work": _work,

@@ -113,6 +113,10 @@ def test_a_question_tells_how_to_answer(server: str, codin: Codin, mode: str) ->
     assert codin(*words[1:-1], "red", mode) == (0, "You chose red.\n", "")
 
 
+def test_data_that_only_repeats_the_question_is_not_shown(server: str, codin: Codin) -> None:
+    assert codin("call", server, "repeat").err.splitlines()[1].startswith("input-required")
+
+
 def test_an_answer_that_does_not_fit_is_asked_for_again(server: str, codin: Codin) -> None:
     asked = codin("call", server, "pick")
     assert asked.err.splitlines()[:2] == ["How long?", "one of: short, long"]

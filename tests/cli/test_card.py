@@ -99,7 +99,7 @@ def test_tokens_are_asked_for_taken_and_never_shown(codin: Codin, tmp_path: Path
     tokens.chmod(0o600)
     served = str(Path(__file__).parent / "served.py")
     with Running("serve", served, "--port", "0", "--token-file", str(tokens)) as running:
-        url = running.expect(r"http://\S+")[0]
+        url = running.serving()
         assert "HTTP Bearer" in codin("card", url).out
         refused = codin("call", url, "hello")
         assert refused.code == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import codin as library
+from codin.cli._exits import Exit
 from tests.cli.command import CODIN, environment, run
 from tests.cli.conftest import Done
 
@@ -77,3 +79,9 @@ def test_a_reader_that_has_enough_is_no_error(server: str) -> None:
     assert command.stderr.read() == ""
     command.stderr.close()
     assert command.wait(60) == 0
+
+
+def test_the_exit_codes_are_those_of_the_documentation() -> None:
+    page = Path(__file__).parents[2] / "docs" / "cli.md"
+    documented = re.findall(r"^\| (\d+) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [int(code) for code in documented] == [code.value for code in Exit]

@@ -32,7 +32,7 @@ WHISPER = SHOUT.replace("shout", "whisper").replace("upper", "lower")
 def test_prints_where_it_serves_and_ends_at_ctrl_c(tmp_path: Path, codin: Codin) -> None:
     (tmp_path / "hello.py").write_text(SHOUT)
     with Running("serve", "hello.py", "--port", "0", cwd=tmp_path) as serving:
-        url = serving.expect(r"shout serves A2A at (http://127\.0\.0\.1:\d+/)\n")[1]
+        url = serving.serving(r"shout serves A2A at (http://127\.0\.0\.1:\d+/)\n")
         assert codin("call", url, "hello").out == "HELLO\n"
         serving.interrupt()
         assert serving.wait() == 0
@@ -44,7 +44,7 @@ def test_several_agents_each_have_their_place(tmp_path: Path, codin: Codin) -> N
     (tmp_path / "soft.py").write_text(WHISPER)
     with Running("serve", "loud.py", "soft:whisper", "--port", "0", cwd=tmp_path) as serving:
         loud = serving.expect(r"shout serves A2A at (http://\S+/shout/)\n")[1]
-        soft = serving.expect(r"whisper serves A2A at (http://\S+/whisper/)\n")[1]
+        soft = serving.serving(r"whisper serves A2A at (http://\S+/whisper/)\n")
         assert codin("call", loud, "Hi").out == "HI\n"
         assert codin("call", soft, "Hi").out == "hi\n"
 
@@ -73,13 +73,13 @@ def test_reload_starts_again_with_the_new_code_on_the_same_port(tmp_path: Path, 
     path = tmp_path / "hello.py"
     path.write_text(SHOUT)
     with Running("serve", "hello.py", "--port", "0", "--reload", cwd=tmp_path) as serving:
-        url = serving.expect(r"http://\S+")[0]
+        url = serving.serving()
         assert codin("call", url, "Hi").out == "HI\n"
         path.write_text("x = (")
         serving.expect(r"hello\.py changed; starting again", "err")
         serving.expect(r"error: hello\.py:1: .*", "err")
         path.write_text(SHOUT.replace("upper", "lower"))
-        assert serving.expect(r"http://\S+")[0] == url
+        assert serving.serving() == url
         assert codin("call", url, "Hi").out == "hi\n"
         serving.interrupt()
         assert serving.wait() == 0

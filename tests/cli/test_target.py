@@ -88,8 +88,8 @@ def test_the_main_guard_is_not_run_and_neighbours_can_be_imported(codin: Codin, 
 
 
 def test_all_agents_of_all_targets_each_once(codin: Codin, write: Write) -> None:
-    more = "@agent\ndef whisper(text: str) -> str:\n    return text.lower()\nquiet = whisper\n_hidden = agent(whisper, name='hum')"
-    write("hello.py", SHOUT, more)
+    whisper = "@agent\ndef whisper(text: str) -> str:\n    return text.lower()"
+    write("hello.py", SHOUT, whisper, "quiet = whisper\n_hidden = agent(whisper, name='hum')")
     write("other/hello.py", SHOUT.replace("shout", "yell"))
     assert shown(codin("card", "hello.py")) == ["shout", "whisper"]
     assert codin("card", "hello.py").out.count("http://127.0.0.1:8000/whisper/") == 1

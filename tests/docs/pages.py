@@ -5,8 +5,10 @@ A block may say more about itself behind its language:
     ```python                          is run; top-level `await` is allowed
     ```python title="hello.py"         is written to that file, and imported, so that it is at least good Python
     ```python serve="hello.py"         is run while `codin serve hello.py` serves; 127.0.0.1:8000 in it is that server
+    ```text output                     is all that the block before it printed
 
-In a block that is run, the comment behind a `print(...)` is what it prints.
+In a block that is run, the comment behind a `print(...)` is what it prints, with … for anything. Everything happens in one folder, and a
+server that was started stays to the end of the page.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 _FENCE = re.compile(r"^```(?P<language>\w*)(?P<said>.*?)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-_SAID = re.compile(r'(\w+)="([^"]*)"')
+_SAID = re.compile(r'(\w+)(?:="([^"]*)")?')
 _PRINTED = re.compile(r"^\s*print\(.*\)\s+# (.+)$", re.MULTILINE)
 
 

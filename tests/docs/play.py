@@ -31,6 +31,7 @@ _ANNOUNCED = re.compile(r"serves A2A at http://([\d.]+):(\d+)")
 def play(page: Path) -> None:
     """Run the blocks of a page in their order."""
     served: dict[str, str] = {}
+    printed = ""
     sys.path.insert(0, str(Path.cwd()))
     with ExitStack() as stack:
         for block in blocks_of(page):
@@ -40,7 +41,10 @@ def play(page: Path) -> None:
                 command = block.said.get("serve")
                 if command is not None and command not in served:
                     served[command] = stack.enter_context(_serving(command))
-                _check(block, _run(block, served.get(command or "", _WRITTEN)))
+                printed = _run(block, served.get(command or "", _WRITTEN))
+                _check(block, printed)
+            elif "output" in block.said and block.text != printed:
+                raise SystemExit(f"{block.page}, block at line {block.line}: what was printed is\n{printed}")
 
 
 def _write(block: Block) -> None:
@@ -72,7 +76,8 @@ def _execute(block: Block, name: str, address: str) -> None:
 def _check(block: Block, printed: str) -> None:
     lines = iter(printed.splitlines())
     for promised in block.printed:
-        if not any(line.strip() == promised for line in lines):
+        pattern = ".*".join(map(re.escape, promised.split("…")))
+        if not any(re.fullmatch(pattern, line.strip()) for line in lines):
             raise SystemExit(f"{block.page}, block at line {block.line}: did not print {promised!r}, but\n{printed}")
 
 
@@ -80,17 +85,17 @@ def _check(block: Block, printed: str) -> None:
 def _serving(command: str) -> Generator[str]:
     """`codin serve` on a free port while the page is played; gives host:port."""
     arguments = (sys.executable, "-m", "codin.cli", "serve", *shlex.split(command), "--port", "0")
-    server = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        found = _ANNOUNCED.search(server.stdout.readline())
-        if found is None:
-            raise SystemExit(f"codin serve {command}: did not start")
-        _await_listener(found[1], int(found[2]))
-        yield f"{found[1]}:{found[2]}"
-    finally:
-        server.terminate()
-        server.wait(_STOP)
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            found = _ANNOUNCED.search(server.stdout.readline())
+            if found is None:
+                raise SystemExit(f"codin serve {command}: did not start")
+            _await_listener(found[1], int(found[2]))
+            yield f"{found[1]}:{found[2]}"
+        finally:
+            server.terminate()
+            server.wait(_STOP)
 
 
 def _await_listener(host: str, port: int) -> None:

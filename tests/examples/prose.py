@@ -5,9 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-_WHO = "miller weaver surgeon heron cartographer glazier widow ferryman apprentice auditor beekeeper".split()  # noqa: SIM905
-_DID = "mended counted forgot weighed described borrowed painted measured sold doubted".split()  # noqa: SIM905
-_WHAT = "ledger kettle bridge orchard violin map furnace contract lantern canal recipe".split()  # noqa: SIM905
+_WHO = [
+    "miller",
+    "weaver",
+    "surgeon",
+    "heron",
+    "cartographer",
+    "glazier",
+    "widow",
+    "ferryman",
+    "apprentice",
+    "auditor",
+    "beekeeper",
+]
+_DID = ["mended", "counted", "forgot", "weighed", "described", "borrowed", "painted", "measured", "sold", "doubted"]
+_WHAT = ["ledger", "kettle", "bridge", "orchard", "violin", "map", "furnace", "contract", "lantern", "canal", "recipe"]
 _WHERE = [
     "in the north",
     "under the arch",
@@ -63,10 +75,9 @@ def _typeset(
     """Put a paragraph below the lines: on one line, or with a line break in the middle of every sentence."""
     text = ""
     for sentence in paragraph:
-        if wrapped:
-            first, _, rest = sentence.rpartition(" ")
-            sentence = f"{first}\n{rest}"
+        first, space, rest = sentence.rpartition(" ")
+        typeset = f"{first}\n{rest}" if wrapped and space else sentence
         place = Place(section, len(lines) + text.count("\n") + 1)
-        sentences.setdefault(sentence, []).append(place)
-        text += f"{sentence} "
+        sentences.setdefault(typeset, []).append(place)
+        text += f"{typeset} "
     lines += [*text.rstrip().split("\n"), ""]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from agents.ranker.agent import ranker, weigh, walk, State
+from agents.ranker.agent import State, ranker, walk, weigh
 
 SENTENCES = [
     "The moon raises the tide.",
@@ -22,7 +22,8 @@ SENTENCES = [
 
 
 def _picks(sentences: list[str], count: int) -> list[int]:
-    result = cast("dict[str, Any]", ranker.invoke({"sentences": sentences, "count": count}))  # pyright: ignore
+    graph: Any = ranker
+    result = graph.invoke({"sentences": sentences, "count": count})
     return [pick.index for pick in result["picks"]]
 
 
@@ -62,8 +63,15 @@ def test_scores_are_those_of_the_definition(seed: int) -> None:
 
 
 def test_the_sentence_that_the_others_are_about_comes_first() -> None:
-    assert _picks(SENTENCES, 6)[0] == 4
-    assert _picks(SENTENCES, 6)[-1] in {3, 5}  # what nothing else speaks of
+    about = [
+        "The moon pulls.",
+        "The sea swells.",
+        "A harbour fills.",
+        "Moon, sea and harbour are one clock.",
+        "Bread is dear.",
+    ]
+    assert _picks(about, 5)[0] == 3
+    assert max(range(5), key=_scores(about).__getitem__) == 3
 
 
 def test_the_same_text_gives_the_same_picks() -> None:

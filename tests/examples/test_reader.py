@@ -38,7 +38,7 @@ def _texts(text: str) -> list[str]:
         ("---\ntitle: No. Sentence.\n---\nText.", ["Text."]),
         ("| a. | b. |\n![A picture.](x.png)\n<!-- Not. -->\nText.", ["Text."]),
         ("# Only.\nText without a stop", ["Text without a stop"]),
-        ("\ufeffText. ... !!! More.", ["Text. ... !!!", "More."]),
+        ("\ufeffText. ... !!! More.", ["Text.", "More."]),
     ],
 )
 def test_sentences(text: str, expected: list[str]) -> None:

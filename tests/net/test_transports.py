@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -172,13 +173,18 @@ async def test_a_stream_hands_over_what_has_come_while_more_is_to_come(transport
 
 
 async def test_a_silent_stream_meets_its_deadline_and_a_talking_one_does_not(transport: Transport) -> None:
+    silence = 6 * BRIEF
+
     async def talk_then_hush(exchange: Exchange) -> None:
         await exchange.begin()
         for _ in range(5):
             await exchange.chunk(ALIVE)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(silence / 3):
+                    await exchange.gone()
         await exchange.gone()
 
-    async with serving(talk_then_hush) as url, transport.stream("GET", url, headers={}, timeout=BRIEF) as response:
+    async with serving(talk_then_hush) as url, transport.stream("GET", url, headers={}, timeout=silence) as response:
         chunks = response.chunks
         heard = b""
         while len(heard) < 5 * len(ALIVE):

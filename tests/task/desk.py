@@ -27,6 +27,7 @@ class Desk:
             return await handler(task)
 
         self.manager = TaskManager(handle, store, **options)
+        self._before = asyncio.all_tasks()
 
     async def submit(
         self, text: str = "hello", *, task_id: str | None = None, context_id: str | None = None, **options: Any
@@ -42,6 +43,13 @@ class Desk:
     async def send(self, text: str = "hello", **options: Any) -> Json:
         """The task at the end of the turn."""
         return json.loads(await (await self.submit(text, **options)).outcome())
+
+    async def crash(self) -> None:
+        """The event loop of the process is closed: everything that was begun since the desk was there is canceled."""
+        mine = asyncio.all_tasks() - self._before
+        for task in mine:
+            task.cancel()
+        await asyncio.gather(*mine, return_exceptions=True)
 
     async def get(self, task_id: str) -> Json:
         return json.loads(await self.manager.get(ALICE, a2a.GetTaskRequest(id=task_id)))

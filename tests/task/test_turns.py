@@ -173,21 +173,28 @@ async def test_asking_gives_the_slot_back_once(ask: int) -> None:
     assert desk.manager.running == 0
 
 
-async def test_an_agent_that_stops_waiting_for_its_answer_goes_on() -> None:
+@pytest.mark.parametrize("writes", [False, True])
+async def test_an_agent_that_stops_waiting_for_its_answer_has_failed(writes: bool) -> None:
+    """Its turn is over: somebody else may have the context by now."""
+
     async def impatient(task: Task) -> AgentResponse:
         try:
             async with asyncio.timeout(0):
                 await task.ask("which?")
         except TimeoutError:
-            await task.write("nobody said")
-        return AgentResponse.completed()
+            if writes:
+                await task.write("nobody said")
+        return AgentResponse.completed("nothing")
 
     desk = Desk(impatient)
-    turn = await desk.submit()
-    await desk.until(turn.log.task_id, "COMPLETED")
-    assert text_of(await desk.get(turn.log.task_id)) == "nobody said"
+    turn = await desk.submit(context_id="c")
+    await desk.until(turn.log.task_id, "FAILED")
+    task = await desk.get(turn.log.task_id)
+    assert "did not wait" in message_of(task)
+    assert text_of(task) == ""
     assert desk.manager.running == 0
-    assert state_of(await desk.send(context_id=turn.log.context_id)) in {"INPUT_REQUIRED", "COMPLETED"}
+    with pytest.raises(a2a.UnsupportedOperation, match="has ended"):
+        await desk.submit("blue", task_id=task["id"])
 
 
 async def test_the_message_of_a_failed_task_does_not_show_what_was_raised() -> None:

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any, TypedDict, Unpack, cast
 
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
@@ -29,9 +29,8 @@ from codin.agent.adapters._langgraph_tools import GraphTool, tools_of
 from codin.errors import ConfigError
 from codin.task import AgentResponse, Answer, Task
 
-__all__ = ["LangGraphAgent", "adapt"]
+__all__ = ["GraphOptions", "LangGraphAgent", "adapt"]
 
-_Configure = RunnableConfig | Callable[[Task], RunnableConfig]
 _STREAM = ["messages", "updates", "custom", "values"]
 _UNNAMED = "LangGraph"  # what LangGraph calls a graph that was compiled without a name
 
@@ -41,47 +40,78 @@ _GONE = (
 )
 
 
+class GraphOptions(TypedDict, total=False):
+    """What `adapt` takes beside the graph.
+
+    Args:
+        name: of the agent; the graph's own by default (`compile(name=...)`).
+        description: for the card; the docstring of the state or of the entrypoint by default.
+        version: of the agent, for the card.
+        examples: prompts shown with the skill.
+        tags: of the skill.
+        checkpointer: used instead of the graph's own, on a copy of the graph.
+        text_field: the field of a typed state that takes plain text, when more than one is a str.
+        text_from: the nodes whose text is the answer. By default all nodes of a chat graph, and none of another graph.
+        events: send what nodes write with `get_stream_writer()` as status updates; on by default.
+        tool_activity: send tool calls and their results as status updates.
+        expose_tools: make each tool a skill on the public card.
+        subgraphs: stream the text of models inside subgraphs piece by piece, and their events.
+        config: merged into the config of every run (`recursion_limit`, `callbacks`, `tags`, …), or a function of the
+            task that gives it. The thread id is always codin's.
+        context: the graph's runtime context, or a function of the task that gives it.
+    """
+
+    name: str
+    description: str
+    version: str
+    examples: Sequence[str]
+    tags: Sequence[str]
+    checkpointer: BaseCheckpointSaver[Any]
+    text_field: str
+    text_from: Sequence[str]
+    events: bool
+    tool_activity: bool
+    expose_tools: bool
+    subgraphs: bool
+    config: RunnableConfig | Callable[[Task], RunnableConfig]
+    context: Any
+
+
+def adapt(graph: Graph, **options: Unpack[GraphOptions]) -> LangGraphAgent:
+    """A compiled graph as an agent: what `StateGraph.compile()`, `create_agent()` or `@entrypoint` gives.
+
+    The graph is not changed. `GraphOptions` lists the options.
+
+    Raises:
+        ConfigError: this is no compiled graph, or `text_field` is none of its fields.
+    """
+    if not isinstance(graph, Pregel):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(
+            f"{type(graph).__name__} is no compiled graph", hint="give what StateGraph(...).compile() returns"
+        )
+    return LangGraphAgent(graph, **options)
+
+
 class LangGraphAgent:
-    """A compiled graph as an agent. `adapt` makes one and tells its options.
+    """A compiled graph as an agent.
 
     Attributes:
         graph: the graph that is run: the given one, or a copy when that has no checkpointer.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        version: str = "1.0.0",
-        examples: Sequence[str] = (),
-        tags: Sequence[str] = ("langgraph",),
-        text_field: str | None = None,
-        text_from: Sequence[str] | None = None,
-        events: bool = True,
-        tool_activity: bool = False,
-        expose_tools: bool = False,
-        subgraphs: bool = False,
-        config: _Configure | None = None,
-        context: Any = None,
-    ) -> None:
-        self._shape = Shape(graph, text_field)
-        self.name: str = name or _name_of(graph)
-        self.id: str = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "graph"
-        self.description: str = description or _description_of(graph) or f"The LangGraph graph {self.name!r}."
-        self.version = version
+    def __init__(self, graph: Graph, **options: Unpack[GraphOptions]) -> None:
+        if (checkpointer := options.get("checkpointer")) is not None:
+            graph = with_checkpointer(graph, checkpointer)
+        self._shape = Shape(graph, options.get("text_field"))
+        self.name = options.get("name") or _name_of(graph)
+        self.id = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "graph"
+        described = options.get("description") or _description_of(graph)
+        self.description = described or f"The LangGraph graph {self.name!r}."
+        self.version = options.get("version", "1.0.0")
         self._threads = Threads(graph, self.id)
         self.graph = self._threads.graph
-        self._examples = list(examples)
-        self._tags = list(tags)
-        self._nodes = _text_nodes(self._shape, text_from)
-        self._events = events
-        self._tool_activity = tool_activity
-        self._expose_tools = expose_tools
-        self._subgraphs = subgraphs
-        self._config = config
-        self._context = context
+        self._nodes = _text_nodes(self._shape, options.get("text_from"))
+        self._options = options
 
     # -- what the card tells -------------------------------------------------------------------------------------------
 
@@ -93,12 +123,12 @@ class LangGraphAgent:
     @property
     def skills(self) -> Sequence[a2a.AgentSkill]:
         """One for the graph; its tools are nobody's business unless `expose_tools` says so."""
+        tags = list(self._options.get("tags", ["langgraph"]))
+        examples = list(self._options.get("examples", []))
         skills = [
-            a2a.AgentSkill(
-                id=self.id, name=self.name, description=self.description, tags=self._tags, examples=self._examples
-            )
+            a2a.AgentSkill(id=self.id, name=self.name, description=self.description, tags=tags, examples=examples)
         ]
-        if self._expose_tools:
+        if self._options.get("expose_tools"):
             skills += [
                 a2a.AgentSkill(id=tool.name, name=tool.name, description=tool.spec.description, tags=["tool"])
                 for tool in self.tools
@@ -181,12 +211,18 @@ class LangGraphAgent:
 
     async def _run(self, task: Task, given: Any, place: Place) -> AgentResponse:
         calls = Calls()
-        relay = Relay(task, calls, nodes=self._nodes, events=self._events, tools=self._tool_activity)
+        relay = Relay(
+            task,
+            calls,
+            nodes=self._nodes,
+            events=self._options.get("events", True),
+            tools=self._options.get("tool_activity", False),
+        )
         paused = False
         try:
             await calls.guard(self._stream(task, given, place, calls, relay))
             response = await self._paused(place, relay) if relay.paused else self._completed(relay)
-            paused = relay.paused
+            paused = response.token is not None
             return response
         except ValidationError as error:
             paused = _invalid_answer(error)  # the question is still there
@@ -196,8 +232,11 @@ class LangGraphAgent:
             await self._threads.rest(place.thread, paused=paused)
 
     async def _stream(self, task: Task, given: Any, place: Place, calls: Calls, relay: Relay) -> None:
-        config = self._config(task) if callable(self._config) else self._config
-        context = self._context(task) if callable(self._context) else self._context
+        subgraphs = self._options.get("subgraphs", False)
+        config = self._options.get("config")
+        config = config(task) if callable(config) else config
+        context = self._options.get("context")
+        context = context(task) if callable(context) else context
         graph = cast("Any", self.graph)
         config = merge_configs(config, place.config(task), {"callbacks": [calls]})
         events = graph.astream(
@@ -206,11 +245,11 @@ class LangGraphAgent:
             context=context,
             stream_mode=_STREAM,
             durability=self._threads.durability,
-            subgraphs=self._subgraphs,
+            subgraphs=subgraphs,
         )
         async with aclosing(events) as stream:
             async for event in stream:
-                namespace, mode, value = event if self._subgraphs else ((), *event)
+                namespace, mode, value = event if subgraphs else ((), *event)
                 await relay.take(namespace, mode, value)
         await relay.finish()
 
@@ -241,71 +280,6 @@ class LangGraphAgent:
             return AgentResponse.completed(data=data or None)
         alone = self._shape.text_output
         return AgentResponse.completed(data.get(alone) if alone and not relay.wrote else None, data=data)
-
-
-def adapt(
-    graph: Graph,
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    version: str = "1.0.0",
-    examples: Sequence[str] = (),
-    tags: Sequence[str] = ("langgraph",),
-    checkpointer: BaseCheckpointSaver[Any] | None = None,
-    text_field: str | None = None,
-    text_from: Sequence[str] | None = None,
-    events: bool = True,
-    tool_activity: bool = False,
-    expose_tools: bool = False,
-    subgraphs: bool = False,
-    config: _Configure | None = None,
-    context: Any = None,
-) -> LangGraphAgent:
-    """A compiled graph as an agent.
-
-    Args:
-        graph: what `StateGraph.compile()`, `create_agent()` or `@entrypoint` gives. It is not changed.
-        name: of the agent; the graph's own by default (`compile(name=...)`).
-        description: for the card; the docstring of the state or of the entrypoint by default.
-        version: of the agent, for the card.
-        examples: prompts shown with the skill.
-        tags: of the skill.
-        checkpointer: used instead of the graph's own, on a copy of the graph.
-        text_field: the field of a typed state that takes plain text, when more than one is a str.
-        text_from: the nodes whose text is the answer. By default all nodes of a chat graph, and none of another graph.
-        events: send what nodes write with `get_stream_writer()` as status updates.
-        tool_activity: send tool calls and their results as status updates.
-        expose_tools: make each tool a skill on the public card.
-        subgraphs: stream the text of models inside subgraphs word by word, and their events.
-        config: merged into the config of every run (`recursion_limit`, `callbacks`, `tags`, …), or a function of the
-            task that gives it. The thread id is always codin's.
-        context: the graph's runtime context, or a function of the task that gives it.
-
-    Raises:
-        ConfigError: this is no compiled graph.
-    """
-    if not isinstance(graph, Pregel):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigError(
-            f"{type(graph).__name__} is no compiled graph", hint="give what StateGraph(...).compile() returns"
-        )
-    if checkpointer is not None:
-        graph = with_checkpointer(graph, checkpointer)
-    return LangGraphAgent(
-        graph,
-        name=name,
-        description=description,
-        version=version,
-        examples=examples,
-        tags=tags,
-        text_field=text_field,
-        text_from=text_from,
-        events=events,
-        tool_activity=tool_activity,
-        expose_tools=expose_tools,
-        subgraphs=subgraphs,
-        config=config,
-        context=context,
-    )
 
 
 def _name_of(graph: Graph) -> str:

@@ -164,7 +164,9 @@ class MemoryStore:
             packed = self._ended[task_id]
             state = a2a.TaskState(packed[2])
             return Stored(owner, task_id, packed[3], fold_of(packed), (), state, packed[1], packed[4])
-        fold = record.fold or Fold(task_id, record.context_id)
+        fold = record.fold
+        if fold is None or fold.last > record.last:  # a writer whose last commit was refused has gone on with it
+            fold = Fold(task_id, record.context_id)
         tail = record.entries[bisect_right(record.entries, fold.last, key=_number) :]
         return Stored(owner, task_id, record.context_id, fold, tail, record.state, record.changed)
 

@@ -249,6 +249,17 @@ async def test_a_graph_without_memory_gets_none(model: ModelServer, chat: ChatOp
     assert not copied.checkpointer.storage  # what is over is forgotten
 
 
+async def test_an_answered_question_of_a_graph_without_memory_is_forgotten_too() -> None:
+    graph = build(MessagesState).add_node("node", nothing).add_edge(START, "node").compile(interrupt_before=["node"])
+    agent = adapt(graph)
+    desk = Desk(agent)
+    copied: Any = agent.graph
+    asked = await desk.send("hi")
+    assert len(copied.checkpointer.storage) == 1
+    await desk.send("go on", task=asked.task)
+    assert not copied.checkpointer.storage
+
+
 async def test_a_checkpointer_given_to_adapt_is_its_memory(model: ModelServer, chat: ChatOpenAI) -> None:
     graph = chatter(chat)
     desk = Desk(adapt(graph, checkpointer=InMemorySaver()))

@@ -1,0 +1,84 @@
+"""Every example runs by one command, ends by itself, and shows what it says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+
+# What its output has, in this order.
+SHOWN = {
+    "ask.py": ["For how many, Ada?", "That does not fit", "A table for 12 in the name of Ada."],
+    "client_only.py": [
+        "send: TASK_STATE_COMPLETED hello",
+        "stream: hello again",
+        "cancel: TASK_STATE_CANCELED",
+        "list: ",
+    ],
+    "durable.py": [
+        "1: 'hello' -> 'Who is the first?'",
+        "2: 'Ada' -> 'And the second?'",
+        "3: 'Charles' -> 'Ada, this is",
+    ],
+    "files.py": ["table.json application/json", "Saint-Malo", "does not take 'application/pdf'"],
+    "hello.py": ["shout: Say it louder.", "HELLO TASK_STATE_COMPLETED"],
+    "langgraph_chat.py": ["sees 1 messages", "Twice| |a| |day,| |mostly.|", "sees 3 messages", "The| |moon"],
+    "langgraph_interrupt.py": ["INPUT_REQUIRED: barometer costs 27.", "'result': 'ordered'", "'left in the shop'"],
+    "mount_fastapi.py": ["/agents/shout/\n", "HELLO"],
+    "several.py": ["HELLO\n", "HELLO HELLO", "COMPLETED", "COMPLETED"],
+    "stream.py": ["'t-'", "'i-'", "'d-'", "'e-'", "'done'", "COMPLETED", "once more", "\n5 artifact", "\n9 status"],
+    "tokens.py": ["Hello ada. Hello bob.", "TaskNotFound", "Unauthenticated"],
+    "typed.py": ["12.0", "TASK_STATE_REJECTED", "points[0].y"],
+}
+
+
+def _run(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", timeout=170, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def _programs() -> set[str]:
+    return {file.name for file in EXAMPLES.glob("*.py")} - {"brief.py", "serving.py"}
+
+
+@pytest.mark.parametrize("name", sorted(SHOWN))
+def test_an_example_runs_and_ends(name: str) -> None:
+    output = _run(f"examples/{name}")
+    place = 0
+    for words in SHOWN[name]:
+        found = output.find(words, place)
+        assert found >= 0, f"{words!r} is not in\n{output[place:]}"
+        place = found + len(words)
+
+
+def test_every_example_is_run_listed_and_short() -> None:
+    assert _programs() == set(SHOWN)
+    listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    for name in _programs():
+        assert f"[{name}]({name})" in listed
+        source = (EXAMPLES / name).read_text(encoding="utf-8")
+        assert len(source.splitlines()) < 60
+        assert f"python examples/{name}" in source
+
+
+def test_an_example_can_be_served_and_toured() -> None:
+    command = [sys.executable, "-m", "codin.cli", "serve", "examples/hello.py", "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            found = re.search(r"shout serves A2A at (\S+)", server.stdout.readline())
+            assert found is not None
+            output = _run("examples/client_only.py", found[1])
+        finally:
+            server.terminate()
+    assert "send: TASK_STATE_COMPLETED HELLO" in output
