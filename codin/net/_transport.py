@@ -22,9 +22,9 @@ def open_transport(name: str | None = None) -> Transport:
     """Make a transport.
 
     Args:
-        name: "httpx" (the default), "aiohttp" (less than half its CPU time a call; asyncio only) or "asyncio" (about a quarter; asyncio
-            only, HTTP/1.1 only). The last two need `pip install 'codin[fast]'`. None asks the environment variable
-            `CODIN_TRANSPORT`.
+        name: "httpx" (the default), "aiohttp" (less than half its CPU time a call; asyncio only) or "asyncio" (about a
+            quarter; asyncio only, HTTP/1.1 only). The last two need `pip install 'codin[fast]'`. None asks the
+            environment variable `CODIN_TRANSPORT`.
 
     Raises:
         ConfigError: there is no such transport, or its package is missing.

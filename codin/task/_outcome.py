@@ -42,6 +42,8 @@ def outcome_entries(run: Run, response: AgentResponse, *, closing_update: bool) 
     state = _STATES.get(response.outcome)
     if state is None:
         raise ValueError("a direct message needs an agent declared with reply='message'")
+    if not isinstance(response.text, str | None):
+        raise ValueError(f"the text of the response is {type(response.text).__name__!r}")
     entries: list[Entry] = []
     completed = response.outcome == "completed"
     _close_text(run, response.text if completed else None, entries, closing_update)

@@ -138,6 +138,8 @@ class Task:
             TaskClosed: the task has had its outcome.
             LimitReached: the task has written more than `Limits` allow; it fails.
         """
+        if not isinstance(chunk, str):  # what is no text would reach the wire as a part that nobody understands
+            raise TypeError(f"write takes text, not {type(chunk).__name__!r}; artifact takes anything")
         if chunk:
             self._run.write_text(chunk)
             await self._run.pace()
