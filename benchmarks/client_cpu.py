@@ -10,7 +10,7 @@ from benchmarks.rig.figure import Bound, Figure, Reading, compare
 from benchmarks.rig.plan import Plan, interleave
 from benchmarks.rig.process import Server, child, cpu_reading, processors
 
-TARGETS = {"httpx": 1.15, "aiohttp": 4.0}
+TARGETS = {"httpx": 1.15, "asyncio": 4.0}
 UNITS = {"unary": "us/call", "stream": "us/event"}
 
 
@@ -20,7 +20,7 @@ def run(plan: Plan) -> Iterator[Figure]:
     with Server(sides.floor(), "echo") as server:
         server.check_echo()
         for kind, unit in UNITS.items():
-            contenders = [(ours, "httpx"), (ours, "aiohttp"), (peer, "httpx"), (traced, "httpx")]
+            contenders = [(ours, "httpx"), (ours, "asyncio"), (peer, "httpx"), (traced, "httpx")]
             reads = [partial(_read, side, server.url, kind, transport, plan) for side, transport in contenders]
             *mine, theirs, spanned = interleave(plan, f"client_cpu.{kind}", reads)
             for transport, readings in zip(TARGETS, mine, strict=True):

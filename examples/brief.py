@@ -34,6 +34,7 @@ LENGTH = "5"
 _COLOURS = {"you": "bold", "briefer": "cyan", "reader": "green", "ranker": "magenta"}
 _ANNOUNCED = re.compile(r"serves A2A at (\S+)")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a terminal obeys them, and a document is no order
+_LARGEST = 10_000_000  # bytes; encoded they fit into what a server takes
 _START = 60.0  # seconds; a cold disk is slow
 _STOP = 15.0
 
@@ -67,9 +68,13 @@ async def main(file: Path) -> None:
 
 def _attached(file: Path) -> a2a.Part:
     try:
-        return a2a.Part(raw=file.read_bytes(), filename=file.name)
+        with file.open("rb") as document:
+            content = document.read(_LARGEST + 1)
     except OSError as error:
         raise Refused(f"{file} cannot be read: {error.strerror}") from error
+    if len(content) > _LARGEST:
+        raise Refused(f"{file} has more than {_LARGEST:,} bytes, which is too much for one message.")
+    return a2a.Part(raw=content, filename=file.name)
 
 
 # -- processes ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 FRAMEWORKS = {"langchain_core", "langgraph", "langsmith"}
 SERVING = {"jsonrpcserver", "jsonschema", "sse_starlette", "starlette", "uvicorn"}
-TRANSPORTS = {"aiohttp", "httpx"}
+TRANSPORTS = {"httptools", "httpx"}
 PROGRAMS = {"click", "rich", "watchfiles"}
 SIGNING = {"cryptography", "jwt"}
 
@@ -37,7 +37,7 @@ def _brought_by(statement: str) -> set[str]:
         ("from codin import Tool", FRAMEWORKS | SERVING | TRANSPORTS | PROGRAMS),
         ("from codin import connect", FRAMEWORKS | SERVING | TRANSPORTS | PROGRAMS),
         ("from codin.agent import agent", FRAMEWORKS | SERVING | TRANSPORTS | PROGRAMS),
-        ("from codin import serve", FRAMEWORKS | {"aiohttp", "jsonrpcserver", "jsonschema", "rich", "sse_starlette"}),
+        ("from codin import serve", FRAMEWORKS | {"jsonrpcserver", "jsonschema", "rich", "sse_starlette"}),
         ("import codin.cli", FRAMEWORKS | SERVING | TRANSPORTS),
     ],
 )

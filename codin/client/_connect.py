@@ -38,7 +38,7 @@ def connect(
         token: a bearer token.
         headers: on every request; like the token only sent to the host of the URL.
         timeout: seconds for a call, and of silence in a stream; None waits for ever.
-        transport: "httpx", "aiohttp", or a transport of one's own, which stays open afterwards. None asks the
+        transport: "httpx", "asyncio", or a transport of one's own, which stays open afterwards. None asks the
             environment variable `CODIN_TRANSPORT`.
         backoff: how often a lost connection is taken up again.
 

@@ -103,10 +103,11 @@ class Fold:
         snapshot: the task so far; None before the first event of a task. Spec 3.5.2, 4.2.
     """
 
-    __slots__ = ("snapshot",)
+    __slots__ = ("_midway", "snapshot")
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
+        self._midway: set[str] = set()  # artifacts whose beginning this reader has not seen
 
     def apply(self, value: StreamValue) -> str:
         """Add one event. Returns the text that is new for a reader of everything before."""
@@ -134,6 +135,10 @@ class Fold:
         else:
             new = _Kept.of(artifact, artifact.parts)
             text = _beyond(new.text(), kept)
+            if event.append:
+                self._midway.add(artifact.artifact_id)
+            elif kept is not None and artifact.artifact_id in self._midway and new.text().endswith(kept.text()):
+                text = ""  # the closing update repeats what was said before this reader came
         self.snapshot = Snapshot(base, status, {**artifacts, artifact.artifact_id: new}, history)
         return text
 

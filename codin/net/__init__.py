@@ -7,13 +7,11 @@ from codin.net._protocol import MAX_BODY, Response, StreamingResponse, Transport
 from codin.net._transport import open_transport
 
 if TYPE_CHECKING:
-    from codin.net._aiohttp import AiohttpTransport
     from codin.net._asyncio import AsyncioTransport
     from codin.net._httpx import HttpxTransport
 
 __all__ = [
     "MAX_BODY",
-    "AiohttpTransport",
     "AsyncioTransport",
     "HttpxTransport",
     "Response",
@@ -24,7 +22,6 @@ __all__ = [
 
 
 _LAZY = {
-    "AiohttpTransport": "codin.net._aiohttp",
     "AsyncioTransport": "codin.net._asyncio",
     "HttpxTransport": "codin.net._httpx",
 }

@@ -13,7 +13,6 @@ __all__ = ["open_transport"]
 # Heavy imports; a program pays only for the one it uses.
 _CLASSES = {
     "httpx": ("codin.net._httpx", "HttpxTransport"),
-    "aiohttp": ("codin.net._aiohttp", "AiohttpTransport"),
     "asyncio": ("codin.net._asyncio", "AsyncioTransport"),
 }
 
@@ -22,9 +21,8 @@ def open_transport(name: str | None = None) -> Transport:
     """Make a transport.
 
     Args:
-        name: "httpx" (the default), "aiohttp" (less than half its CPU time a call; asyncio only) or "asyncio" (about a
-            quarter; asyncio only, HTTP/1.1 only). The last two need `pip install 'codin[fast]'`. None asks the
-            environment variable `CODIN_TRANSPORT`.
+        name: "httpx" (the default) or "asyncio" (a fraction of its CPU time a call; asyncio and HTTP/1.1 only; needs
+            `pip install 'codin[fast]'`). None asks the environment variable `CODIN_TRANSPORT`.
 
     Raises:
         ConfigError: there is no such transport, or its package is missing.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
@@ -9,9 +11,10 @@ from starlette.types import Receive, Scope, Send
 
 from codin import a2a
 
-__all__ = ["JSON", "Headers", "answer", "headers_of", "read_body"]
+__all__ = ["JSON", "Headers", "answer", "discard", "headers_of", "read_body"]
 
 Headers = dict[bytes, bytes]
+_PATIENCE = 5.0  # seconds
 JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
 
 
@@ -56,6 +59,17 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     if size > limit:
         raise _too_large(limit)
     return b"".join(pieces)
+
+
+async def discard(receive: Receive, limit: int) -> None:
+    """Read on without keeping anything, within bounds: a client that is still writing does not read an answer."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            more = True
+            while more and limit > 0:
+                message = await receive()
+                more = message.get("more_body", False)
+                limit -= len(message.get("body", b""))
 
 
 def _too_large(limit: int) -> a2a.PayloadTooLarge:

@@ -12,7 +12,7 @@ from codin.server._auth import Authenticator
 from codin.server._card import RESUME
 from codin.server._endpoint import Endpoint
 from codin.server._guarded import guarded
-from codin.server._http import JSON, Headers, answer, read_body
+from codin.server._http import JSON, Headers, answer, discard, read_body
 from codin.server._limits import ServerLimits
 from codin.server._stream import EventStream, Streams
 from codin.task import Subscription
@@ -90,6 +90,8 @@ class JsonRpc:
         except ConnectionResetError:
             return  # the client went away before it had said what it wanted
         except Exception as error:
+            if isinstance(error, a2a.PayloadTooLarge):
+                await discard(receive, self._limits.max_body)
             await _answer_error(send, call_id, guarded(error))
 
     async def _caller(self, authenticator: Authenticator, headers: Headers) -> Caller:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import signal
 import socket
 import sys
 from collections.abc import Collection, Sequence
@@ -23,6 +24,9 @@ from codin.task import Guard, Limits, TaskStore
 __all__ = ["serve"]
 
 _logger = logging.getLogger("codin.server")
+
+_GRACE = 10
+"""Seconds after which uvicorn stops waiting for connections; by then all streams have ended or have been cut."""
 
 
 def serve(
@@ -77,22 +81,34 @@ def serve(
         )
     listener = _listen(host, port)
     config = uvicorn.Config(
-        app, log_level=log_level, access_log=False, proxy_headers=False, lifespan="on", server_header=False
+        app,
+        log_level=log_level,
+        access_log=False,
+        proxy_headers=False,
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
     )
     address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-    for place, endpoint in zip(app.places, app.endpoints, strict=True):
-        sys.stdout.write(f"{endpoint.agent.name} serves A2A at {public_url or address}{place}/\n")
-    sys.stdout.flush()
+    base = (public_url or address).rstrip("/")
+    greeting = "".join(
+        f"{endpoint.agent.name} serves A2A at {base}{place}/\n"
+        for place, endpoint in zip(app.places, app.endpoints, strict=True)
+    )
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
-        _Server(config, app).run(sockets=[listener])
+        _Server(config, app, greeting).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
     except OSError as error:
         raise ConfigError(
             f"cannot listen on {host}:{port}: {error.strerror or error}",
@@ -111,23 +127,34 @@ def _loopback(host: str) -> bool:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, with the drain beginning at the signal: it waits for open streams, and they end only by draining."""
+    """uvicorn, with the drain beginning at the signal: it waits for open streams, and they end only by draining.
 
-    def __init__(self, config: uvicorn.Config, app: App) -> None:
+    A second signal does not wait for anything: what a durable store has acknowledged survives that.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: App, greeting: str) -> None:
         super().__init__(config)
         self._app = app
+        self._greeting = greeting
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._leaving = False
         self._drain: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+        sys.stdout.write(self._greeting)  # now it listens: whoever reads this may call
+        sys.stdout.flush()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._loop is None or self._drain is not None:  # a second signal does not wait
+        if self._loop is None:
             super().handle_exit(sig, frame)
-            return
-        self._loop.call_soon_threadsafe(self._begin_exit, sig, frame)
+        elif not self._leaving:
+            self._leaving = True
+            self._loop.call_soon_threadsafe(self._begin_exit, sig, frame)
+        else:
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
 
     def _begin_exit(self, sig: int, frame: FrameType | None) -> None:
         self._drain = asyncio.get_running_loop().create_task(self._app.drain())

@@ -26,6 +26,7 @@ _HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 _COMMENT = b": keep-alive\n\n"
+_LAST_WORDS = 3.0  # seconds in which readers may take what is left for them when the server leaves
 
 
 class Streams:
@@ -69,6 +70,12 @@ class Streams:
         self._closing = True
         for stream in tuple(self._open):
             stream.finish()
+        if self._open:
+            asyncio.get_running_loop().call_later(_LAST_WORDS, self._cut)
+
+    def _cut(self) -> None:
+        for stream in tuple(self._open):
+            stream.cut()
 
     def _arm(self) -> None:
         period = min(self._limits.keep_alive, self._limits.send_timeout) / 2
@@ -180,6 +187,12 @@ class EventStream:
         self._done = True
         self._reader.wake()
 
+    def cut(self) -> None:
+        """Let go of a reader that does not take what is there."""
+        if self._task is not None and not self._cut:
+            self._cut = True
+            self._task.cancel()
+
     def check(self, now: float, limits: ServerLimits) -> None:
         """Called by the shared timer."""
         silent = now - self._since
@@ -187,9 +200,8 @@ class EventStream:
             self._sending = 2
             self._since = now
         elif self._sending:
-            if silent > limits.send_timeout and self._task is not None:
-                self._cut = True
-                self._task.cancel()
+            if silent > limits.send_timeout:
+                self.cut()
         elif silent >= limits.keep_alive / 2:
             self._beat = True
             self._reader.wake()

@@ -62,13 +62,17 @@ async def converse(
         raise
     except TimeoutError:
         raise a2a.InvalidAgentResponse("the agent took longer than it may") from None
-    except Exception as error:
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a handler that calls sys.exit() must not end the server
         _logger.exception("the agent raised")
         raise a2a.InvalidAgentResponse(f"the agent failed ({type(error).__name__})") from None
     return a2a.Message(message_id=str(uuid.uuid4()), context_id=context_id, role=a2a.Role.AGENT, parts=_parts(response))
 
 
-def _parts(response: AgentResponse) -> list[a2a.Part]:
+def _parts(response: object) -> list[a2a.Part]:
+    if not isinstance(response, AgentResponse):
+        raise a2a.InvalidAgentResponse("the agent returned something that is no response")
     if response.parts:
         return list(response.parts)
     parts: list[a2a.Part] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from codin import a2a
 from codin.task._calls import Calls
@@ -15,7 +15,7 @@ from codin.task._ids import random_id
 from codin.task._limits import Limits
 from codin.task._live import Live, Subscription
 from codin.task._log import TaskLog
-from codin.task._once import Once, digest_of
+from codin.task._once import Once, Settled, digest_of
 from codin.task._position import Position
 from codin.task._protocol import NO_LEASE, Claim, Decision, Guard, Handler, Lease, Owner, TaskStore
 from codin.task._run import Run, Stop
@@ -232,11 +232,10 @@ class TaskManager:
         digest = digest_of(request.to_dict())
         made: list[Turn] = []
 
-        async def submit() -> Claim:
+        async def submit() -> tuple[Claim, Settled]:
             run, taken = await self._submit(owner, caller, request.message, (key, digest), history_length, snapshot)
             made.append(Turn(run.log, run.number, history_length, taken))
-            await run.log.settled(run.number)
-            return Claim(key, digest, run.log.task_id, run.number)
+            return Claim(key, digest, run.log.task_id, run.number), partial(run.log.settled, run.number)
 
         used = await self._once.claim(owner, key, digest, submit)
         return made[0] if used is None else await self._rejoin(owner, used, history_length)
@@ -314,10 +313,12 @@ class TaskManager:
         if log.state is a2a.TaskState.AUTH_REQUIRED:
             body = message.model_copy(update={"parts": [_CREDENTIAL], "metadata": None}).to_json()
         if not run.parked or run.stop is not None:
-            run = Run(log, self.limits, caller)
+            live, run = run.live, Run(log, self.limits, caller)
+            run.live = live
             self._live.runs[log.task_id] = run
         run.caller = caller
-        run.live = message
+        if not Position.holds(log.entries):  # else this one says yes or no, and the handler gets the one before
+            run.live = message
         return run, body
 
     def _check_queue(self, log: TaskLog) -> None:

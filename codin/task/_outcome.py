@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic_core import to_json
 
@@ -52,9 +53,9 @@ def outcome_entries(run: Run, response: AgentResponse, *, closing_update: bool) 
         entries.append(artifact_entry(run.log.ids, data))
     if response.artifacts:
         entries += [artifact_entry(run.log.ids, artifact) for artifact in response.artifacts]
-    metadata = plain(response.metadata) if response.metadata else None
+    metadata: dict[str, Any] | None = plain(response.metadata) if response.metadata else None
     if run.usage or response.usage:
-        usage = plain({**run.usage, **(response.usage or {})})
+        usage: dict[str, Any] = plain({**run.usage, **(response.usage or {})})
         entries.append(PrivateEntry("usage", now_ms(), to_json(usage)))
         metadata = {**(metadata or {}), USAGE_KEY: usage}
     message = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -41,6 +41,11 @@ class Position:
     asked: list[Asked] = field(default_factory=list[Asked])
     answering: int = -1
     waiting: Literal["ask", "pause", "hold"] | None = None
+
+    @staticmethod
+    def holds(entries: Sequence[Entry]) -> bool:
+        """Whether a guard holds the newest message: its decision is what the last status says."""
+        return len(entries) > 1 and entries[-2].kind == "decision" and entries[-1].kind == "status"
 
     @classmethod
     def read(cls, entries: Iterable[Entry]) -> Position:

@@ -199,7 +199,10 @@ class Run:
         self.on_park(self)
         try:
             await self.log.settled()
-            return await self.answer
+            message = await self.answer
+            if self.log.committed < self.number:
+                await self.log.settled(self.number)  # nobody acts on an answer that may yet be lost
+            return message
         finally:
             self.answer = None
 

@@ -185,9 +185,7 @@ class Runner:
         except (LimitReached, ResumeMismatch) as error:
             return AgentResponse.failed(error.message)
         except asyncio.CancelledError:
-            if run.stop is None and run.worker is not None and run.worker.cancelling():
-                run.stop = "park"  # the event loop is being closed: what is in the log is for the next process
-            return None if run.stop else AgentResponse.failed("The agent stopped itself.")
+            return self._cancelled(run)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a handler that calls sys.exit() must not end the server
@@ -197,6 +195,11 @@ class Runner:
             return AgentResponse.failed(
                 f"The agent failed ({type(error).__name__}); details are in the server's log under the task's id."
             )
+
+    def _cancelled(self, run: Run) -> AgentResponse | None:
+        if run.stop is None and run.worker is not None and run.worker.cancelling():
+            run.stop = "park"  # the event loop is being closed: what is in the log is for the next process
+        return None if run.stop else AgentResponse.failed("The agent stopped itself.")
 
     async def _guarded(self, run: Run, task: Task, response: AgentResponse) -> AgentResponse:
         for guard in self._guards:

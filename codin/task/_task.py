@@ -138,7 +138,8 @@ class Task:
             TaskClosed: the task has had its outcome.
             LimitReached: the task has written more than `Limits` allow; it fails.
         """
-        if not isinstance(chunk, str):  # what is no text would reach the wire as a part that nobody understands
+        # What is no text would reach the wire as a part that nobody understands.
+        if not isinstance(chunk, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"write takes text, not {type(chunk).__name__!r}; artifact takes anything")
         if chunk:
             self._run.write_text(chunk)
@@ -200,7 +201,9 @@ class Task:
     async def ask(self, question: str, *, data: Any = None) -> Answer: ...
     @overload
     async def ask(self, question: str, *, schema: type[T], data: Any = None) -> T: ...
-    async def ask(self, question: str, *, schema: type[T] | None = None, data: Any = None) -> Answer | T:
+    @overload
+    async def ask(self, question: str, *, schema: Any, data: Any = None) -> Any: ...
+    async def ask(self, question: str, *, schema: Any = None, data: Any = None) -> Any:
         """Ask the caller and wait: the task becomes INPUT_REQUIRED.
 
         Durable by position: if the process ends meanwhile, the answer runs `handle` again from the top, and the k-th
@@ -208,7 +211,7 @@ class Task:
 
         Args:
             question: readable text.
-            schema: a type; the answer (data part, or text as JSON or plain value) is validated, asked again while it
+            schema: a type (also `Literal[…]`, `Annotated[…]`, `int | None`); the answer (data part, or text as JSON or plain value) is validated, asked again while it
                 does not fit, and returned as that type. Its JSON Schema goes with the question.
             data: a JSON value shown beside the question.
 
@@ -217,7 +220,7 @@ class Task:
         """
         if schema is None:
             return Answer(await self._run.ask(a2a.TaskState.INPUT_REQUIRED, question, data))
-        adapter: TypeAdapter[T] = TypeAdapter(schema)
+        adapter: TypeAdapter[Any] = TypeAdapter(schema)
         extra: dict[str, Any] = {"schema": adapter.json_schema()}
         if data is not None:
             extra["data"] = data

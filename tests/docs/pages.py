@@ -7,8 +7,8 @@ A block may say more about itself behind its language:
     ```python serve="hello.py"         is run while `codin serve hello.py` serves; 127.0.0.1:8000 in it is that server
     ```text output                     is all that the block before it printed
 
-In a block that is run, the comment behind a `print(...)` is what it prints, with … for anything. Everything happens in one folder, and a
-server that was started stays to the end of the page.
+In a block that is run, the comment behind a `print(...)` is what it prints, with … for anything. All blocks of a page
+share one folder, and a server that was started stays to the end of the page.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def test_its_code_runs(page: Path, tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("```python\nprint('one')  # one\nprint('two')  # three\n```", "did not print 'three'"),
-        ("```python\n\nawait missing()\n```", "page.md\", line 3"),
+        ("```python\n\nawait missing()\n```", 'page.md", line 3'),
         ('```python title="broken.py"\nimport no_such_module\n```', "no_such_module"),
         ('```python serve="missing.py"\n```', "did not start"),
     ],
@@ -87,9 +87,10 @@ def test_json_is_json() -> None:
 
 
 def _lines(block: Block) -> list[list[str]]:
-    """The words of each command line, without prompts and comments."""
-    typed = block.text.replace("\\\n", " ").splitlines()
-    return [shlex.split(line.removeprefix("$ "), comments=True) for line in typed if not line.startswith(" ")]
+    """The words of each command line. In a block with prompts, what has none is output."""
+    lines = block.text.replace("\\\n", " ").splitlines()
+    prompted = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    return [shlex.split(line, comments=True) for line in prompted or lines]
 
 
 COMMANDS = [(block, words) for block in BLOCKS if block.language in {"console", "sh"} for words in _lines(block)]

@@ -112,6 +112,12 @@ def test_a_file_that_cannot_be_briefed(tmp_path: Path, content: bytes | None, sa
     assert all(_ended(pid) for pid in _processes(done.stdout).values())
 
 
+def test_a_file_without_end() -> None:
+    done = _run("/dev/zero")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: /dev/zero has more than 10,000,000 bytes, which is too much for one message.\n"
+
+
 def test_wrong_usage() -> None:
     done = _run("one", "two")
     assert (done.returncode, done.stderr) == (2, "usage: python -m examples.brief [FILE]\n")

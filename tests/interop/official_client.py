@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import count
@@ -53,9 +53,12 @@ class OfficialClient:
     async def card(self) -> a2a.AgentCard:
         return a2a.AgentCard.model_validate(await self._one("card"))
 
-    async def send(self, text: str, **fields: Any) -> a2a.Task | a2a.Message:
-        answer = a2a.SendMessageResponse.model_validate(await self._one("send", **_message(text, fields)))
-        return answer.value
+    async def send(
+        self, text: str, configuration: Mapping[str, Any] | None = None, **fields: Any
+    ) -> a2a.Task | a2a.Message:
+        """Send a text; `fields` are those of the message."""
+        params = {**_message(text, fields), "configuration": configuration or {}}
+        return a2a.SendMessageResponse.model_validate(await self._one("send", **params)).value
 
     async def stream(self, text: str, **fields: Any) -> AsyncGenerator[a2a.StreamResponse]:
         async for value in self._values("stream", _message(text, fields)):

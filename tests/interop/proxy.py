@@ -7,6 +7,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
+from codin import a2a
+
+__all__ = ["CuttingProxy", "behind", "cutting"]
+
 
 class CuttingProxy:
     """Passes bytes on; each connection is cut once `cuts` names how many bytes of its answers may pass.
@@ -73,3 +77,9 @@ async def cutting(target: str, cuts: list[int]) -> AsyncGenerator[CuttingProxy]:
     finally:
         server.close()
         await proxy.close()
+
+
+def behind(proxy: str, card: a2a.AgentCard) -> a2a.AgentCard:
+    """The card of the same agent as it is reached through a proxy."""
+    (interface,) = card.supported_interfaces
+    return card.model_copy(update={"supported_interfaces": [interface.model_copy(update={"url": proxy})]})

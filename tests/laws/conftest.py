@@ -58,6 +58,6 @@ class Stores:
         return self.kind.make(self.folder / f"{next(self.numbers)}.db")
 
 
-@pytest.fixture(params=STORES.values(), ids=STORES.keys())
+@pytest.fixture(params=STORES.values(), ids=list(STORES))
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
     return Stores(request.param, tmp_path, count())

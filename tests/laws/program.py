@@ -55,41 +55,50 @@ def programs(*, pauses: bool = True, max_steps: int = 8) -> st.SearchStrategy[Pr
 
 
 async def play(task: Task, program: Program) -> AgentResponse:
-    """The handler. What it hears it writes, so that its outcome depends on every answer."""
-    written: list[str] = []
-
-    async def write(text: str) -> None:
-        written.append(text)
-        await task.write(text)
-
+    """The handler: the steps from where the last pause left them, then the ending."""
+    player = _Player(task)
     start: int = task.resume or 0
     if start:
-        await write(f"({task.text})")
-    for index, step in enumerate(program.steps[start:], start):
-        match step:
-            case ("write", text):
-                await write(text)
-            case ("artifact", artifact_id, content, append):
-                await task.artifact(content, artifact_id=artifact_id, append=append)
-            case ("status", text):
-                await task.status(text, metadata={text: index})
-            case ("ask", text):
-                await write(f"[{(await task.ask(text)).text}]")
-            case ("schema", text):
-                await write(f"<{await task.ask(text, schema=int)}>")
-            case ("authorize", text):
-                credential = await task.authorize(text)
-                await write(f"{{{len(credential.text)}}}")
-            case ("usage", count):
-                task.usage(steps=count)
-            case ("breathe", turns):
-                for _ in range(turns):
-                    await asyncio.sleep(0)
-            case ("pause", text):
-                raise NeedInput(text, token=index + 1)
-            case _:
-                raise AssertionError(step)
-    return _end(program.ending, "".join(written))
+        await player.write(f"({task.text})")
+    for index, (name, *details) in enumerate(program.steps[start:], start):
+        if name == "pause":
+            raise NeedInput(*details, token=index + 1)
+        await getattr(player, name)(*details)
+    return _end(program.ending, "".join(player.written))
+
+
+class _Player:
+    """A method for each step. What it hears it writes, so that its outcome depends on every answer."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.written: list[str] = []
+
+    async def write(self, text: str) -> None:
+        self.written.append(text)
+        await self.task.write(text)
+
+    async def artifact(self, artifact_id: str | None, content: Any, append: bool) -> None:
+        await self.task.artifact(content, artifact_id=artifact_id, append=append)
+
+    async def status(self, text: str) -> None:
+        await self.task.status(text, metadata={text: len(self.written)})
+
+    async def usage(self, steps: int) -> None:
+        self.task.usage(steps=steps)
+
+    async def breathe(self, turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+    async def ask(self, question: str) -> None:
+        await self.write(f"[{(await self.task.ask(question)).text}]")
+
+    async def schema(self, question: str) -> None:
+        await self.write(f"<{await self.task.ask(question, schema=int)}>")
+
+    async def authorize(self, question: str) -> None:
+        await self.write(f"{{{len((await self.task.authorize(question)).text)}}}")
 
 
 def _end(ending: str, written: str) -> AgentResponse:

@@ -15,7 +15,7 @@ from codin.task import Limits
 from tests.laws.accumulate import accumulate, comparable, text_updates
 from tests.laws.conftest import Stores, law
 from tests.laws.loop import run
-from tests.laws.program import programs, texts
+from tests.laws.program import Program, programs, texts
 from tests.laws.world import ALICE, Plan, World
 
 _some = st.integers(0, 5)
@@ -34,19 +34,13 @@ _actions = st.one_of(
 _beginning = st.tuples(st.just("send"), _some, st.just("c"), _cuts)
 
 
-def _scripts(actions: st.SearchStrategy[tuple[object, ...]]) -> st.SearchStrategy[list[tuple[object, ...]]]:
-    return st.builds(lambda first, rest: [first, *rest], _beginning, st.lists(actions, max_size=12))
-
-
-
-
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     agents = draw(st.lists(programs(), min_size=1, max_size=3))
     park_timeout = draw(st.sampled_from([0.0, 300.0]))
     return Plan(
         agents,
-        draw(_scripts(_actions)),
+        [draw(_beginning), *draw(st.lists(_actions, max_size=12))],
         rhythm=draw(st.lists(st.integers(0, 3), max_size=4)),
         rerunnable=draw(st.booleans()),
         closing_update=draw(st.booleans()),
@@ -168,15 +162,31 @@ def test_law_7_there_is_one_terminal_entry_and_nothing_public_after_it(stores: S
     _hold(stores, plan, check)
 
 
+@law
+@given(plan=plans(), limit=st.integers(1, 5))
+def test_the_feed_has_every_entry_once_and_in_the_order_of_the_commits(stores: Stores, plan: Plan, limit: int) -> None:
+    async def check(world: World) -> None:
+        seen: dict[str, list[int]] = {}
+        positions: list[int] = []
+        while commits := await world.store.feed(await world.store.cursor("push"), limit):
+            for commit in commits:
+                positions.append(commit.position)
+                seen.setdefault(commit.task_id, []).extend(entry.number for entry in commit.entries)
+            await world.store.advance("push", positions[-1])
+        assert positions == sorted(set(positions))
+        assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in seen.values())
+        for task_id in world.tasks:
+            assert len(seen[task_id]) == len(await world.log(task_id))
+
+    _hold(stores, plan, check)
+
+
 @pytest.mark.parametrize("park_timeout", [0.0, 300.0])
 def test_the_laws_see_something(stores: Stores, park_timeout: float) -> None:
     """The world is able to watch, ask, cancel and restart: a law about nothing would always hold."""
-    from tests.laws.program import Program
-
     steps = (("write", "a"), ("ask", "q"), ("write", "b"), ("breathe", 3))
-    script = [
-        ("send", 0, "c", 1), ("send", 0, "c", None), ("turns", 30), ("watch", 0, None), ("restart",), ("resume", 0, None),
-    ]  # fmt: skip
+    script = [("send", 0, "c", 1), ("send", 0, "c", None), ("turns", 30), ("watch", 0, None), ("restart",)]
+    script.append(("resume", 0, None))
     plan = Plan([Program(steps, "nothing")], script, limits=Limits(park_timeout=park_timeout))
 
     async def check(world: World) -> None:

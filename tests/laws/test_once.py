@@ -1,4 +1,4 @@
-"""Law 6: one `Idempotency-Key` and one body make one turn; a repeat gets its answer or stream; another body is refused."""
+"""Law 6: an `Idempotency-Key` and a body make one turn; a repeat gets its answer or stream; another body is refused."""
 
 from __future__ import annotations
 
@@ -69,6 +69,38 @@ sends = st.builds(
 _actions = st.one_of(sends, sends, st.integers(1, 10), st.just("restart"))
 
 
+class Counter:
+    """Where the requests are made, and what they got, by caller and key."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.taken: dict[tuple[str, str], dict[str, list[Answered]]] = defaultdict(lambda: defaultdict(list))
+        self.refused: list[Send] = []
+        self._requests: list[asyncio.Task[None]] = []
+
+    async def act(self, action: Send | int | str) -> None:
+        """Begin a request, let the world turn, or let the process die."""
+        if isinstance(action, Send):
+            self._requests.append(asyncio.create_task(self.one(action)))
+        elif isinstance(action, int):
+            for _ in range(action):
+                await self.world.process.turn()
+        else:
+            await self.world.restart()  # whoever waited for an answer gets none
+            self._requests.clear()
+
+    async def one(self, send: Send) -> None:
+        try:
+            answer = await _answered(await send.submit(self.world.manager), send.streaming)
+        except a2a.IdempotencyConflict:
+            self.refused.append(send)
+        else:
+            self.taken[send.caller.id, send.key][send.body].append(answer)
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._requests)
+
+
 @law
 @given(
     programs=st.lists(programs(max_steps=5), min_size=2, max_size=2),
@@ -77,54 +109,27 @@ _actions = st.one_of(sends, sends, st.integers(1, 10), st.just("restart"))
     park_timeout=st.sampled_from([0.0, 300.0]),
 )
 def test_law_6_a_key_makes_one_turn(
-    stores: Stores,
-    programs: list[Program],
-    script: list[Send | int | str],
-    rhythm: list[int],
-    park_timeout: float,
+    stores: Stores, programs: list[Program], script: list[Send | int | str], rhythm: list[int], park_timeout: float
 ) -> None:
     async def example() -> None:
         store = stores.new()
         limits = Limits(park_timeout=max(program.park_timeout(park_timeout) for program in programs))
-        plan = Plan(programs, [("restart",)], rhythm, limits=limits)
-        world = World(stores.kind, store, plan)
+        world = World(stores.kind, store, Plan(programs, [("restart",)], rhythm, limits=limits))
         await world.manager.start()
-        taken: dict[tuple[str, str], dict[str, list[Answered]]] = defaultdict(lambda: defaultdict(list))
-        refused: list[Send] = []
-
-        async def one(send: Send) -> None:
-            try:
-                answer = await _answered(await send.submit(world.manager), send.streaming)
-            except a2a.IdempotencyConflict:
-                refused.append(send)
-            else:
-                taken[send.caller.id, send.key][send.body].append(answer)
-
-        async def play(action: Send | int | str) -> None:
-            match action:
-                case Send():
-                    requests.append(asyncio.create_task(one(action)))
-                case int():
-                    for _ in range(action):
-                        await world.process.turn()
-                case _:
-                    await world.restart()  # whoever waited for an answer gets none
-                    requests.clear()
-
-        requests: list[asyncio.Task[None]] = []
+        counter = Counter(world)
         for action in script:
-            await play(action)
-        await asyncio.gather(*requests)
-        for send in [action for action in script if isinstance(action, Send)]:
-            await one(send)  # and once more, now that it is over
-        for bodies in taken.values():
-            assert len(bodies) == 1
+            await counter.act(action)
+        await counter.close()
+        for send in filter(lambda action: isinstance(action, Send), script):
+            assert isinstance(send, Send)
+            await counter.one(send)  # and once more, now that it is over
+        for bodies in counter.taken.values():
             ((_, answers),) = bodies.items()
             assert _alike(answers)
-        assert all(send.body not in taken[send.caller.id, send.key] for send in refused)
+        assert all(send.body not in counter.taken[send.caller.id, send.key] for send in counter.refused)
         for caller in (ALICE, BOB):
             page = a2a.ListTasksResponse.from_json(await world.manager.list(caller, a2a.ListTasksRequest()))
-            assert page.total_size == len([owner for owner, _ in taken if owner == caller.id])
+            assert page.total_size == len([owner for owner, _ in counter.taken if owner == caller.id])
         await store.close()
 
     run(example, stores.kind.patience)

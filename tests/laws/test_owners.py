@@ -18,7 +18,17 @@ from tests.laws.program import Program, programs
 from tests.laws.world import ALICE, Plan, World, request
 
 STRANGERS = [Caller("bob"), Caller("alice", tenant="acme"), Caller("bob", tenant="acme")]
-METHODS = ["get", "cancel", "subscribe", "subscribe after", "subscribe beyond", "send", "send elsewhere", "stream", "once"]
+METHODS = [
+    "get",
+    "cancel",
+    "subscribe",
+    "subscribe after",
+    "subscribe beyond",
+    "send",
+    "send elsewhere",
+    "stream",
+    "once",
+]
 
 _actions = st.one_of(
     st.tuples(st.just("turns"), st.integers(1, 20)),

@@ -181,7 +181,7 @@ class Late(Through):
         lease = self._alive().lease(owner, context_id, holder)
         assert isinstance(lease, Lease)
         future: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(future.set_result, lease)
+        asyncio.get_running_loop().call_soon(lambda: future.done() or future.set_result(lease))
         return future
 
     async def load(self, owner: Owner, task_id: str) -> Stored | None:

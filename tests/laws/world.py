@@ -1,4 +1,4 @@
-"""A small world around one task manager: callers who send, watch, cut, resume, answer and cancel; a process that dies."""
+"""A small world around a task manager: callers who send, watch, cut, resume, answer and cancel; a process that dies."""
 
 from __future__ import annotations
 
@@ -139,26 +139,20 @@ class World:
                 self._requests.add(self._go(self._send, program, context_id, cut_after))
             case ("restart",):
                 await self.restart()
-            case (verb, index, *rest) if verb in {"cut", "resume"} and self.watchers:
+            case ("cut" | "resume", index, *rest) if self.watchers:
                 watcher = self.watchers[index % len(self.watchers)]
-                self._cut(watcher) if verb == "cut" else self._follow(watcher, *rest)
-            case (verb, index, *rest) if self.tasks:
-                task_id = self.tasks[index % len(self.tasks)]
-                if verb == "watch":
-                    self._watch(task_id, *rest)
-                elif verb == "answer":
-                    self._requests.add(self._go(self._answer, task_id, *rest))
-                elif verb == "cancel":
-                    self._requests.add(self._go(self.cancel, task_id))
+                self._follow(watcher, *rest) if rest else self._cut(watcher)
+            case (verb, index, *rest) if self.tasks and verb in _VERBS:
+                _VERBS[verb](self, self.tasks[index % len(self.tasks)], *rest)
             case _:
                 pass  # nothing there yet to do it with
 
-    def _go(self, work: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs) -> asyncio.Task[None]:
+    def _go(
+        self, work: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Task[None]:
         return asyncio.get_running_loop().create_task(self._guarded(work, *args, **kwargs))
 
-    async def _guarded(
-        self, work: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs
-    ) -> None:
+    async def _guarded(self, work: Callable[P, Coroutine[Any, Any, None]], *args: P.args, **kwargs: P.kwargs) -> None:
         """Refusals are answers; anything else fails the example."""
         process = self.process
         try:
@@ -177,10 +171,16 @@ class World:
         self.watchers.append(watcher)
         watcher.reading = self._go(watcher.read, await turn.stream(), cut_after)
 
-    def _watch(self, task_id: str, cut_after: int | None) -> None:
+    def watch(self, task_id: str, cut_after: int | None) -> None:
         watcher = Watcher(task_id)
         self.watchers.append(watcher)
         self._follow(watcher, cut_after)
+
+    def send_answer(self, task_id: str, text: str) -> None:
+        self._requests.add(self._go(self._answer, task_id, text))
+
+    def send_cancel(self, task_id: str) -> None:
+        self._requests.add(self._go(self.cancel, task_id))
 
     def _follow(self, watcher: Watcher, cut_after: int | None = None) -> None:
         if watcher.reading is None or watcher.reading.done():
@@ -275,3 +275,10 @@ class World:
     async def public(self, task_id: str) -> Sequence[tuple[int, bytes]]:
         """The public entries: what the law says every reader sees."""
         return [(entry.number, entry.body) for entry in await self.log(task_id) if entry.public]
+
+
+_VERBS: Mapping[str, Callable[..., object]] = {
+    "watch": World.watch,
+    "answer": World.send_answer,
+    "cancel": World.send_cancel,
+}

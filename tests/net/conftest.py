@@ -9,12 +9,10 @@ import pytest
 from codin.net import Transport, open_transport
 
 
-@pytest.fixture(params=["httpx", "aiohttp", "asyncio"])
+@pytest.fixture(params=["httpx", "asyncio"])
 async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
     if request.param != "httpx":
-        pytest.importorskip(
-            {"aiohttp": "aiohttp", "asyncio": "httptools"}[request.param], reason="pip install 'codin[fast]'"
-        )
+        pytest.importorskip("httptools", reason="pip install 'codin[fast]'")
     opened = open_transport(request.param)
     yield opened
     await opened.aclose()

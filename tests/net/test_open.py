@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from codin.errors import ConfigError, ConnectError
-from codin.net import AiohttpTransport, AsyncioTransport, HttpxTransport, open_transport
+from codin.net import AsyncioTransport, HttpxTransport, open_transport
 from tests.net.wire import Exchange, serving
 
 pytestmark = pytest.mark.anyio
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.anyio
 async def test_httpx_is_the_default_and_the_environment_may_choose(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CODIN_TRANSPORT", raising=False)
     assert isinstance(open_transport(), HttpxTransport)
-    monkeypatch.setenv("CODIN_TRANSPORT", "aiohttp")
-    assert isinstance(open_transport(), AiohttpTransport)
+    monkeypatch.setenv("CODIN_TRANSPORT", "asyncio")
+    assert isinstance(open_transport(), AsyncioTransport)
     assert isinstance(open_transport("httpx"), HttpxTransport)
     assert isinstance(open_transport("asyncio"), AsyncioTransport)
 
@@ -40,7 +40,7 @@ def test_an_unknown_name_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("name", "module", "package"),
-    [("aiohttp", "codin.net._aiohttp", "aiohttp"), ("asyncio", "codin.net._connection", "httptools")],
+    [("asyncio", "codin.net._connection", "httptools")],
 )
 def test_without_its_package_the_error_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, name: str, module: str, package: str
@@ -90,7 +90,7 @@ async def test_tls_is_checked(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> Non
 
     ours, theirs = tls
     async with serving(answer, ours) as url:
-        for name in ("httpx", "aiohttp", "asyncio"):
+        for name in ("httpx", "asyncio"):
             stranger = open_transport(name)
             with pytest.raises(ConnectError, match=r"(?i)certificate"):
                 await stranger.request("GET", url, headers={}, timeout=5)
@@ -143,9 +143,9 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
             monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
         for name in ("no_proxy", "NO_PROXY"):
             monkeypatch.delenv(name, raising=False)
-        for transport in map(open_transport, ("httpx", "aiohttp", "asyncio")):
+        for transport in map(open_transport, ("httpx", "asyncio")):
             headers = {"Authorization": "Bearer secret"}
             response = await transport.request("GET", "http://agents.example/", headers=headers, timeout=5)
             await transport.aclose()
             assert response.body == b"proxy"
-    assert [line.split(b"\r\n")[0] for line in asked] == [b"GET http://agents.example/ HTTP/1.1"] * 3
+    assert [line.split(b"\r\n")[0] for line in asked] == [b"GET http://agents.example/ HTTP/1.1"] * 2

@@ -15,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from codin import a2a
+from codin.server import App
 from tests.server.exchange import call_body
 from tests.server.rpc import HEADERS
 
@@ -68,6 +69,8 @@ async def listening(app: ASGIApp, listener: socket.socket | None = None) -> Asyn
             await server.ready.wait()
         yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", server)
     finally:
+        if isinstance(app, App):
+            await app.drain()  # as `serve` does it at the signal
         server.should_exit = True
         await running
     assert not server.server_state.connections, "a connection is left over"
@@ -84,6 +87,7 @@ class RawClient:
         self._decoder = a2a.SSEDecoder()
         self.body = b""
         self.events: list[tuple[int, dict[str, Any]]] = []
+        self.data: list[bytes] = []
         self.ended = False
         self.received = 0
 
@@ -104,7 +108,11 @@ class RawClient:
         if receive_buffer is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         loop = asyncio.get_running_loop()
-        await loop.sock_connect(connection, (parts.hostname, parts.port))
+        try:
+            await loop.sock_connect(connection, (parts.hostname, parts.port))
+        except OSError:
+            connection.close()
+            raise
         body = call_body(method, params)
         fields = {"Host": parts.netloc, **HEADERS, "Content-Length": len(body), "Connection": "close", **(headers or {})}
         lines = [f"POST {parts.path or '/'} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
@@ -145,6 +153,7 @@ class RawClient:
         self.body += body
         for event in self._decoder.feed(body):
             self.events.append((int(event.id or 0), json.loads(event.data)["result"]))
+            self.data.append(event.data)
 
     async def until(self, condition: Callable[[], bool], size: int = 65536) -> None:
         """Read until something holds, or fail."""

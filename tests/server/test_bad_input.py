@@ -185,7 +185,7 @@ async def test_a_huge_body_is_not_read_to_its_end() -> None:
     await app(scope, receive, send)
     assert sent[0]["status"] == 413
     assert lifted(json.loads(sent[1]["body"])["error"])["reason"] == "PAYLOAD_TOO_LARGE"
-    assert taken < 15
+    assert taken < 25  # what is too much is discarded, up to as much again
 
 
 async def test_a_declared_huge_body_is_refused_at_once(rpc: Rpc) -> None:

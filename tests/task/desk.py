@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,7 +22,9 @@ Json = dict[str, Any]
 class Desk:
     """Everything a test does with a manager."""
 
-    def __init__(self, handler: Callable[[Task], Awaitable[AgentResponse]], store: TaskStore | None = None, **options: Any):
+    def __init__(
+        self, handler: Callable[[Task], Awaitable[AgentResponse]], store: TaskStore | None = None, **options: Any
+    ):
         async def handle(task: Task) -> AgentResponse:
             return await handler(task)
 
@@ -67,17 +69,20 @@ class Desk:
         """Wait until a status with one of these states has come."""
         async with self.watch(task_id) as events:
             async for event in events:
-                if event.get("statusUpdate", {}).get("status", {}).get("state", "").removeprefix("TASK_STATE_") in states:
+                if (
+                    event.get("statusUpdate", {}).get("status", {}).get("state", "").removeprefix("TASK_STATE_")
+                    in states
+                ):
                     return
         raise AssertionError(f"task {task_id} ended without {states}")
 
     @asynccontextmanager
-    async def watch(self, task_id: str, after: int = 0) -> AsyncIterator[AsyncIterator[Json]]:
+    async def watch(self, task_id: str, after: int = 0) -> AsyncGenerator[AsyncIterator[Json]]:
         """The public entries after a number, as they come."""
         asked = a2a.SubscribeToTaskRequest(id=task_id)
         subscription = await self.manager.subscribe(ALICE, asked, after)
 
-        async def events() -> AsyncIterator[Json]:
+        async def events() -> AsyncGenerator[Json]:
             while not subscription.reader.ended:
                 await subscription.reader.wait()
                 for entry in subscription.reader.take():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -104,14 +106,16 @@ async def _needs_auth(task: Task) -> AgentResponse:
 
 @pytest.mark.parametrize("agent", [_authorizes, _needs_auth])
 @pytest.mark.parametrize("queued", [False, True])
-async def test_a_credential_reaches_the_agent_and_no_store(agent: object, queued: bool) -> None:
+async def test_a_credential_reaches_the_agent_and_no_store(
+    agent: Callable[[Task], Awaitable[AgentResponse]], queued: bool
+) -> None:
     go = asyncio.Event()
 
     async def either(task: Task) -> AgentResponse:
         if task.text == "busy":
             await go.wait()
             return AgentResponse.completed()
-        return await agent(task)  # type: ignore[operator]
+        return await agent(task)
 
     desk = Desk(either, store := MemoryStore())
     task = await desk.send(context_id="c")
@@ -130,18 +134,15 @@ async def test_a_credential_reaches_the_agent_and_no_store(agent: object, queued
     assert "[redacted]" in kept[0]
 
 
-async def test_a_credential_is_in_no_byte_of_the_database(tmp_path: object) -> None:
-    path = str(tmp_path) + "/tasks.db"
-    store = SQLiteStore(path)
+async def test_a_credential_is_in_no_byte_of_the_database(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "tasks.db")
     desk = Desk(_authorizes, store)
     task = await desk.send()
     assert text_of(await desk.send(SECRET, task_id=task["id"], metadata={"token": SECRET}, key="k")) == "21 letters"
     await store.close()
-    from pathlib import Path
-
-    files = list(Path(str(tmp_path)).iterdir())
-    assert any(b"log in please" in file.read_bytes() for file in files)
-    assert not any(SECRET.encode() in file.read_bytes() for file in files)
+    written = b"".join(map(Path.read_bytes, tmp_path.glob("*")))  # noqa: ASYNC240
+    assert b"log in please" in written
+    assert SECRET.encode() not in written
 
 
 async def test_the_next_answer_is_not_redacted() -> None:

@@ -1,0 +1,68 @@
+"""A program that is going to be killed: two agents on one durable store.
+
+A line on its standard input arms it: behind that many writes of its agents it kills itself with SIGKILL, in the middle of
+whatever it is doing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+
+import codin
+from codin.agent import agent
+from codin.task import Limits, Task
+
+_left: int | None = None
+_PACE = 0.002  # a run has to last a little, or nothing would be running when death comes
+
+
+async def _write(task: Task, chunk: str) -> None:
+    global _left
+    await task.write(chunk)
+    if _left is not None:
+        _left -= 1
+        if _left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def _work(text: str, task: Task) -> None:
+    """`count 5` writes five chunks, `endless` never ends, `ask` asks in the middle."""
+    kind, _, size = text.partition(" ")
+    count = 10**9 if kind == "endless" else int(size)
+    for number in range(count):
+        await _write(task, f"{number} ")
+        await asyncio.sleep(_PACE)
+    if kind == "ask":
+        answer = (await task.ask("what?")).text
+        await _write(task, f"<{answer}>")
+        for _ in range(count):
+            await _write(task, ".")
+            await asyncio.sleep(_PACE)
+
+
+@agent
+async def steady(text: str, task: Task) -> None:
+    """Fails when it is interrupted."""
+    await _work(text, task)
+
+
+@agent(rerunnable=True)
+async def again(text: str, task: Task) -> None:
+    """Runs again when it is interrupted."""
+    await _work(text, task)
+
+
+def _listen() -> None:
+    global _left
+    for line in sys.stdin:
+        _left = int(line)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_listen, daemon=True).start()
+    codin.serve(steady, again, port=0, limits=Limits(drain=0.1), **json.loads(sys.argv[1]))

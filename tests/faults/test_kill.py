@@ -1,0 +1,98 @@
+"""Law 8: whatever was acknowledged survives `kill -9`.
+
+A server on SQLite dies fifty times: by its own hand behind a random entry, or by ours behind a random event that a client
+has received. The next process has to know everything that any client of the one before had been told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.faults.witness import Streaming, Unary, Witness
+from tests.server.process import Process, running
+
+pytestmark = pytest.mark.anyio
+
+PROGRAM = "tests.faults.doomed"
+CHAINS = 2
+ROUNDS = 25
+
+
+def load(rng: random.Random, name: str) -> list[Witness]:
+    """Running, parked, queued and unary tasks, in a random order."""
+
+    def streaming(agent: str, text: str, context: str, answer: str | None = None) -> Streaming:
+        witness = Streaming(agent, text, f"{name}-{context}", f"{name}-{context}-{text}-{rng.random()}")
+        witness.answer = answer
+        return witness
+
+    def unary(agent: str, context: str, *, at_once: bool) -> Unary:
+        witness = Unary(agent, f"count {rng.randint(1, 20)}", f"{name}-{context}", f"{name}-{context}")
+        witness.at_once = at_once
+        return witness
+
+    witnesses: list[Witness] = [
+        streaming("/steady", "endless", "running"),
+        streaming("/steady", f"count {rng.randint(1, 30)}", "short"),
+        streaming("/steady", f"ask {rng.randint(1, 5)}", "parked"),
+        streaming("/steady", f"ask {rng.randint(1, 5)}", "answered", answer="blue"),
+        streaming("/again", f"count {rng.randint(1, 40)}", "again"),
+        streaming("/again", f"ask {rng.randint(1, 5)}", "again-asks", answer="red"),
+        unary("/steady", "unary", at_once=False),
+        unary("/steady", "at-once", at_once=True),
+    ]
+    rng.shuffle(witnesses)
+    queue = [streaming("/steady", "endless", "queue"), streaming("/steady", "count 3", "queue")]
+    queue.insert(rng.randint(0, 2), streaming("/steady", "count 2", "queue"))
+    return witnesses + queue
+
+
+async def live_and_die(process: Process, rng: random.Random, witnesses: list[Witness]) -> None:
+    """Give the server something to do, and kill it in the middle."""
+    left = rng.randint(1, 150)
+    if rng.random() < 0.5:
+        process.tell(str(rng.randint(1, 150)))
+        left = -1
+
+    def received() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            process.send(signal.SIGKILL)
+
+    await asyncio.gather(*(witness.live(process.url, received) for witness in witnesses))
+    assert await process.ended() == -signal.SIGKILL
+
+
+async def chain(file: Path, seed: int) -> Counter[str]:
+    """Lives one after the other on one file; gives what became of the tasks."""
+    rng = random.Random(seed)
+    found: Counter[str] = Counter()
+    witnesses: list[Witness] = []
+    for life in range(ROUNDS + 1):
+        async with running(PROGRAM, store=f"sqlite:///{file}") as process:
+            found.update(await asyncio.gather(*(witness.judge(process.url) for witness in witnesses)))
+            if life < ROUNDS:
+                witnesses = load(rng, f"life-{life}")
+                await live_and_die(process, rng, witnesses)
+    return found
+
+
+async def test_law_8_what_was_acknowledged_survives_sigkill(tmp_path: Path) -> None:
+    seed = int(os.environ.get("CODIN_KILL_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"CODIN_KILL_SEED={seed}")
+    async with asyncio.timeout(170):
+        found = sum(
+            await asyncio.gather(*(chain(tmp_path / f"{number}.db", seed + number) for number in range(CHAINS))),
+            Counter[str](),
+        )
+    # Every kind of death has to have happened, or the test says nothing.
+    for fate in ("COMPLETED", "FAILED", "ANSWERED", "QUEUED"):
+        assert found[fate] > CHAINS, found

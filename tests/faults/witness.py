@@ -1,0 +1,196 @@
+"""Clients of a server that dies: what they have received is evidence, and the next process is judged by it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from tests.server.exchange import call_body, state_of
+from tests.server.rpc import HEADERS, message
+from tests.server.sockets import RawClient
+
+__all__ = ["Streaming", "Unary", "Witness"]
+
+RESTARTED = "The task was interrupted by restart."
+
+
+class Witness:
+    """One client, and what it knows.
+
+    Args:
+        agent: the place of the agent.
+        text: what it tells the agent to do.
+    """
+
+    def __init__(self, agent: str, text: str, context_id: str, key: str) -> None:
+        self.agent = agent
+        self.text = text
+        self.params = {"message": message(text, contextId=context_id)}
+        self.key = {"Idempotency-Key": key}
+        self.context_id = context_id
+
+    async def live(self, url: str, received: Callable[[], None]) -> None:
+        """Send, and take what comes until the server is gone. `received` is called for every event."""
+        raise NotImplementedError
+
+    async def judge(self, url: str) -> str:
+        """Check the next process against what this client knows, and bring the task to its end; gives its state."""
+        raise NotImplementedError
+
+    async def _call(self, url: str, method: str, params: Any, **headers: str) -> dict[str, Any]:
+        async with httpx.AsyncClient(timeout=20) as http:
+            fields = {**HEADERS, **headers}
+            response = await http.post(url + self.agent, content=call_body(method, params), headers=fields)
+        answer = response.json()
+        assert "result" in answer, answer
+        return answer["result"]
+
+    async def _one_task(self, url: str) -> None:
+        """However often it was sent: one key, one task."""
+        assert (await self._call(url, "ListTasks", {"contextId": self.context_id}))["totalSize"] == 1
+
+
+@dataclass
+class _Record:
+    """Events by number, as bytes, and the states in them. A Task stands for the entry of its number and is no entry."""
+
+    data: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    states: list[str] = field(default_factory=list[str])
+    last: int = 0
+
+    @classmethod
+    def of(cls, client: RawClient) -> _Record:
+        record = cls()
+        for (number, event), data in zip(client.events, client.data, strict=True):
+            record.last = max(record.last, number)
+            if "task" not in event:
+                record.data[number] = data
+            state = state_of(event)
+            if state is not None:
+                record.states.append(state.removeprefix("TASK_STATE_"))
+        return record
+
+
+class Streaming(Witness):
+    """Streams a task. `answer` is sent as soon as the task asks, to a server that may be about to die."""
+
+    answer: str | None = None
+
+    def __init__(self, *arguments: str) -> None:
+        super().__init__(*arguments)
+        self.task_id: str | None = None
+        self.records: list[_Record] = []
+        self.answered = False
+
+    async def live(self, url: str, received: Callable[[], None]) -> None:
+        await self._follow(url, self.params, self.key, received)
+        if self.answer is not None and self.records[-1].states[-1:] == ["INPUT_REQUIRED"]:
+            params = {"message": message(self.answer, taskId=self.task_id)}
+            await self._follow(url, params, {}, received)
+            self.answered = bool(self.records[-1].data or self.records[-1].last)
+
+    async def _follow(self, url: str, params: Any, headers: dict[str, str], received: Callable[[], None]) -> None:
+        client: RawClient | None = None
+        with contextlib.suppress(OSError):
+            client = await RawClient.call(url + self.agent, "SendStreamingMessage", params, headers=headers)
+            seen = 0
+            while not client.ended and await client.read():
+                for _ in range(len(client.events) - seen):
+                    received()
+                seen = len(client.events)
+        if client is not None:
+            client.close()
+            self.records.append(_Record.of(client))
+            if client.events:
+                self.task_id = client.task_id
+        else:
+            self.records.append(_Record())
+
+    async def judge(self, url: str) -> str:
+        if self.task_id is None:
+            return "unknown"
+        log = await self._log(url)
+        for record in self.records:
+            assert record.last <= log.last
+            for number, data in record.data.items():
+                assert log.data.get(number) == data, (self.text, number)
+        self._judge_state(log)
+        if log.states[-1] == "INPUT_REQUIRED":
+            assert not self.answered
+            task = (await self._call(url, "SendMessage", {"message": message("late", taskId=self.task_id)}))["task"]
+            assert task["status"]["state"] == "TASK_STATE_COMPLETED"
+            self._judge_text(task, "late")
+            return "ANSWERED"
+        task = await self._call(url, "GetTask", {"id": self.task_id})
+        assert task["status"]["state"] == f"TASK_STATE_{log.states[-1]}"
+        if log.states[-1] == "FAILED":
+            assert task["status"]["message"]["parts"] == [{"text": RESTARTED}]
+        else:
+            self._judge_text(task, self.answer or "")
+        return "QUEUED" if log.states[:1] == ["SUBMITTED"] else log.states[-1]
+
+    async def _log(self, url: str) -> _Record:
+        """All that the log has, when the task has ended or asks."""
+        client = await RawClient.call(url + self.agent, "SubscribeToTask", {"id": self.task_id}, headers=FROM_START)
+        known = max(record.last for record in self.records)
+        await client.until(lambda: client.ended or (_asks(client) and client.events[-1][0] >= known))
+        client.close()
+        return _Record.of(client)
+
+    def _judge_state(self, log: _Record) -> None:
+        ends = [state for state in log.states if state in {"COMPLETED", "FAILED", "CANCELED", "REJECTED"}]
+        assert len(ends) <= 1
+        assert not ends or log.states[-1] == ends[0]
+        if log.states[-1] == "FAILED":
+            assert self.agent == "/steady"
+            assert log.states[-2] == "WORKING"
+        for record in self.records:
+            if record.states[-1:] in (["COMPLETED"], ["FAILED"]):
+                assert log.states[-1] == record.states[-1]
+
+    def _judge_text(self, task: dict[str, Any], answer: str) -> None:
+        kind, _, size = self.text.partition(" ")
+        text = "".join(f"{number} " for number in range(int(size)))
+        if kind == "ask":
+            text += f"<{answer}>" + "." * int(size)
+        assert task["artifacts"][0]["parts"] == [{"text": text}]
+
+
+FROM_START = {"Last-Event-ID": "0"}
+
+
+def _asks(client: RawClient) -> bool:
+    states = [state_of(event) for _, event in client.events]
+    return next((state for state in reversed(states) if state), None) == "TASK_STATE_INPUT_REQUIRED"
+
+
+class Unary(Witness):
+    """Sends without a stream, and repeats itself to the next process with the same key."""
+
+    at_once = False
+    received: dict[str, Any] | None = None
+
+    async def live(self, url: str, received: Callable[[], None]) -> None:
+        if self.at_once:
+            self.params["configuration"] = {"returnImmediately": True}
+        with contextlib.suppress(httpx.TransportError):
+            self.received = (await self._call(url, "SendMessage", self.params, **self.key))["task"]
+            received()
+
+    async def judge(self, url: str) -> str:
+        task = (await self._call(url, "SendMessage", self.params, **self.key))["task"]
+        await self._one_task(url)
+        now = await self._call(url, "GetTask", {"id": task["id"]})
+        state = now["status"]["state"]
+        if self.received is not None:
+            assert task["id"] == self.received["id"]
+            if not self.at_once:
+                assert json.dumps(now) == json.dumps(self.received)
+            return state.removeprefix("TASK_STATE_")
+        assert state != "TASK_STATE_FAILED" or now["status"]["message"]["parts"] == [{"text": RESTARTED}]
+        return "unknown"

@@ -1,0 +1,115 @@
+"""A stream whose connections are cut at drawn bytes tells its reader everything once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from hypothesis import event as seen_in_statistics
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from codin import a2a
+from codin.agent import agent
+from codin.client import Backoff, Event, Peer, connect
+from codin.errors import TransportError
+from codin.server import App
+from tests.interop.proxy import CuttingProxy, behind, cutting
+from tests.server.sockets import listening
+
+PATIENT = 30.0
+SWIFT = Backoff(first=0.001, longest=0.01)
+PIECES = [f"piece {number} " for number in range(20)]
+TEXT = "".join(PIECES)
+LENGTH = 7000  # about as many bytes as a stream has
+
+cuts_drawn = st.lists(st.integers(0, LENGTH), min_size=1, max_size=4)
+transports = st.sampled_from(["httpx", "asyncio"])
+
+
+def said(events: list[Event]) -> str:
+    return "".join(event.text for event in events)
+
+
+@asynccontextmanager
+async def cut_peer(url: str, cuts: list[int], transport: str) -> AsyncGenerator[tuple[Peer, Peer, CuttingProxy]]:
+    """The peer at a URL through a proxy, the same peer without one, and the proxy."""
+    async with (
+        asyncio.timeout(PATIENT),
+        connect(url, transport=transport) as straight,
+        cutting(straight.card.supported_interfaces[0].url, cuts) as proxy,
+        connect(behind(proxy.url, straight.card), transport=transport, backoff=SWIFT) as peer,
+    ):
+        yield peer, straight, proxy
+
+
+@given(cuts=cuts_drawn, paced=st.booleans(), transport=transports)
+@example(cuts=[0], paced=True, transport="httpx")
+@example(cuts=[300, 0, 0], paced=True, transport="asyncio")
+@settings(max_examples=40)
+def test_a_cut_stream_of_codin_tells_every_event_once(cuts: list[int], paced: bool, transport: str) -> None:
+    async def tell() -> None:
+        heard: asyncio.Queue[str] = asyncio.Queue()
+        runs = 0
+
+        @agent
+        async def talker(text: str) -> AsyncIterator[str]:
+            """Says the next thing when it was heard, or all at once."""
+            nonlocal runs
+            runs += 1
+            for piece in PIECES:
+                yield piece
+                if paced:
+                    assert await heard.get() == piece
+
+        async with listening(App(talker)) as served, cut_peer(served.url, cuts, transport) as (peer, straight, proxy):
+            events: list[Event] = []
+            async for event in peer.stream("go"):
+                events.append(event)
+                if event.text:
+                    heard.put_nowait(event.text)
+            assert said(events) == TEXT
+            task = events[-1].task
+            assert task is not None
+            assert runs == 1  # however often the message was sent
+            assert task == await straight.get(task.id)
+            first, *others = events
+            replayed = [event async for event in straight.subscribe(task.id, after=first.number)]
+            assert [(event.number, event.value) for event in others] == [(each.number, each.value) for each in replayed]
+            seen_in_statistics(f"connections: {proxy.connections}")
+
+    asyncio.run(tell())
+
+
+@given(cuts=cuts_drawn, before=st.integers(0, 20), transport=transports)
+@example(cuts=[2000], before=10, transport="httpx")
+@settings(max_examples=25)
+def test_a_cut_stream_of_an_official_server_tells_the_whole_text_once(
+    official_server: str, cuts: list[int], before: int, transport: str
+) -> None:
+    async def tell() -> None:
+        released = False
+        async with cut_peer(official_server, cuts, transport) as (peer, straight, proxy), httpx.AsyncClient() as http:
+            events: list[Event] = []
+            try:
+                async for event in peer.stream(f"gate {before} {20 - before}"):
+                    events.append(event)
+                    if not released and said(events) == "".join(PIECES[:before]):
+                        released = True
+                        await http.post(f"{official_server}release")
+            except TransportError:
+                await http.post(f"{official_server}release")
+                # A plain server would act on the message twice, so before its task is known it is not sent again.
+                assert events == []
+                return
+            assert said(events) == TEXT
+            task = events[-1].task
+            assert task is not None
+            assert task.status.state == a2a.TaskState.COMPLETED
+            assert a2a.text_of(task.artifacts[0].parts) == TEXT
+            assert task.status == (await straight.get(task.id)).status
+            seen_in_statistics(f"connections: {proxy.connections}")
+
+    asyncio.run(tell())

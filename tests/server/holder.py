@@ -1,0 +1,53 @@
+"""A program: serves an agent that holds on to its task until a line comes on standard input."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import threading
+
+import codin
+from codin.agent import agent
+from codin.server import ServerLimits
+from codin.task import Limits, Task
+
+__all__ = ["holder"]
+
+_released = asyncio.Event()
+
+
+@agent
+async def holder(text: str, task: Task) -> None:
+    """`hold` holds, `ask` asks, `flood` floods and holds."""
+    _listen(asyncio.get_running_loop())
+    await task.write("begun")
+    if text == "ask":
+        await task.write((await task.ask("what?")).text)
+    elif text == "flood":
+        for _ in range(60):
+            await task.write("x" * 100_000)
+    if text != "ask":
+        await _released.wait()
+    await task.write(" and done")
+
+
+_listening = threading.Event()
+
+
+def _listen(loop: asyncio.AbstractEventLoop) -> None:
+    def read() -> None:
+        sys.stdin.readline()
+        loop.call_soon_threadsafe(_released.set)
+
+    if not _listening.is_set():
+        _listening.set()
+        threading.Thread(target=read, daemon=True).start()
+
+
+if __name__ == "__main__":
+    settings = json.loads(sys.argv[1])
+    for name, kind in (("limits", Limits), ("server_limits", ServerLimits)):
+        if name in settings:
+            settings[name] = kind(**settings[name])
+    codin.serve(holder, port=0, **settings)

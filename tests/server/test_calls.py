@@ -1,0 +1,166 @@
+"""`task.call`: an agent that calls another one over the network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from codin.client import connect
+from codin.errors import CodinError
+from codin.server import App
+from codin.task import AgentResponse, Limits, MemoryStore, Owner, Task
+from tests.server.puppet import Puppet
+from tests.server.rpc import Rpc, message
+from tests.server.sockets import listening, open_listener
+
+pytestmark = pytest.mark.anyio
+
+
+class Echo(Puppet):
+    """Answers with its context and the text, or as the text says."""
+
+    def __init__(self) -> None:
+        super().__init__("echo")
+        self.contexts: list[str] = []
+
+    async def handle(self, task: Task) -> AgentResponse:
+        self.contexts.append(task.context_id)
+        if task.text == "hang":
+            await asyncio.Event().wait()
+        if task.text == "fail":
+            return AgentResponse.failed("could not")
+        if task.text == "ask":
+            return AgentResponse.input_required("what?")
+        return AgentResponse.completed(f"echo: {task.text}")
+
+
+class Clerk(Puppet):
+    """Passes its text on to the agents at `urls`, one after the other."""
+
+    def __init__(self, *urls: str) -> None:
+        super().__init__("clerk")
+        self.urls = urls
+        self.options: dict[str, Any] = {}
+        self.errors: list[CodinError] = []
+
+    async def handle(self, task: Task) -> AgentResponse:
+        answers: list[str] = []
+        for url in self.urls:
+            try:
+                reply = await task.call(url, task.text, **self.options)
+            except CodinError as error:
+                self.errors.append(error)
+                raise
+            answers.append(f"{reply.state.name if reply.state else 'MESSAGE'} {reply.text}")
+        return AgentResponse.completed("; ".join(answers))
+
+
+@pytest.fixture
+def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+async def url(echo: Echo) -> AsyncIterator[str]:
+    async with listening(App(echo, limits=Limits(drain=0.1))) as served:
+        yield served.url
+
+
+def text(task: dict[str, Any]) -> str:
+    return task["artifacts"][0]["parts"][0]["text"]
+
+
+async def sent(app: App, what: str = "hi", **fields: Any) -> dict[str, Any]:
+    async with asyncio.timeout(20):
+        return await Rpc(app).send(what, **fields)
+
+
+async def test_a_call_from_one_server_to_another(url: str) -> None:
+    async with listening(App(Clerk(url))) as served, connect(served.url) as peer:
+        assert (await peer.send("hi")).text == "COMPLETED echo: hi"
+
+
+async def test_the_callers_context_is_not_forwarded(url: str, echo: Echo) -> None:
+    app = App(Clerk(url, url))
+    await sent(app, contextId="mine")
+    await sent(app, contextId="mine")
+    first, *others = echo.contexts
+    assert first != "mine"
+    assert others == [first] * 3
+    await sent(app, contextId="another")
+    assert echo.contexts[-1] not in {"mine", "another", first}
+    await app.close()
+
+
+async def test_every_peer_has_a_context_of_its_own(url: str, echo: Echo) -> None:
+    other = Echo()
+    async with listening(App(other)) as served:
+        app = App(Clerk(url, served.url))
+        task = await sent(app, contextId="mine")
+        assert text(task) == "COMPLETED echo: hi; COMPLETED echo: hi"
+        assert len({"mine", echo.contexts[0], other.contexts[0]}) == 3
+        await app.close()
+
+
+async def test_a_context_that_the_agent_names_is_used(url: str, echo: Echo) -> None:
+    clerk = Clerk(url)
+    clerk.options = {"context_id": "chosen"}
+    app = App(clerk)
+    await sent(app)
+    assert echo.contexts == ["chosen"]
+    await app.close()
+
+
+async def test_a_failure_and_a_question_of_the_peer_come_back(url: str) -> None:
+    app = App(Clerk(url))
+    assert text(await sent(app, "fail")).startswith("FAILED")
+    assert text(await sent(app, "ask")).startswith("INPUT_REQUIRED")
+    await app.close()
+
+
+async def test_a_connected_peer_may_be_called(url: str) -> None:
+    async with connect(url) as peer:
+        app = App(Clerk(peer))  # type: ignore[arg-type]
+        assert text(await sent(app)) == "COMPLETED echo: hi"
+        await app.close()
+
+
+async def test_a_peer_that_is_not_there_fails_the_task_and_names_no_details() -> None:
+    clerk = Clerk("http://127.0.0.1:9/")
+    app = App(clerk)
+    task = await sent(app)
+    assert task["status"]["state"] == "TASK_STATE_FAILED"
+    assert len(clerk.errors) == 1
+    await app.close()
+
+
+async def test_a_call_ends_with_the_callers_time(url: str, echo: Echo) -> None:
+    app = App(Clerk(url), limits=Limits(run_timeout=0.5, cancel_grace=0.2))
+    task = await sent(app, "hang")
+    assert task["status"]["state"] == "TASK_STATE_FAILED"
+    assert echo.contexts
+    await app.close()
+
+
+async def test_a_call_is_a_private_entry_behind_what_was_written(url: str) -> None:
+    store = MemoryStore()
+    app = App(Clerk(url), store=store)
+    task = await sent(app)
+    entries = await store.read(Owner("", "clerk", "anonymous"), task["id"])
+    assert [entry.kind for entry in entries] == ["input", "status", "call", "artifact", "status"]
+    call = next(entry for entry in entries if entry.kind == "call")
+    assert not call.public
+    assert url.encode() in call.body
+    await app.close()
+
+
+async def test_an_agent_can_call_its_own_server(echo: Echo) -> None:
+    listener = open_listener()
+    port = listener.getsockname()[1]
+    app = App(Clerk(f"http://127.0.0.1:{port}/echo"), echo)
+    async with listening(app, listener):
+        task = (await Rpc(app, "/clerk").result("SendMessage", {"message": message("hi")}))["task"]
+        assert text(task) == "COMPLETED echo: hi"
