@@ -27,7 +27,7 @@ from codin.agent._result import Unsendable, message_of, response_of, stream_item
 from codin.agent._signature import Flavour, read_signature
 from codin.agent._threads import Ended, Pulled, Threads
 from codin.errors import ConfigError
-from codin.task import AgentResponse, Limits, Task
+from codin.task import AgentResponse, Task
 from codin.tool import Tool
 
 __all__ = ["FunctionAgent"]
@@ -36,6 +36,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _ID = re.compile(r"[A-Za-z0-9._~-]+")
+_MAX_THREADS = 32
 
 
 class FunctionAgent(Generic[P, R]):
@@ -55,7 +56,7 @@ class FunctionAgent(Generic[P, R]):
         reply: "message" answers with a message and keeps no task.
         rerunnable: may be run again from the top when the process died in the middle.
         closing_update: end a streamed text with an update that repeats it; the server's setting if None.
-        max_threads: of a blocking function: calls that run at once.
+        max_threads: of a blocking function: calls that run at once, 32 by default.
         local: names for hints that are text, where the function's module does not have them.
 
     Raises:
@@ -108,7 +109,7 @@ class FunctionAgent(Generic[P, R]):
         self._tags = tags
         self._examples = examples
         self._modes = input_modes, output_modes
-        self._threads = Threads(max_threads or Limits().max_threads, self.id)
+        self._threads = Threads(max_threads or _MAX_THREADS, self.id)
         self._coroutine = signature.flavour is Flavour.COROUTINE
         self._start = {
             Flavour.STREAM: self._run_stream,

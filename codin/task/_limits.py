@@ -17,7 +17,6 @@ class Limits:
         max_entries: entries of one task; above it the task fails.
         max_task_bytes: bytes of all entries of one task; above it the task fails.
         max_uncommitted: entries of one task that wait for the store; above it `write` waits.
-        max_threads: blocking handlers that run at once, each in a thread.
         run_timeout: how long one turn may run; above it the task fails.
         park_timeout: how long a question keeps the coroutine that asked it; later the answer runs `handle` again.
         cancel_grace: how long a canceled run may unwind.
@@ -31,7 +30,6 @@ class Limits:
     max_entries: int = 100_000
     max_task_bytes: int = 64 * 1024 * 1024
     max_uncommitted: int = 1024
-    max_threads: int = 32
     run_timeout: float = 600.0
     park_timeout: float = 300.0
     cancel_grace: float = 5.0

@@ -11,6 +11,7 @@ from codin.task._calls import Calls
 from codin.task._clock import now_ms
 from codin.task._entry import Entry, InputEntry, StatusEntry
 from codin.task._fold import Fold
+from codin.task._guarding import decision_entry, held_state
 from codin.task._ids import random_id
 from codin.task._limits import Limits
 from codin.task._live import Live, Subscription
@@ -19,7 +20,7 @@ from codin.task._once import Once, Settled, digest_of
 from codin.task._position import Position
 from codin.task._protocol import NO_LEASE, Claim, Decision, Guard, Handler, Lease, Owner, TaskStore
 from codin.task._run import Run, Stop
-from codin.task._runner import Runner, decision_entry, held_state
+from codin.task._runner import Runner
 from codin.task._task import CallAgent
 from codin.task._turns import Turns
 from codin.task.stores.memory import MemoryStore

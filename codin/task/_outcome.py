@@ -43,7 +43,7 @@ def outcome_entries(run: Run, response: AgentResponse, *, closing_update: bool) 
     state = _STATES.get(response.outcome)
     if state is None:
         raise ValueError("a direct message needs an agent declared with reply='message'")
-    if not isinstance(response.text, str | None):
+    if not isinstance(response.text, str | None):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"the text of the response is {type(response.text).__name__!r}")
     entries: list[Entry] = []
     completed = response.outcome == "completed"

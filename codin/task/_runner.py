@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
-
-from pydantic_core import to_json
 
 from codin import a2a
 from codin.errors import StoreError
 from codin.task._clock import now_ms
-from codin.task._entry import PrivateEntry, plain
+from codin.task._entry import PrivateEntry
+from codin.task._guarding import refusal
 from codin.task._limits import Limits
 from codin.task._outcome import outcome_entries, status_entry
-from codin.task._protocol import Decision, Guard, Handler
+from codin.task._protocol import Guard, Handler
 from codin.task._response import AgentResponse, NeedAuth, NeedInput, Reject
 from codin.task._run import LimitReached, ResumeMismatch, Run, Stop
 from codin.task._task import CallAgent, Task
 
-__all__ = ["Runner", "decision_entry", "held_state"]
+__all__ = ["Runner"]
 
 _logger = logging.getLogger("codin.task")
 
@@ -173,7 +173,7 @@ class Runner:
                 await run.log.settled(run.number)
             if not run.begun:
                 run.recall()
-            task = Task(run, self._call)
+            task = Task(run, self._call, self._guards)
             try:
                 response = await self._handler(task)
             except (NeedInput, NeedAuth, Reject) as wanted:
@@ -203,14 +203,9 @@ class Runner:
 
     async def _guarded(self, run: Run, task: Task, response: AgentResponse) -> AgentResponse:
         for guard in self._guards:
-            while (decision := await guard.outcome(task, response)) is not None:
-                if decision.action == "hold":
-                    await run.ask(held_state(decision), decision.reason, None)
-                    continue
-                run.take(decision_entry(decision))
-                if decision.action == "refuse":
-                    return AgentResponse.failed(decision.reason or "The outcome was refused.")
-                break
+            refused = await refusal(run, partial(guard.outcome, task, response))
+            if refused is not None:
+                return AgentResponse.failed(refused.reason or "The outcome was refused.")
         return response
 
     def _conclude(self, run: Run, response: AgentResponse) -> None:
@@ -227,14 +222,3 @@ class Runner:
             entries = [status_entry(run, a2a.TaskState.FAILED, f"INVALID_AGENT_RESPONSE: {error}")]
         run.log.append(*entries)
         self._released(run)
-
-
-def held_state(decision: Decision) -> a2a.TaskState:
-    """The state of a task that a guard holds."""
-    return a2a.TaskState.AUTH_REQUIRED if decision.auth else a2a.TaskState.INPUT_REQUIRED
-
-
-def decision_entry(decision: Decision) -> PrivateEntry:
-    """A guard's decision, as it is recorded."""
-    record = {"action": decision.action, "reason": decision.reason, "guard": decision.guard}
-    return PrivateEntry("decision", now_ms(), to_json(plain(record)))

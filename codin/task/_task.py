@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,12 +14,14 @@ from codin import a2a
 from codin.errors import ConfigError
 from codin.task._clock import now_ms
 from codin.task._entry import PrivateEntry, StatusEntry, plain
+from codin.task._guarding import refusal
 from codin.task._parts import artifact_entry, data_of, files_of, parts_of
 from codin.task._run import Run
 from codin.trust import Caller
 
 if TYPE_CHECKING:
     from codin.client import Reply
+    from codin.task._protocol import Guard
 
 __all__ = ["Answer", "CallAgent", "Task"]
 
@@ -57,11 +60,12 @@ class Task:
     much of it is uncommitted. After the outcome every write raises TaskClosed.
     """
 
-    __slots__ = ("_call", "_run")
+    __slots__ = ("_call", "_guards", "_run")
 
-    def __init__(self, run: Run, call: CallAgent | None = None) -> None:
+    def __init__(self, run: Run, call: CallAgent | None = None, guards: Sequence[Guard] = ()) -> None:
         self._run = run
         self._call = call
+        self._guards = guards
 
     def __repr__(self) -> str:
         return f"<Task {self.id!r} {self._run.log.state.name}>"
@@ -247,10 +251,17 @@ class Task:
             content: what `Peer.send` takes; `options` go to it as well.
 
         The peer gets a context of its own, the same one for every call from this context. The call is a private entry.
+
+        Raises:
+            PermissionDenied: a guard refused the call.
         """
         run = self._run
         if self._call is None:
             raise ConfigError("this task cannot call other agents", hint="serve the agent with codin.server.App")
+        for guard in self._guards:
+            refused = await refusal(run, partial(guard.call, self, str(agent), content))
+            if refused is not None:
+                raise a2a.PermissionDenied(refused.reason or f"a guard refused the call of {agent!s}")
         if not run.replaying:
             run.take(PrivateEntry("call", now_ms(), to_json({"target": str(agent)})))
         await run.log.settled()

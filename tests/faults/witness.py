@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,21 +96,20 @@ class Streaming(Witness):
             self.answered = bool(self.records[-1].data or self.records[-1].last)
 
     async def _follow(self, url: str, params: Any, headers: dict[str, str], received: Callable[[], None]) -> None:
-        client: RawClient | None = None
-        with contextlib.suppress(OSError):
+        try:
             client = await RawClient.call(url + self.agent, "SendStreamingMessage", params, headers=headers)
+        except OSError:
+            self.records.append(_Record())
+            return
+        with closing(client), contextlib.suppress(OSError):
             seen = 0
             while not client.ended and await client.read():
                 for _ in range(len(client.events) - seen):
                     received()
                 seen = len(client.events)
-        if client is not None:
-            client.close()
-            self.records.append(_Record.of(client))
-            if client.events:
-                self.task_id = client.task_id
-        else:
-            self.records.append(_Record())
+        self.records.append(_Record.of(client))
+        if client.events:
+            self.task_id = client.task_id
 
     async def judge(self, url: str) -> str:
         if self.task_id is None:
@@ -138,8 +138,8 @@ class Streaming(Witness):
         """All that the log has, when the task has ended or asks."""
         client = await RawClient.call(url + self.agent, "SubscribeToTask", {"id": self.task_id}, headers=FROM_START)
         known = max(record.last for record in self.records)
-        await client.until(lambda: client.ended or (_asks(client) and client.events[-1][0] >= known))
-        client.close()
+        with closing(client):
+            await client.until(lambda: client.ended or (_asks(client) and client.events[-1][0] >= known))
         return _Record.of(client)
 
     def _judge_state(self, log: _Record) -> None:

@@ -105,7 +105,10 @@ def running_js(script: str) -> Generator[str]:
     """A program on the JavaScript SDK; gives the first line it prints."""
     folder = js_environment()
     # From standard input, node looks for packages in the working directory; else it would look beside the script.
-    with (JS / script).open() as program, running("node", "--input-type=module", "-", stdin=program, cwd=folder) as line:
+    with (
+        (JS / script).open() as program,
+        running("node", "--input-type=module", "-", stdin=program, cwd=folder) as line,
+    ):
         yield line
 
 

@@ -26,7 +26,6 @@ class CuttingProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self.url = ""
         self.connections = 0
-        self.answering_again = asyncio.Event()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -44,8 +43,6 @@ class CuttingProxy:
                 writer.write(data)
                 await writer.drain()
                 left = None if left is None else left - len(data)
-                if number == len(self._cuts):
-                    self.answering_again.set()
         except (ConnectionError, asyncio.CancelledError):
             pass
         finally:

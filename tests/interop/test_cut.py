@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 
 import httpx
 from hypothesis import event as seen_in_statistics
@@ -23,6 +24,7 @@ PATIENT = 30.0
 SWIFT = Backoff(first=0.001, longest=0.01)
 PIECES = [f"piece {number} " for number in range(20)]
 TEXT = "".join(PIECES)
+_keys = count(1)
 LENGTH = 7000  # about as many bytes as a stream has
 
 cuts_drawn = st.lists(st.integers(0, LENGTH), min_size=1, max_size=4)
@@ -48,7 +50,7 @@ async def cut_peer(url: str, cuts: list[int], transport: str) -> AsyncGenerator[
 @given(cuts=cuts_drawn, paced=st.booleans(), transport=transports)
 @example(cuts=[0], paced=True, transport="httpx")
 @example(cuts=[300, 0, 0], paced=True, transport="asyncio")
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_cut_stream_of_codin_tells_every_event_once(cuts: list[int], paced: bool, transport: str) -> None:
     async def tell() -> None:
         heard: asyncio.Queue[str] = asyncio.Queue()
@@ -83,26 +85,31 @@ def test_a_cut_stream_of_codin_tells_every_event_once(cuts: list[int], paced: bo
     asyncio.run(tell())
 
 
-@given(cuts=cuts_drawn, before=st.integers(0, 20), transport=transports)
-@example(cuts=[2000], before=10, transport="httpx")
+@given(cuts=cuts_drawn, transport=transports)
+@example(cuts=[2000], transport="httpx")
 @settings(max_examples=25)
 def test_a_cut_stream_of_an_official_server_tells_the_whole_text_once(
-    official_server: str, cuts: list[int], before: int, transport: str
+    official_server: str, cuts: list[int], transport: str
 ) -> None:
+    """The agent says the next piece when the last one was heard, so it is silent while the client attaches again.
+
+    Else the Python SDK may tell a piece twice: it begins to queue updates for a subscriber before it makes the Task that
+    the subscriber gets first, and nothing in an update says whether that Task has it already.
+    """
+
     async def tell() -> None:
-        released = False
+        key = str(next(_keys))
         async with cut_peer(official_server, cuts, transport) as (peer, straight, proxy), httpx.AsyncClient() as http:
             events: list[Event] = []
             try:
-                async for event in peer.stream(f"gate {before} {20 - before}"):
+                async for event in peer.stream(f"steps {len(PIECES)} {key}"):
                     events.append(event)
-                    if not released and said(events) == "".join(PIECES[:before]):
-                        released = True
-                        await http.post(f"{official_server}release")
+                    if event.text:
+                        await http.post(f"{official_server}release/{key}")
             except TransportError:
-                await http.post(f"{official_server}release")
                 # A plain server would act on the message twice, so before its task is known it is not sent again.
                 assert events == []
+                seen_in_statistics("cut before the task was known")
                 return
             assert said(events) == TEXT
             task = events[-1].task

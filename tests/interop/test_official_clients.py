@@ -230,7 +230,9 @@ async def test_a_late_joiner_of_a_running_task(host: Host) -> None:
     late_events = [event async for event in late]
     assert told(early_events) == told(late_events) == "one two three four"
     appended = [event.artifact_update for event in late_events]
-    assert known + "".join(a2a.text_of(each.artifact.parts) for each in appended if each and each.append) == told(late_events)
+    assert known + "".join(a2a.text_of(each.artifact.parts) for each in appended if each and each.append) == told(
+        late_events
+    )
     assert last_state(early_events) == last_state(late_events) == a2a.TaskState.COMPLETED
 
 

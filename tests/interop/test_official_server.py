@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
 from codin import a2a
@@ -157,33 +156,6 @@ async def test_an_agent_that_crashes(peer: Peer) -> None:
 async def card(official_server: str) -> a2a.AgentCard:
     async with connect(official_server) as peer:
         return peer.card
-
-
-async def release(server: str) -> None:
-    async with httpx.AsyncClient() as client:
-        await client.post(f"{server}release")
-
-
-@pytest.mark.parametrize("transport", ["httpx", "asyncio"])
-async def test_a_cut_stream_of_a_running_task_goes_on(
-    official_server: str, card: a2a.AgentCard, transport: str
-) -> None:
-    async with (
-        asyncio.timeout(PATIENT),
-        cutting(official_server, [2000]) as proxy,
-        connect(behind(proxy.url, card), transport=transport, timeout=PATIENT, backoff=SWIFT) as cut,
-        asyncio.TaskGroup() as group,
-    ):
-
-        async def release_when_attached_again() -> None:
-            await proxy.answering_again.wait()
-            await release(official_server)
-
-        group.create_task(release_when_attached_again())
-        events = [event async for event in cut.stream("gate 10 10")]
-    assert proxy.connections > 1
-    assert said(events) == PIECES
-    assert events[-1].state == a2a.TaskState.COMPLETED
 
 
 @pytest.mark.parametrize("cut_after", [1000, 1500, 2500, 4000, 5500])

@@ -139,9 +139,10 @@ class World:
                 self._requests.add(self._go(self._send, program, context_id, cut_after))
             case ("restart",):
                 await self.restart()
-            case ("cut" | "resume", index, *rest) if self.watchers:
-                watcher = self.watchers[index % len(self.watchers)]
-                self._follow(watcher, *rest) if rest else self._cut(watcher)
+            case ("cut", int(index)) if self.watchers:
+                self._cut(self.watchers[index % len(self.watchers)])
+            case ("resume", int(index), cut_after) if self.watchers:
+                self._follow(self.watchers[index % len(self.watchers)], cut_after)
             case (verb, index, *rest) if self.tasks and verb in _VERBS:
                 _VERBS[verb](self, self.tasks[index % len(self.tasks)], *rest)
             case _:

@@ -33,7 +33,9 @@ class Rpc:
     async def call(self, method: str, params: Any = None, **headers: str) -> dict[str, Any]:
         """The whole response envelope."""
         body = json.dumps({"jsonrpc": "2.0", "id": 7, "method": method, "params": params or {}}).encode()
-        response = await self.post(body, {**HEADERS, **{name.replace("_", "-"): value for name, value in headers.items()}})
+        response = await self.post(
+            body, {**HEADERS, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        )
         return response.json()
 
     async def result(self, method: str, params: Any = None, **headers: str) -> dict[str, Any]:

@@ -114,7 +114,13 @@ class RawClient:
             connection.close()
             raise
         body = call_body(method, params)
-        fields = {"Host": parts.netloc, **HEADERS, "Content-Length": len(body), "Connection": "close", **(headers or {})}
+        fields = {
+            "Host": parts.netloc,
+            **HEADERS,
+            "Content-Length": len(body),
+            "Connection": "close",
+            **(headers or {}),
+        }
         lines = [f"POST {parts.path or '/'} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
         await loop.sock_sendall(connection, "\r\n".join(lines).encode() + body)
         return cls(connection)

@@ -23,7 +23,9 @@ async def shout(text: str) -> str:
     return text.upper()
 
 
-def browser(app: App, client: str = "127.0.0.1", base_url: str = "http://agents.test", **options: Any) -> httpx.AsyncClient:
+def browser(
+    app: App, client: str = "127.0.0.1", base_url: str = "http://agents.test", **options: Any
+) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app, client=(client, 50000), **options)
     return httpx.AsyncClient(transport=transport, base_url=base_url)
 

@@ -254,7 +254,9 @@ async def test_a_real_reader_that_takes_nothing() -> None:
     string = puppet.strings["a"]
     app = App(puppet, server_limits=BRIEF)
     async with listening(app) as served:
-        client = await RawClient.call(served.url, "SendStreamingMessage", {"message": message("a")}, receive_buffer=4096)
+        client = await RawClient.call(
+            served.url, "SendStreamingMessage", {"message": message("a")}, receive_buffer=4096
+        )
         await client.seen(1)
         other = await RawClient.call(served.url, "SubscribeToTask", {"id": client.task_id})
         for _ in range(40):
@@ -279,7 +281,9 @@ async def test_a_real_reader_that_takes_a_byte_now_and_then() -> None:
     string = puppet.strings["a"]
     app = App(puppet, server_limits=BRIEF)
     async with listening(app) as served:
-        client = await RawClient.call(served.url, "SendStreamingMessage", {"message": message("a")}, receive_buffer=4096)
+        client = await RawClient.call(
+            served.url, "SendStreamingMessage", {"message": message("a")}, receive_buffer=4096
+        )
         with closing(client):
             await client.seen(1)
             sipping = asyncio.ensure_future(_sip(client))

@@ -54,7 +54,9 @@ async def by_get(rpc: Rpc, task: dict[str, Any], **fields: Any) -> dict[str, Any
 
 
 async def by_list(rpc: Rpc, task: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    [found] = (await rpc.result("ListTasks", {"contextId": task["contextId"], "includeArtifacts": True, **fields}))["tasks"]
+    [found] = (await rpc.result("ListTasks", {"contextId": task["contextId"], "includeArtifacts": True, **fields}))[
+        "tasks"
+    ]
     return found
 
 

@@ -83,7 +83,9 @@ def test_a_token_file_that_others_can_read(tmp_path: Path, caplog: pytest.LogCap
 
 async def test_two_tokens_of_one_caller_are_one_owner(tmp_path: Path) -> None:
     tokens = BearerTokens.from_file(token_file(tmp_path, "alice one\nalice two\n  bob\tthree  \n"))
-    callers = [await tokens.authenticate({b"authorization": b"Bearer " + token}) for token in (b"one", b"two", b"three")]
+    callers = [
+        await tokens.authenticate({b"authorization": b"Bearer " + token}) for token in (b"one", b"two", b"three")
+    ]
     assert [caller and caller.id for caller in callers] == ["alice", "alice", "bob"]
     assert await tokens.authenticate({b"authorization": b"Bearer four"}) is None
 

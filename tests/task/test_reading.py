@@ -277,7 +277,7 @@ async def test_a_consumer_with_a_cursor_sees_every_entry_once_while_tasks_run(st
     done = False
 
     async def consume(consumer: str) -> None:
-        while not done:
+        while True:
             position = await store.cursor(consumer)
             commits = await store.feed(position, 3)
             for commit in commits:
@@ -285,6 +285,8 @@ async def test_a_consumer_with_a_cursor_sees_every_entry_once_while_tasks_run(st
                 seen.extend((commit.task_id, entry.number) for entry in commit.entries)
             if commits:
                 await store.advance(consumer, commits[-1].position)
+            elif done:
+                return
             else:
                 await store.changed(position)
 

@@ -4,7 +4,7 @@ Prints its URL as the first line, then serves until it is terminated. What the a
 message:
 
     chunks N       N pieces of one artifact
-    gate N M       N pieces, then it waits for POST /release, then M more
+    steps N KEY    N pieces, each but the first behind one POST /release/KEY
     ask WORD       asks a question, then repeats the answer
     slow           one piece, then it works until it is canceled
     fail WORD      ends as FAILED and says why
@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections import defaultdict
 
 os.environ["OTEL_INSTRUMENTATION_A2A_SDK_ENABLED"] = "false"
 
@@ -34,7 +35,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-GATE = asyncio.Event()
+GATES = defaultdict(lambda: asyncio.Semaphore(0))
 
 
 class Agent(AgentExecutor):
@@ -69,12 +70,12 @@ class Agent(AgentExecutor):
         await self._pieces(updater, range(int(rest)))
         await updater.complete()
 
-    async def do_gate(self, updater, rest):
-        before, after = map(int, rest.split())
-        await self._pieces(updater, range(before))
-        await GATE.wait()
-        GATE.clear()
-        await self._pieces(updater, range(before, before + after))
+    async def do_steps(self, updater, rest):
+        count, key = rest.split()
+        for number in range(int(count)):
+            if number:
+                await GATES[key].acquire()
+            await self._pieces(updater, [number])
         await updater.complete()
 
     async def _pieces(self, updater, numbers):
@@ -100,7 +101,7 @@ class Agent(AgentExecutor):
 
 
 async def release(request):
-    GATE.set()
+    GATES[request.path_params["key"]].release()
     return Response(status_code=204)
 
 
@@ -117,7 +118,7 @@ def application(url):
     )
     handler = DefaultRequestHandler(agent_executor=Agent(), task_store=InMemoryTaskStore(), agent_card=card)
     routes = [*create_jsonrpc_routes(handler, "/"), *create_agent_card_routes(card)]
-    return Starlette(routes=[Route("/release", release, methods=["POST"]), *routes])
+    return Starlette(routes=[Route("/release/{key}", release, methods=["POST"]), *routes])
 
 
 def main():

@@ -8,8 +8,25 @@ import { UserBuilder, agentCardHandler, jsonRpcHandler } from "@a2a-js/sdk/serve
 import express from "express";
 
 const text = (value) => ({ content: { $case: "text", value }, filename: "", mediaType: "", metadata: undefined });
-const gate = [];
+const gates = new Map();
 const canceled = new Map();
+
+function gate(key) {
+  if (!gates.has(key)) gates.set(key, { open: 0, waiting: [] });
+  return gates.get(key);
+}
+
+async function pass(key) {
+  const { waiting } = gate(key);
+  if (gate(key).open > 0) gate(key).open--;
+  else await new Promise((resolve) => waiting.push(resolve));
+}
+
+function release(key) {
+  const next = gate(key).waiting.shift();
+  if (next === undefined) gate(key).open++;
+  else next();
+}
 
 class Turn {
   constructor(request, bus) {
@@ -61,11 +78,12 @@ const verbs = {
     turn.pieces(0, Number(rest));
     turn.finish();
   },
-  async gate(turn, rest) {
-    const [before, after] = rest.split(" ").map(Number);
-    turn.pieces(0, before);
-    await new Promise((resolve) => gate.push(resolve));
-    turn.pieces(before, before + after);
+  async steps(turn, rest) {
+    const [count, key] = rest.split(" ");
+    for (let number = 0; number < Number(count); number++) {
+      if (number > 0) await pass(key);
+      turn.pieces(number, number + 1);
+    }
     turn.finish();
   },
   ask(turn, rest) {
@@ -132,8 +150,8 @@ const server = app.listen(0, "127.0.0.1", () => {
     signatures: [],
   };
   const requestHandler = new DefaultRequestHandler(card, new InMemoryTaskStore(), agent);
-  app.post("/release", (request, response) => {
-    for (const open of gate.splice(0)) open();
+  app.post("/release/:key", (request, response) => {
+    release(request.params.key);
     response.status(204).end();
   });
   app.use("/.well-known/agent-card.json", agentCardHandler({ agentCardProvider: requestHandler }));
