@@ -8,6 +8,7 @@ UV     := $(VENV)/bin/uv
 READY  := $(VENV)/.ready
 PEERS  := .peers
 PEER   := $(PEERS)/a2a/.ready
+JSPEER := $(PEERS)/js/node_modules/.package-lock.json
 
 # The lock names uv too, so that its version stands in one place.
 UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)
@@ -26,7 +27,7 @@ help:  ## what there is
 demo: $(READY)  ## agents at work on a document: make demo [FILE=path]
 	@$(PY) -m examples.brief $(if $(FILE),"$(FILE)")
 
-test: $(READY) $(PEER)  ## the whole suite, in parallel: make test [ARGS="-k name"]
+test: $(READY) $(PEER) $(JSPEER)  ## the whole suite, in parallel: make test [ARGS="-k name"]
 	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(READY)  ## format, lint, types, floors, exports
@@ -47,7 +48,7 @@ bench: $(READY) $(PEER)  ## side by side with the official SDK: make bench [ARGS
 docs: $(READY)  ## run every code block and follow every link of README and docs
 	$(PY) -m pytest -q tests/docs $(ARGS)
 
-peers: $(PEER)  ## the official SDK in an environment of its own
+peers: $(PEER) $(JSPEER)  ## the official SDKs, Python and JavaScript, each in an environment of its own
 
 clean:  ## back to a fresh checkout
 	rm -rf $(VENV) $(PEERS) build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
@@ -76,3 +77,9 @@ $(READY): pyproject.toml uv.lock $(MISSING)
 $(PEER): $(READY)
 	UV_PROJECT_ENVIRONMENT=$(PEERS)/a2a $(LOCKED) --only-group peer --python $(PY)
 	@touch $@
+
+# npm itself writes the file that this makes. Without npm the tests that need it say so; in CI they fail.
+$(JSPEER): $(wildcard tests/interop/peers/js/package*.json)
+	@mkdir -p $(PEERS)/js && cp $^ $(PEERS)/js
+	@if command -v npm >/dev/null; then cd $(PEERS)/js && npm ci --silent --no-audit --no-fund && touch $(CURDIR)/$@; \
+	else echo "no npm: the tests with the official JavaScript SDK are left out; https://nodejs.org" >&2; fi

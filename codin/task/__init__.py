@@ -3,27 +3,17 @@
 from codin.task._direct import converse
 from codin.task._entry import ArtifactEntry, ChunkEntry, Entry, InputEntry, PrivateEntry, StatusEntry, decode_entry
 from codin.task._fold import Fold
+from codin.task._guard import Decision, Guard, Handler
 from codin.task._limits import Limits
 from codin.task._live import Subscription
 from codin.task._log import Reader, TaskLog
-from codin.task._manager import TaskManager, Turn
+from codin.task._manager import TaskManager
 from codin.task._outcome import USAGE_KEY
-from codin.task._protocol import (
-    Claim,
-    Commit,
-    Decision,
-    Guard,
-    Handler,
-    Lease,
-    ListQuery,
-    Owner,
-    Page,
-    Stored,
-    TaskStore,
-)
+from codin.task._protocol import Claim, Commit, Lease, ListQuery, Owner, Page, Stored, TaskStore
 from codin.task._response import AgentResponse, NeedAuth, NeedInput, Outcome, Reject
 from codin.task._run import LimitReached, ResumeMismatch
 from codin.task._task import Answer, CallAgent, Task
+from codin.task._turn import Turn
 from codin.task.stores import MemoryStore, open_store
 
 __all__ = [

@@ -10,10 +10,11 @@ from codin import a2a
 from codin.errors import ConfigError
 from codin.task._entry import Entry
 from codin.task._fold import Fold
+from codin.task._guard import Handler
 from codin.task._limits import Limits
 from codin.task._log import TaskLog
 from codin.task._position import Position
-from codin.task._protocol import Handler, Owner
+from codin.task._protocol import Owner
 from codin.task._response import AgentResponse, Reject
 from codin.task._run import Run
 from codin.task._task import CallAgent, Task

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from codin import a2a
 from codin.task._clock import now_ms
 from codin.task._entry import PrivateEntry
-from codin.task._protocol import Decision
+from codin.task._guard import Decision
 from codin.task._run import Run
 
 __all__ = ["decision_entry", "held_state", "refusal"]

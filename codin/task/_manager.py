@@ -11,6 +11,7 @@ from codin.task._calls import Calls
 from codin.task._clock import now_ms
 from codin.task._entry import Entry, InputEntry, StatusEntry
 from codin.task._fold import Fold
+from codin.task._guard import Decision, Guard, Handler
 from codin.task._guarding import decision_entry, held_state
 from codin.task._ids import random_id
 from codin.task._limits import Limits
@@ -18,49 +19,19 @@ from codin.task._live import Live, Subscription
 from codin.task._log import TaskLog
 from codin.task._once import Once, Settled, digest_of
 from codin.task._position import Position
-from codin.task._protocol import NO_LEASE, Claim, Decision, Guard, Handler, Lease, Owner, TaskStore
+from codin.task._protocol import NO_LEASE, Claim, Lease, Owner, TaskStore
 from codin.task._run import Run, Stop
 from codin.task._runner import Runner
 from codin.task._task import CallAgent
+from codin.task._turn import Turn
 from codin.task._turns import Turns
 from codin.task.stores.memory import MemoryStore
 from codin.trust import Caller
 
-__all__ = ["TaskManager", "Turn"]
+__all__ = ["TaskManager"]
 
 _owner = lru_cache(4096)(Owner)  # one object for all tasks of one owner
 _CREDENTIAL = a2a.Part(text="[redacted]")
-
-
-class Turn:
-    """A message that was taken in, at entry `number` of a log."""
-
-    __slots__ = ("_answer", "_history_length", "_snapshot", "log", "number")
-
-    def __init__(
-        self, log: TaskLog, number: int, history_length: int | None, snapshot: bytes | None, answer: bytes | None = None
-    ) -> None:
-        self.log: TaskLog = log
-        self.number: int = number
-        self._history_length = history_length
-        self._snapshot = snapshot
-        self._answer = answer  # of a turn that was over when it was asked for again
-
-    async def outcome(self) -> bytes:
-        """The `Task` at the first terminal or interrupted entry of this turn."""
-        if self._answer is not None:
-            return self._answer
-        return await self.log.outcome(self.number, self._history_length)
-
-    async def accepted(self) -> bytes:
-        """The `Task` as it is when the turn begins, once that is committed."""
-        await self.log.settled(self.number)
-        return self._snapshot if self._snapshot is not None else (await self.log.snapshot(self._history_length))[1]
-
-    async def stream(self) -> Subscription:
-        """The `Task` folded to where the turn begins, and everything after it until the turn rests."""
-        task = await self.accepted()
-        return Subscription((self.number, task), self.log.reader(self.number, until_interrupted=True))
 
 
 class TaskManager:

@@ -12,10 +12,10 @@ from codin import a2a
 from codin.errors import StoreError
 from codin.task._clock import now_ms
 from codin.task._entry import PrivateEntry
+from codin.task._guard import Guard, Handler
 from codin.task._guarding import refusal
 from codin.task._limits import Limits
 from codin.task._outcome import outcome_entries, status_entry
-from codin.task._protocol import Guard, Handler
 from codin.task._response import AgentResponse, NeedAuth, NeedInput, Reject
 from codin.task._run import LimitReached, ResumeMismatch, Run, Stop
 from codin.task._task import CallAgent, Task

@@ -21,7 +21,7 @@ from codin.trust import Caller
 
 if TYPE_CHECKING:
     from codin.client import Reply
-    from codin.task._protocol import Guard
+    from codin.task._guard import Guard
 
 __all__ = ["Answer", "CallAgent", "Task"]
 
@@ -215,8 +215,9 @@ class Task:
 
         Args:
             question: readable text.
-            schema: a type (also `Literal[…]`, `Annotated[…]`, `int | None`); the answer (data part, or text as JSON or plain value) is validated, asked again while it
-                does not fit, and returned as that type. Its JSON Schema goes with the question.
+            schema: a type (also `Literal[…]`, `Annotated[…]`, `int | None`); the answer (data part, or text as JSON or
+                plain value) is validated, asked again while it does not fit, and returned as that type. Its JSON Schema
+                goes with the question.
             data: a JSON value shown beside the question.
 
         Raises:

@@ -1,7 +1,7 @@
 """A program that is going to be killed: two agents on one durable store.
 
-A line on its standard input arms it: behind that many writes of its agents it kills itself with SIGKILL, in the middle of
-whatever it is doing.
+A line on its standard input arms it: behind that many writes of its agents it kills itself with SIGKILL, in the middle
+of whatever it is doing.
 """
 
 from __future__ import annotations
@@ -12,22 +12,21 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from itertools import repeat
 
 import codin
 from codin.agent import agent
 from codin.task import Limits, Task
 
-_left: int | None = None
 _PACE = 0.002  # a run has to last a little, or nothing would be running when death comes
+_deaths: list[Iterator[None]] = []
 
 
 async def _write(task: Task, chunk: str) -> None:
-    global _left
     await task.write(chunk)
-    if _left is not None:
-        _left -= 1
-        if _left <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+    if _deaths and next(_deaths[0], True):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def _work(text: str, task: Task) -> None:
@@ -58,9 +57,8 @@ async def again(text: str, task: Task) -> None:
 
 
 def _listen() -> None:
-    global _left
     for line in sys.stdin:
-        _left = int(line)
+        _deaths.append(repeat(None, int(line)))
 
 
 if __name__ == "__main__":

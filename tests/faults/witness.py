@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,20 +15,25 @@ from tests.server.exchange import call_body, state_of
 from tests.server.rpc import HEADERS, message
 from tests.server.sockets import RawClient
 
-__all__ = ["Streaming", "Unary", "Witness"]
+__all__ = ["RESTARTED", "SHUT_DOWN", "Streaming", "Unary", "Witness"]
 
 RESTARTED = "The task was interrupted by restart."
+SHUT_DOWN = "The server was shut down before the run ended."
 
 
 class Witness:
-    """One client, and what it knows.
+    """One client, and what it knows. `reasons` are those for which a task may have failed.
 
     Args:
+        http: what it makes its plain calls with.
         agent: the place of the agent.
         text: what it tells the agent to do.
     """
 
-    def __init__(self, agent: str, text: str, context_id: str, key: str) -> None:
+    reasons: Sequence[str] = (RESTARTED,)
+
+    def __init__(self, http: httpx.AsyncClient, agent: str, text: str, context_id: str, key: str) -> None:
+        self.http = http
         self.agent = agent
         self.text = text
         self.params = {"message": message(text, contextId=context_id)}
@@ -44,12 +49,15 @@ class Witness:
         raise NotImplementedError
 
     async def _call(self, url: str, method: str, params: Any, **headers: str) -> dict[str, Any]:
-        async with httpx.AsyncClient(timeout=20) as http:
-            fields = {**HEADERS, **headers}
-            response = await http.post(url + self.agent, content=call_body(method, params), headers=fields)
+        body = call_body(method, params)
+        response = await self.http.post(url + self.agent, content=body, headers={**HEADERS, **headers})
         answer = response.json()
         assert "result" in answer, answer
         return answer["result"]
+
+    def _judge_failure(self, task: dict[str, Any]) -> None:
+        [part] = task["status"]["message"]["parts"]
+        assert part["text"] in self.reasons
 
     async def _one_task(self, url: str) -> None:
         """However often it was sent: one key, one task."""
@@ -82,8 +90,8 @@ class Streaming(Witness):
 
     answer: str | None = None
 
-    def __init__(self, *arguments: str) -> None:
-        super().__init__(*arguments)
+    def __init__(self, http: httpx.AsyncClient, agent: str, text: str, context_id: str, key: str) -> None:
+        super().__init__(http, agent, text, context_id, key)
         self.task_id: str | None = None
         self.records: list[_Record] = []
         self.answered = False
@@ -129,7 +137,7 @@ class Streaming(Witness):
         task = await self._call(url, "GetTask", {"id": self.task_id})
         assert task["status"]["state"] == f"TASK_STATE_{log.states[-1]}"
         if log.states[-1] == "FAILED":
-            assert task["status"]["message"]["parts"] == [{"text": RESTARTED}]
+            self._judge_failure(task)
         else:
             self._judge_text(task, self.answer or "")
         return "QUEUED" if log.states[:1] == ["SUBMITTED"] else log.states[-1]
@@ -139,7 +147,13 @@ class Streaming(Witness):
         client = await RawClient.call(url + self.agent, "SubscribeToTask", {"id": self.task_id}, headers=FROM_START)
         known = max(record.last for record in self.records)
         with closing(client):
-            await client.until(lambda: client.ended or (_asks(client) and client.events[-1][0] >= known))
+            try:
+                await client.until(lambda: client.ended or (_asks(client) and client.events[-1][0] >= known))
+            except (TimeoutError, AssertionError) as error:
+                told = [(record.last, record.states) for record in self.records]
+                found = [(number, state_of(event) or "artifact") for number, event in client.events]
+                error.add_note(f"{self.agent} {self.text!r}: told {told}, found {found}")
+                raise
         return _Record.of(client)
 
     def _judge_state(self, log: _Record) -> None:
@@ -192,5 +206,6 @@ class Unary(Witness):
             if not self.at_once:
                 assert json.dumps(now) == json.dumps(self.received)
             return state.removeprefix("TASK_STATE_")
-        assert state != "TASK_STATE_FAILED" or now["status"]["message"]["parts"] == [{"text": RESTARTED}]
+        if state == "TASK_STATE_FAILED":
+            self._judge_failure(now)
         return "unknown"

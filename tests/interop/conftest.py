@@ -1,7 +1,7 @@
 """Other people's A2A software, each in an environment of its own, made on first use and kept.
 
 The environments live below `CODIN_PEERS` (default `~/.cache/codin-peers`). Two versions of one SDK cannot share an
-environment with each other or with codin, so a peer is always another process. `make peers` makes the environments, too.
+environment with each other or with codin, so a peer is always another process. `make peers` makes them, too.
 """
 
 from __future__ import annotations

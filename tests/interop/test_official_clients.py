@@ -186,7 +186,7 @@ async def test_get(host: Host) -> None:
     task = await sent(client, "hello")
     stored = await client.get(task.id)
     assert (stored.id, stored.status, stored.artifacts) == (task.id, task.status, task.artifacts)
-    assert [a2a.text_of(message.parts) for message in stored.history][0] == "hello"
+    assert a2a.text_of(stored.history[0].parts) == "hello"
     assert (await client.get(task.id, historyLength=0)).history == []
 
 
@@ -261,8 +261,8 @@ async def test_a_question_is_answered_with_plain_text(host: Host, names_context:
     client = host.to("ask")
     asked = await sent(client, "size")
     assert question_of(asked) == "Which size?"
-    context = {"contextId": asked.context_id} if names_context else {}
-    answered = await sent(client, "large", taskId=asked.id, **context)
+    ids = {"taskId": asked.id, "contextId": asked.context_id} if names_context else {"taskId": asked.id}
+    answered = await sent(client, "large", None, **ids)
     assert answered.id == asked.id
     assert answered.context_id == asked.context_id
     assert answered.status.state == a2a.TaskState.COMPLETED

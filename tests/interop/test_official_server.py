@@ -144,9 +144,10 @@ async def test_failures_are_typed(peer: Peer) -> None:
 async def test_an_agent_that_crashes(peer: Peer) -> None:
     """One SDK answers with an error, the other with a task that has failed."""
     try:
-        assert (await peer.send("crash")).state == a2a.TaskState.FAILED
-    except a2a.A2AError as error:
-        assert isinstance(error, a2a.InternalError)
+        state = (await peer.send("crash")).state
+    except a2a.InternalError:
+        state = a2a.TaskState.FAILED
+    assert state == a2a.TaskState.FAILED
 
 
 # Cuts. The proxy stands between the client and the server; the card names the proxy.

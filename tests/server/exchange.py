@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message
 from codin import a2a
 from tests.server.rpc import HEADERS
 
-__all__ = ["Exchange", "call_body"]
+__all__ = ["Exchange", "call_body", "eventually", "state_of"]
 
 Event = tuple[int, dict[str, Any]]
 
@@ -20,6 +20,13 @@ Event = tuple[int, dict[str, Any]]
 def call_body(method: str, params: Any = None) -> bytes:
     """The body of a JSON-RPC call."""
     return json.dumps({"jsonrpc": "2.0", "id": 7, "method": method, "params": params or {}}).encode()
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for something that has no event."""
+    async with asyncio.timeout(15):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 class Exchange:

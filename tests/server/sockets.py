@@ -103,16 +103,6 @@ class RawClient:
     ) -> RawClient:
         """Connect and send one JSON-RPC call."""
         parts = urlsplit(url)
-        connection = socket.socket()
-        connection.setblocking(False)
-        if receive_buffer is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.sock_connect(connection, (parts.hostname, parts.port))
-        except OSError:
-            connection.close()
-            raise
         body = call_body(method, params)
         fields = {
             "Host": parts.netloc,
@@ -122,7 +112,17 @@ class RawClient:
             **(headers or {}),
         }
         lines = [f"POST {parts.path or '/'} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
-        await loop.sock_sendall(connection, "\r\n".join(lines).encode() + body)
+        connection = socket.socket()
+        connection.setblocking(False)
+        if receive_buffer is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_connect(connection, (parts.hostname, parts.port))
+            await loop.sock_sendall(connection, "\r\n".join(lines).encode() + body)
+        except BaseException:
+            connection.close()
+            raise
         return cls(connection)
 
     async def read(self, size: int = 65536) -> bool:

@@ -68,7 +68,7 @@ async def test_the_card_needs_no_token_and_no_version() -> None:
         assert (await browser(app).get(WELL_KNOWN, headers=headers)).status_code == 200
 
 
-# -- caching ---------------------------------------------------------------------------------------------------------------
+# -- caching -----------------------------------------------------------------------------------------------------------
 
 
 async def test_caching_headers() -> None:
@@ -133,7 +133,7 @@ async def test_other_methods_are_refused() -> None:
     assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
 
 
-# -- which URL -------------------------------------------------------------------------------------------------------------
+# -- which URL ---------------------------------------------------------------------------------------------------------
 
 
 async def test_the_url_is_the_one_the_client_used() -> None:

@@ -133,7 +133,7 @@ async def test_an_app_beside_other_routes_leaves_them_alone() -> None:
     assert said(await say(http, "/")) == "HI"
 
 
-# -- several agents --------------------------------------------------------------------------------------------------------
+# -- several agents ----------------------------------------------------------------------------------------------------
 
 
 async def test_each_agent_has_its_own_card_and_the_root_has_none() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from codin.server import App, ServerLimits
 from codin.task import Limits
-from tests.server.exchange import Exchange, state_of
+from tests.server.exchange import Exchange, eventually, state_of
 from tests.server.puppet import Puppet
 from tests.server.rpc import Rpc, message
 from tests.server.sockets import RawClient, listening
@@ -75,7 +75,7 @@ async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-# -- silence ---------------------------------------------------------------------------------------------------------------
+# -- silence -----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_silent_stream_gets_comments(clock: Clock) -> None:
@@ -114,7 +114,7 @@ async def test_a_parked_subscription_stays_alive(clock: Clock) -> None:
     assert app.open_streams == 0
 
 
-# -- clients that go away --------------------------------------------------------------------------------------------------
+# -- clients that go away ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("event", range(6))
@@ -192,12 +192,10 @@ async def test_a_connection_that_breaks_at_any_event(hang_up: str) -> None:
                 await string.write(str(count))
             string.end()
             await completed(app, client.task_id)
-            async with asyncio.timeout(10):
-                while app.open_streams:
-                    await asyncio.sleep(0)
+            await eventually(lambda: app.open_streams == 0)
 
 
-# -- clients that do not read ----------------------------------------------------------------------------------------------
+# -- clients that do not read ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("takes", range(4))
@@ -262,11 +260,8 @@ async def test_a_real_reader_that_takes_nothing() -> None:
         for _ in range(40):
             await string.write(BIG)
         reading = asyncio.ensure_future(other.end())
-        async with asyncio.timeout(15):
-            while app.open_streams > 1:  # the one that reads nothing goes, the other one stays
-                await asyncio.sleep(0)
-            while served.connections > 1:  # nothing is kept for it
-                await asyncio.sleep(0)
+        await eventually(lambda: app.open_streams == 1)  # the one that reads nothing goes, the other one stays
+        await eventually(lambda: served.connections == 1)  # and nothing is kept for it
         await string.write("end")
         string.end()
         await reading
@@ -289,9 +284,7 @@ async def test_a_real_reader_that_takes_a_byte_now_and_then() -> None:
             sipping = asyncio.ensure_future(_sip(client))
             for _ in range(40):
                 await string.write(BIG)
-            async with asyncio.timeout(15):
-                while app.open_streams:
-                    await asyncio.sleep(0)
+            await eventually(lambda: app.open_streams == 0)
             assert not client.ended
             sipping.cancel()
         await string.write("end")
@@ -301,10 +294,10 @@ async def test_a_real_reader_that_takes_a_byte_now_and_then() -> None:
 
 async def _sip(client: RawClient) -> None:
     while await client.read(1):
-        await asyncio.sleep(0.01)  # slowness is what this is about
+        await asyncio.sleep(0.01)  # noqa: ASYNC110 - slowness is what this is about
 
 
-# -- too many --------------------------------------------------------------------------------------------------------------
+# -- too many ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("store", ["memory", "sqlite"])

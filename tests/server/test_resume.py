@@ -1,4 +1,4 @@
-"""Our resume extension: a stream goes on behind any event, on a running task and on a finished one, and after retention."""
+"""Our resume extension: a stream goes on behind any event, of a running or a finished task, and after retention."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ async def test_running_and_parked_tasks_keep_everything(app: App, store: TaskSto
     await running.end()
 
 
-# -- idempotency keys ------------------------------------------------------------------------------------------------------
+# -- idempotency keys --------------------------------------------------------------------------------------------------
 
 
 async def test_the_same_key_gets_the_same_stream(app: App, string: String) -> None:

@@ -1,4 +1,4 @@
-"""SendMessage and GetTask at the wire: what is waited for, and how much history comes back. Spec 3.1.1, 3.1.3, 3.2.4."""
+"""SendMessage and GetTask at the wire: what is waited for, how much history comes back. Spec 3.1.1, 3.1.3, 3.2.4."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ async def test_a_context_is_kept_and_one_is_made_where_none_is_named(rpc: Rpc) -
     assert one["id"] != two["id"]
 
 
-# -- agents that answer with messages --------------------------------------------------------------------------------------
+# -- agents that answer with messages ----------------------------------------------------------------------------------
 
 
 @agent(reply="message")

@@ -34,7 +34,7 @@ async def status(url: str, **headers: str) -> int:
         return (await http.post(url, content=body, headers={**HEADERS, **headers})).status_code
 
 
-# -- token files -----------------------------------------------------------------------------------------------------------
+# -- token files -------------------------------------------------------------------------------------------------------
 
 
 def token_file(tmp_path: Path, text: str | bytes, mode: int = 0o600) -> Path:
@@ -90,7 +90,7 @@ async def test_two_tokens_of_one_caller_are_one_owner(tmp_path: Path) -> None:
     assert await tokens.authenticate({b"authorization": b"Bearer four"}) is None
 
 
-# -- settings --------------------------------------------------------------------------------------------------------------
+# -- settings ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_nothing_to_serve() -> None:
         codin.serve(object(), port=0)
 
 
-# -- serving ---------------------------------------------------------------------------------------------------------------
+# -- serving -----------------------------------------------------------------------------------------------------------
 
 
 async def test_an_open_address_without_tokens_is_warned_about() -> None:

@@ -1,4 +1,4 @@
-"""SendStreamingMessage and SubscribeToTask: what a stream begins with, what follows, and where it ends. Spec 3.1.2, 3.1.6."""
+"""SendStreamingMessage, SubscribeToTask: what a stream begins with, what follows, where it ends. Spec 3.1.2, 3.1.6."""
 
 from __future__ import annotations
 

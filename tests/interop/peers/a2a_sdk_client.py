@@ -4,11 +4,11 @@ Prints the port it listens on as the first line. Each connection is one call: it
 
     {"do": "stream", "url": "http://…/", "token": "…" or null, "params": {…}}
 
-and answers with a line `{"value": …}` for each object the client gives, then `{"end": true}`, or `{"error": …}` when the
-client raises. The objects are ProtoJSON.
+and answers with a line `{"value": …}` for each object the client gives, then `{"end": true}`, or `{"error": …}` when it
+raises. The objects are ProtoJSON.
 """
 
-# pyright: basic, reportMissingImports=false
+# pyright: basic, reportMissingImports=false, reportMissingModuleSource=false, reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
