@@ -69,7 +69,8 @@ class Commit:
 
     Attributes:
         expected: the last number the writer knows; another one in the store is a conflict.
-        fold: the folded task, given when the last status entry is interrupted or terminal.
+        fold: the folded task, given when the last status entry is interrupted or terminal. It is the log's own
+            and stays as it is until the commit is done: a store that keeps it has to encode it by then.
         claim: the idempotency key that this commit takes, with a submit.
         position: global, in the order of commits; set by the store.
     """

@@ -1,7 +1,7 @@
 """A program that is going to be killed: two agents on one durable store.
 
-A line on its standard input arms it: behind that many writes of its agents it kills itself with SIGKILL, in the middle
-of whatever it is doing.
+The line on its standard input arms it: behind that many writes of its agents it kills itself with SIGKILL, in the
+middle of whatever it is doing.
 """
 
 from __future__ import annotations
@@ -57,8 +57,7 @@ async def again(text: str, task: Task) -> None:
 
 
 def _listen() -> None:
-    for line in sys.stdin:
-        _deaths.append(repeat(None, int(line)))
+    _deaths.append(repeat(None, int(sys.stdin.readline())))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["Stuck", "run"]
 
 
-_MAX_ROUNDS = 5_000
+_MAX_ROUNDS = 100_000  # threads of a store wake the loop as often as they like
 
 
 class Stuck(AssertionError):

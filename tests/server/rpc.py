@@ -70,9 +70,11 @@ class Rpc:
 
 def lifted(error: dict[str, Any]) -> dict[str, Any]:
     """The error with `reason`, `hint` and the violated `fields` at its top."""
-    details = error.get("data", [])
-    info = next((d for d in details if d["@type"].endswith("ErrorInfo")), {})
-    violations = next((d["fieldViolations"] for d in details if d["@type"].endswith("BadRequest")), [])
+    details: list[dict[str, Any]] = error.get("data", [])
+    info: dict[str, Any] = next((d for d in details if d["@type"].endswith("ErrorInfo")), {})
+    violations: list[dict[str, Any]] = next(
+        (d["fieldViolations"] for d in details if d["@type"].endswith("BadRequest")), []
+    )
     return {
         **error,
         "reason": info.get("reason"),

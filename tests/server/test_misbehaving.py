@@ -1,4 +1,4 @@
-"""Agents that raise, hang, return garbage, go on after their end, or flood: their task fails, and nobody else notices."""
+"""Agents that raise, hang, return garbage, go on after their end, or flood: their task fails, nobody else notices."""
 
 from __future__ import annotations
 

@@ -293,8 +293,8 @@ async def test_a_real_reader_that_takes_a_byte_now_and_then() -> None:
 
 
 async def _sip(client: RawClient) -> None:
-    while await client.read(1):
-        await asyncio.sleep(0.01)  # noqa: ASYNC110 - slowness is what this is about
+    while await client.read(1):  # noqa: ASYNC110 - slowness is what this is about
+        await asyncio.sleep(0.01)
 
 
 # -- too many ----------------------------------------------------------------------------------------------------------
