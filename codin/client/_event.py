@@ -33,9 +33,9 @@ class Event:
     __slots__ = ("_snapshot", "_task", "number", "text", "value")
 
     def __init__(self, value: StreamValue, text: str, snapshot: Snapshot | None, number: int | None = None) -> None:
-        self.number = number
-        self.value = value
-        self.text = text
+        self.number: int | None = number
+        self.value: StreamValue = value
+        self.text: str = text
         self._snapshot = snapshot
         self._task: a2a.Task | None = None
 

@@ -21,8 +21,8 @@ class Reply:
     """
 
     def __init__(self, value: a2a.Task | a2a.Message) -> None:
-        self.task = value if isinstance(value, a2a.Task) else None
-        self.message = value if isinstance(value, a2a.Message) else None
+        self.task: a2a.Task | None = value if isinstance(value, a2a.Task) else None
+        self.message: a2a.Message | None = value if isinstance(value, a2a.Message) else None
         self._value = value
 
     @property

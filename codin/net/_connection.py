@@ -30,8 +30,8 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.closed = False
-        self.idle_since = 0.0
+        self.closed: bool = False
+        self.idle_since: float = 0.0
 
     # -- an exchange, from its reader's side ---------------------------------------------------------------------------
 
@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._held = 0
         self._timeout = timeout
-        self.status = 0
+        self.status: int = 0
         self.headers: dict[str, str] = {}
         self._transport.write(request)
         if timeout is not None:

@@ -71,9 +71,9 @@ class Rpc:
 def lifted(error: dict[str, Any]) -> dict[str, Any]:
     """The error with `reason`, `hint` and the violated `fields` at its top."""
     details: list[dict[str, Any]] = error.get("data", [])
-    info: dict[str, Any] = next((d for d in details if d["@type"].endswith("ErrorInfo")), {})
+    info: dict[str, Any] = next((d for d in details if d["@type"].endswith("ErrorInfo")), dict[str, Any]())
     violations: list[dict[str, Any]] = next(
-        (d["fieldViolations"] for d in details if d["@type"].endswith("BadRequest")), []
+        (d["fieldViolations"] for d in details if d["@type"].endswith("BadRequest")), list[Any]()
     )
     return {
         **error,

@@ -72,25 +72,25 @@ async def test_an_envelope_that_is_none(rpc: Rpc, body: bytes, code: int) -> Non
     assert await nothing_stored(rpc)
 
 
-@pytest.mark.parametrize(
-    ("params", "field"),
-    [
-        ({}, "message"),
-        ({"message": "text"}, "message"),
-        ({"message": {**message(), "messageId": 7}}, "message.messageId"),
-        ({"message": {"messageId": "m", "role": "ROLE_USER"}}, "message.parts"),
-        ({"message": {**message(), "role": "ROLE_KING"}}, "message.role"),
-        ({"message": {**message(), "parts": []}}, "message.parts"),
-        ({"message": {**message(), "parts": "text"}}, "message.parts"),
-        ({"message": {**message(), "parts": [{}]}}, "message.parts[0]"),
-        ({"message": {**message(), "parts": [{"text": "a", "url": "b"}]}}, "message.parts[0]"),
-        ({"message": {**message(), "parts": [{"text": "a"}, {"raw": "%%%"}]}}, "message.parts[1].raw"),
-        ({"message": {**message(), "parts": [{"text": 7}]}}, "message.parts[0].text"),
-        ({"message": message(), "configuration": {"historyLength": -1}}, "configuration.historyLength"),
-        ({"message": {**message(), "parts": [{"text": "a"}] * 5}}, "message.parts"),
-        ({"message": message(), "configuration": {"returnImmediately": "soon"}}, "configuration.returnImmediately"),
-    ],
-)
+BAD_PARAMS: list[tuple[dict[str, Any], str]] = [
+    ({}, "message"),
+    ({"message": "text"}, "message"),
+    ({"message": {**message(), "messageId": 7}}, "message.messageId"),
+    ({"message": {"messageId": "m", "role": "ROLE_USER"}}, "message.parts"),
+    ({"message": {**message(), "role": "ROLE_KING"}}, "message.role"),
+    ({"message": {**message(), "parts": []}}, "message.parts"),
+    ({"message": {**message(), "parts": "text"}}, "message.parts"),
+    ({"message": {**message(), "parts": [{}]}}, "message.parts[0]"),
+    ({"message": {**message(), "parts": [{"text": "a", "url": "b"}]}}, "message.parts[0]"),
+    ({"message": {**message(), "parts": [{"text": "a"}, {"raw": "%%%"}]}}, "message.parts[1].raw"),
+    ({"message": {**message(), "parts": [{"text": 7}]}}, "message.parts[0].text"),
+    ({"message": message(), "configuration": {"historyLength": -1}}, "configuration.historyLength"),
+    ({"message": {**message(), "parts": [{"text": "a"}] * 5}}, "message.parts"),
+    ({"message": message(), "configuration": {"returnImmediately": "soon"}}, "configuration.returnImmediately"),
+]
+
+
+@pytest.mark.parametrize(("params", "field"), BAD_PARAMS)
 async def test_params_name_the_wrong_field(rpc: Rpc, params: dict[str, Any], field: str) -> None:
     error = await rpc.error("SendMessage", params)
     assert error["code"] == -32602

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin, get_type_hints
 
 from langchain_core.messages import BaseMessage
 from langgraph.pregel import Pregel
@@ -16,7 +16,7 @@ from codin.errors import ConfigError
 
 __all__ = ["MESSAGES", "Graph", "Shape", "entrypoint_of", "object_of"]
 
-Graph = Pregel[Any, Any, Any, Any]
+Graph: TypeAlias = Pregel[Any, Any, Any, Any]
 
 MESSAGES = "messages"
 _ROOT = "__root__"

@@ -77,7 +77,7 @@ class GraphOptions(TypedDict, total=False):
     context: Any
 
 
-def adapt(graph: Graph, **options: Unpack[GraphOptions]) -> LangGraphAgent:
+def adapt(graph: object, **options: Unpack[GraphOptions]) -> LangGraphAgent:
     """A compiled graph as an agent: what `StateGraph.compile()`, `create_agent()` or `@entrypoint` gives.
 
     The graph is not changed. `GraphOptions` lists the options.
@@ -85,7 +85,7 @@ def adapt(graph: Graph, **options: Unpack[GraphOptions]) -> LangGraphAgent:
     Raises:
         ConfigError: this is no compiled graph, or `text_field` is none of its fields.
     """
-    if not isinstance(graph, Pregel):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(graph, Pregel):
         raise ConfigError(
             f"{type(graph).__name__} is no compiled graph", hint="give what StateGraph(...).compile() returns"
         )
@@ -99,17 +99,18 @@ class LangGraphAgent:
         graph: the graph that is run: the given one, or a copy when that has no checkpointer.
     """
 
-    def __init__(self, graph: Graph, **options: Unpack[GraphOptions]) -> None:
+    # `Any`: the graph's own type parameters say nothing to who serves it.
+    def __init__(self, graph: Any, **options: Unpack[GraphOptions]) -> None:
         if (checkpointer := options.get("checkpointer")) is not None:
             graph = with_checkpointer(graph, checkpointer)
         self._shape = Shape(graph, options.get("text_field"))
-        self.name = options.get("name") or _name_of(graph)
-        self.id = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "graph"
+        self.name: str = options.get("name") or _name_of(graph)
+        self.id: str = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "graph"
         described = options.get("description") or _description_of(graph)
-        self.description = described or f"The LangGraph graph {self.name!r}."
-        self.version = options.get("version", "1.0.0")
+        self.description: str = described or f"The LangGraph graph {self.name!r}."
+        self.version: str = options.get("version", "1.0.0")
         self._threads = Threads(graph, self.id)
-        self.graph = self._threads.graph
+        self.graph: Any = self._threads.graph
         self._nodes = _text_nodes(self._shape, options.get("text_from"))
         self._options = options
 
@@ -237,9 +238,8 @@ class LangGraphAgent:
         config = config(task) if callable(config) else config
         context = self._options.get("context")
         context = context(task) if callable(context) else context
-        graph = cast("Any", self.graph)
         config = merge_configs(config, place.config(task), {"callbacks": [calls]})
-        events = graph.astream(
+        events = self.graph.astream(
             given,
             config,
             context=context,
