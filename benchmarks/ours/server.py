@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import codin
 from codin.agent import Task, agent
 from codin.server import App
 from codin.task import Limits
@@ -42,6 +43,14 @@ def build(agent: str, store: str | None = None, port: int = 1) -> App:
         agent: `echo`, `stream` or `idle`.
         store: `sqlite:///file.db?synchronous=full`; None keeps tasks in memory.
     """
+    return App(_AGENTS[agent], store=store or "memory://", limits=_limits(agent))
+
+
+def serve(agent: str, store: str | None, port: int) -> None:
+    """Serve one of the agents the way a user does. The arguments are those of `build`."""
+    codin.serve(_AGENTS[agent], port=port, store=store or "memory://", limits=_limits(agent))
+
+
+def _limits(agent: str) -> Limits | None:
     # Thousands of tasks that never end are more than a server takes by default; nothing else is changed.
-    limits = Limits(max_running=10_000) if agent == "idle" else None
-    return App(_AGENTS[agent], store=store or "memory://", limits=limits)
+    return Limits(max_running=10_000) if agent == "idle" else None

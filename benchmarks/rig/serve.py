@@ -1,4 +1,4 @@
-"""Child process: one side's app under uvicorn, with the same settings for every side.
+"""Child process: one side under uvicorn: by its own way to serve where it has one (codin), else by `uvicorn.run`.
 
 `python -m benchmarks.rig.serve MODULE AGENT PORT [STORE]`
 """
@@ -11,7 +11,12 @@ import sys
 
 def main() -> None:
     module, agent, port, *rest = sys.argv[1:]
-    app = importlib.import_module(module).build(agent, rest[0] if rest else None, int(port))
+    side = importlib.import_module(module)
+    store = rest[0] if rest else None
+    if hasattr(side, "serve"):
+        side.serve(agent, store, int(port))
+        return
+    app = side.build(agent, store, int(port))
     import uvicorn
 
     uvicorn.run(
