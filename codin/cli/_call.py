@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import shlex
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ from codin.client import Peer
 from codin.errors import TransportError
 
 __all__ = ["call"]
+
+_LOOK = 0.2  # seconds
 
 
 @click.command()
@@ -105,7 +108,7 @@ def _ask(connection: Connection, url: str, answer: Answer) -> str | None:
     try:
         while True:
             errors().print("> ", end="", style="bold")
-            line = sys.stdin.readline()
+            line = _line()
             if not line:
                 errors().print()
                 return None
@@ -118,6 +121,13 @@ def _ask(connection: Connection, url: str, answer: Answer) -> str | None:
             task = anyio.run(_cancel, connection.open(url), answer.task_id)
             answer.status = answer.status if task is None else task.status
         return None
+
+
+def _line() -> str:
+    # A signal that comes just before a blocking read begins does not end it; looking now and then does.
+    while not select.select([sys.stdin], [], [], _LOOK)[0]:
+        continue
+    return sys.stdin.readline()
 
 
 async def _cancel(peer: Peer, task_id: str) -> a2a.Task | None:
