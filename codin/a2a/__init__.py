@@ -41,6 +41,7 @@ from codin.a2a._errors import (
     from_rpc_error,
     to_rpc_error,
 )
+from codin.a2a._extensions import RESUME_EXTENSION, SCHEMA_EXTENSION
 from codin.a2a._jsonrpc import (
     METHODS,
     Call,
@@ -103,6 +104,8 @@ from codin.a2a._sse import SSEDecoder, SSEEvent, sse_event
 
 __all__ = [
     "METHODS",
+    "RESUME_EXTENSION",
+    "SCHEMA_EXTENSION",
     "A2AError",
     "APIKeySecurityScheme",
     "AgentCapabilities",

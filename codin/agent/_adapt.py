@@ -72,6 +72,8 @@ def _kept(obj: Any, options: dict[str, Any]) -> Agent:
 
 def _packages_of(obj: Any) -> list[str]:
     """The top-level packages of the object's classes, nearest first."""
+    if type(obj).__module__.startswith("codin.client."):
+        return ["codin"]
     packages = dict.fromkeys(kind.__module__.partition(".")[0] for kind in type(obj).__mro__)
     return [package for package in packages if package not in {"builtins", "functools", "typing", "codin"}]
 
@@ -85,10 +87,15 @@ def _adapted(point: EntryPoint, obj: Any, options: dict[str, Any]) -> Agent:
         adapt = point.load()
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"the adapter for {_typed(obj)} cannot be imported: {error}", hint=f"pip install 'codin[{point.name}]'"
+            f"the adapter for {_typed(obj)} cannot be imported: {error}", hint=f"pip install 'codin[{_extra(point)}]'"
         ) from error
     agent: Agent = adapt(obj, **options)
     return agent
+
+
+def _extra(point: EntryPoint) -> str:
+    """The extra that brings what an adapter needs. For those of codin it is named like the adapter's module."""
+    return point.module.rpartition(".")[2].replace("_", "-") if point.module.startswith("codin.") else point.name
 
 
 def _advice(packages: list[str], known: list[str]) -> str:

@@ -69,7 +69,7 @@ class Describes(Protocol):
 
     @property
     def input_schema(self) -> Mapping[str, Any] | None:
-        """JSON Schema of the data part it reads; None when it reads none, or any."""
+        """JSON Schema of the data part it reads; None when it reads none, or any. The card carries it."""
         ...
 
     @property

@@ -17,7 +17,7 @@ from codin.net import Response, Transport
 
 __all__ = ["RESUME", "CardCache", "cards_of", "check_same_party", "choose_interface", "resumes", "web_address"]
 
-RESUME = "urn:codin:a2a:resume:v1"
+RESUME = a2a.RESUME_EXTENSION
 """The extension of ours by which a stream goes on behind the last event a reader has."""
 
 _WELL_KNOWN = "/.well-known/agent-card.json"

@@ -17,7 +17,7 @@ from codin.server._http import JSON, Headers, answer
 
 __all__ = ["RESUME", "Cards", "agent_card"]
 
-RESUME = "urn:codin:a2a:resume:v1"
+RESUME = a2a.RESUME_EXTENSION
 """The extension that numbers events and resumes a stream behind one; specs/resume-v1.json."""
 
 _RESUME_EXTENSION = a2a.AgentExtension(
@@ -39,7 +39,10 @@ def agent_card(agent: Agent, url: str, authenticator: Authenticator | None = Non
         version=getattr(agent, "version", None) or "1.0.0",
         supported_interfaces=[a2a.AgentInterface(url=url, protocol_binding="JSONRPC", protocol_version="1.0")],
         capabilities=a2a.AgentCapabilities(
-            streaming=True, push_notifications=False, extended_agent_card=False, extensions=[_RESUME_EXTENSION]
+            streaming=True,
+            push_notifications=False,
+            extended_agent_card=False,
+            extensions=[_RESUME_EXTENSION, *_schema_extension(agent)],
         ),
         default_input_modes=list(getattr(agent, "input_modes", None) or ["text/plain"]),
         default_output_modes=list(getattr(agent, "output_modes", None) or ["text/plain"]),
@@ -47,6 +50,12 @@ def agent_card(agent: Agent, url: str, authenticator: Authenticator | None = Non
         security_schemes=dict(authenticator.schemes) if authenticator else {},
         security_requirements=authenticator.requirements if authenticator else [],
     )
+
+
+def _schema_extension(agent: Agent) -> list[a2a.AgentExtension]:
+    known = {"inputSchema": "input_schema", "outputSchema": "output_schema"}
+    params = {name: found for name, member in known.items() if (found := getattr(agent, member, None)) is not None}
+    return [a2a.AgentExtension(uri=a2a.SCHEMA_EXTENSION, params=params)] if params else []
 
 
 class _Rendered(NamedTuple):

@@ -1,5 +1,6 @@
 """A task is a numbered, append-only log: agents write to it, everything else reads from it."""
 
+from codin.task._current import current_task
 from codin.task._direct import converse
 from codin.task._entry import ArtifactEntry, ChunkEntry, Entry, InputEntry, PrivateEntry, StatusEntry, decode_entry
 from codin.task._fold import Fold
@@ -54,6 +55,7 @@ __all__ = [
     "TaskStore",
     "Turn",
     "converse",
+    "current_task",
     "decode_entry",
     "open_store",
 ]

@@ -26,11 +26,11 @@ class Calls:
         self._stack = AsyncExitStack()
 
     async def __call__(self, task: Task, agent: Any, content: Any, options: Mapping[str, Any]) -> Reply:
-        """Send `content` to a URL or a connected `Peer`, within the task's deadline.
+        """Send `content` to a URL or a connected `Peer`, within the task's deadline; a canceled run cancels there too.
 
         The peer gets a context of its own, the same for every call from this context, and not the caller's.
         """
-        from codin.client import Peer
+        from codin.client import Peer, delegate
 
         peer = agent if isinstance(agent, Peer) else await self._peer(agent)
         left = task.deadline - asyncio.get_running_loop().time()
@@ -38,7 +38,7 @@ class Calls:
         arguments: dict[str, Any] = {"timeout": max(left, 0.001), **options}
         if "task_id" not in arguments:
             arguments.setdefault("context_id", str(own_context))
-        return await peer.send(content, **arguments)
+        return await delegate(peer, content, **arguments)
 
     async def _peer(self, url: object) -> Peer:
         from codin.client import connect  # a server that calls nobody loads no client

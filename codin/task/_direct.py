@@ -8,6 +8,7 @@ import uuid
 
 from codin import a2a
 from codin.errors import ConfigError
+from codin.task._current import CURRENT
 from codin.task._entry import Entry
 from codin.task._fold import Fold
 from codin.task._guard import Handler
@@ -54,9 +55,11 @@ async def converse(
     run = Run(_NoLog(MemoryStore(), owner, "", context_id, Fold("", context_id)), limits, caller)
     run.deadline = asyncio.get_running_loop().time() + limits.run_timeout
     run.begin(message, Position(1, b""))
+    task = Task(run, call)
+    before = CURRENT.set(task)
     try:
         async with asyncio.timeout(limits.run_timeout):
-            response = await handler(Task(run, call))
+            response = await handler(task)
     except Reject as refusal:
         response = refusal.response
     except a2a.A2AError:
@@ -68,6 +71,8 @@ async def converse(
     except BaseException as error:  # a handler that calls sys.exit() must not end the server
         _logger.exception("the agent raised")
         raise a2a.InvalidAgentResponse(f"the agent failed ({type(error).__name__})") from None
+    finally:
+        CURRENT.reset(before)
     return a2a.Message(message_id=str(uuid.uuid4()), context_id=context_id, role=a2a.Role.AGENT, parts=_parts(response))
 
 

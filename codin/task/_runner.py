@@ -11,6 +11,7 @@ from typing import Any
 from codin import a2a
 from codin.errors import StoreError
 from codin.task._clock import now_ms
+from codin.task._current import CURRENT
 from codin.task._entry import PrivateEntry
 from codin.task._guard import Guard, Handler
 from codin.task._guarding import refusal
@@ -174,6 +175,7 @@ class Runner:
             if not run.begun:
                 run.recall()
             task = Task(run, self._call, self._guards)
+            CURRENT.set(task)  # each run is an asyncio task, with a context of its own
             try:
                 response = await self._handler(task)
             except (NeedInput, NeedAuth, Reject) as wanted:

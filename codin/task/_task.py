@@ -249,9 +249,11 @@ class Task:
 
         Args:
             agent: a URL or a connected `Peer`.
-            content: what `Peer.send` takes; `options` go to it as well.
+            content: what `Peer.send` takes; `options` go to it as well, and `on_event` is given every event of the
+                answer as it comes.
 
-        The peer gets a context of its own, the same one for every call from this context. The call is a private entry.
+        The peer gets a context of its own, the same one for every call from this context. When this run is canceled,
+        or its time is up, the peer's task is canceled. The call is a private entry.
 
         Raises:
             PermissionDenied: a guard refused the call.

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from codin.client import connect
-from codin.errors import CodinError
+from codin import a2a
+from codin.client import Event, connect
+from codin.errors import CodinError, DeadlineExceeded
 from codin.server import App
-from codin.task import AgentResponse, Limits, MemoryStore, Owner, Task
+from codin.task import AgentResponse, Limits, MemoryStore, Owner, Task, current_task
 from tests.server.puppet import Puppet
 from tests.server.rpc import Rpc, message
 from tests.server.sockets import listening, open_listener
@@ -25,11 +26,19 @@ class Echo(Puppet):
     def __init__(self) -> None:
         super().__init__("echo")
         self.contexts: list[str] = []
+        self.current: list[bool] = []
+        self.hanging = asyncio.Event()
+        self.stopped = asyncio.Event()
 
     async def handle(self, task: Task) -> AgentResponse:
         self.contexts.append(task.context_id)
+        self.current.append(current_task() is task)
         if task.text == "hang":
-            await asyncio.Event().wait()
+            self.hanging.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.stopped.set()
         if task.text == "fail":
             return AgentResponse.failed("could not")
         if task.text == "ask":
@@ -56,6 +65,10 @@ class Clerk(Puppet):
                 raise
             answers.append(f"{reply.state.name if reply.state else 'MESSAGE'} {reply.text}")
         return AgentResponse.completed("; ".join(answers))
+
+
+async def ignore(event: Event) -> None:
+    """Nothing is done with it."""
 
 
 @pytest.fixture
@@ -143,6 +156,53 @@ async def test_a_call_ends_with_the_callers_time(url: str, echo: Echo) -> None:
     assert task["status"]["state"] == "TASK_STATE_FAILED"
     assert echo.contexts
     await app.close()
+
+
+@pytest.mark.parametrize("options", [{}, {"on_event": ignore}], ids=["send", "stream"])
+async def test_a_canceled_caller_cancels_what_it_has_begun(url: str, echo: Echo, options: dict[str, Any]) -> None:
+    clerk = Clerk(url)
+    clerk.options = options
+    async with listening(App(clerk)) as served, connect(served.url) as peer, connect(url) as callee:
+        task = (await peer.send("hang", wait=False)).task
+        assert task is not None
+        async with asyncio.timeout(20):
+            await echo.hanging.wait()
+            assert (await peer.cancel(task.id)).status.state.name == "CANCELED"
+            await echo.stopped.wait()
+        assert [task.status.state.name async for task in callee.list()] == ["CANCELED"]
+
+
+@pytest.mark.parametrize("options", [{}, {"on_event": ignore}], ids=["send", "stream"])
+async def test_a_caller_without_time_cancels_what_it_has_begun(url: str, echo: Echo, options: dict[str, Any]) -> None:
+    clerk = Clerk(url)
+    clerk.options = {"timeout": 0.3, **options}
+    async with listening(App(clerk)) as served, connect(served.url) as peer, connect(url) as callee:
+        assert (await peer.send("hang")).state is a2a.TaskState.FAILED
+        async with asyncio.timeout(20):
+            await echo.stopped.wait()
+        assert isinstance(clerk.errors[0], DeadlineExceeded)
+        assert [task.status.state.name async for task in callee.list()] == ["CANCELED"]
+
+
+async def test_a_call_can_be_watched(url: str) -> None:
+    seen: list[str] = []
+
+    async def watch(event: Event) -> None:
+        seen.append(event.text)
+
+    clerk = Clerk(url)
+    clerk.options = {"on_event": watch}
+    async with listening(App(clerk)) as served, connect(served.url) as peer:
+        assert (await peer.send("hi")).text == "COMPLETED echo: hi"
+        assert (await peer.send("ask")).text == "INPUT_REQUIRED what?"
+    assert "echo: hi" in seen
+
+
+async def test_the_running_code_knows_its_task(url: str, echo: Echo) -> None:
+    async with connect(url) as peer:
+        await asyncio.gather(*(peer.send(str(number)) for number in range(10)))
+    assert echo.current == [True] * 10
+    assert current_task() is None
 
 
 async def test_a_call_is_a_private_entry_behind_what_was_written(url: str) -> None:

@@ -1,3 +1,28 @@
-"""Adapters: one module per framework, imported when an object of that framework is served."""
+"""Adapters: one module per framework, imported when an object of that framework is served; and what they are made of.
 
-__all__: list[str] = []
+An adapter is a function `adapt(obj, **options) -> Agent` behind an entry point of the group `codin.adapters` that is
+named after the framework's top-level package. docs/adapters.md has a template.
+"""
+
+from codin.agent.adapters._activity import ACTIVITY_KEY, ToolActivity
+from codin.agent.adapters._profile import AdapterOptions, Profile, slug, thread_id
+from codin.agent.adapters._questions import Question, Unclear, answers, approval, ask, json_value, readable
+from codin.agent.adapters._remote import Remote, result_of
+
+__all__ = [
+    "ACTIVITY_KEY",
+    "AdapterOptions",
+    "Profile",
+    "Question",
+    "Remote",
+    "ToolActivity",
+    "Unclear",
+    "answers",
+    "approval",
+    "ask",
+    "json_value",
+    "readable",
+    "result_of",
+    "slug",
+    "thread_id",
+]

@@ -9,7 +9,7 @@ import pytest
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from tests.agent.adapters.model_server import ModelServer, model_server
+from codin.testing import ModelServer, model_server
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from codin import a2a
-from codin.agent.adapters.langgraph import LangGraphAgent
+from codin.agent import Agent
 from codin.task import USAGE_KEY, Limits, StatusEntry, TaskManager, TaskStore
 from codin.trust import ANONYMOUS, Caller
 
@@ -84,7 +84,7 @@ class Turn:
 class Desk:
     """One process that serves an agent."""
 
-    def __init__(self, agent: LangGraphAgent, store: TaskStore | None = None, *, limits: Limits | None = None) -> None:
+    def __init__(self, agent: Agent, store: TaskStore | None = None, *, limits: Limits | None = None) -> None:
         self.manager = TaskManager(agent.handle, store, agent=agent.id, limits=limits)
 
     async def send(

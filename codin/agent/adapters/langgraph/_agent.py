@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, TypedDict, Unpack, cast
+from typing import Any, Unpack, cast
 
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
@@ -19,13 +18,15 @@ from langgraph.types import Command, StateSnapshot
 from pydantic import ValidationError
 
 from codin import a2a
-from codin.agent.adapters._langgraph_calls import Calls
-from codin.agent.adapters._langgraph_input import graph_input
-from codin.agent.adapters._langgraph_questions import Question, Unclear, answers, ask, json_value
-from codin.agent.adapters._langgraph_shape import Graph, Shape, entrypoint_of, object_of
-from codin.agent.adapters._langgraph_stream import Relay
-from codin.agent.adapters._langgraph_threads import Place, SyncCheckpointer, Threads, with_checkpointer
-from codin.agent.adapters._langgraph_tools import GraphTool, tools_of
+from codin.agent.adapters._profile import AdapterOptions, slug
+from codin.agent.adapters._questions import Question, Unclear, answers, ask, json_value, object_of
+from codin.agent.adapters.langgraph._calls import Calls
+from codin.agent.adapters.langgraph._input import graph_input
+from codin.agent.adapters.langgraph._questions import question_of
+from codin.agent.adapters.langgraph._shape import Graph, Shape, entrypoint_of
+from codin.agent.adapters.langgraph._stream import Relay
+from codin.agent.adapters.langgraph._threads import Place, SyncCheckpointer, Threads, with_checkpointer
+from codin.agent.adapters.langgraph._tools import GraphTool, tools_of
 from codin.errors import ConfigError
 from codin.task import AgentResponse, Answer, Task
 
@@ -40,38 +41,27 @@ _GONE = (
 )
 
 
-class GraphOptions(TypedDict, total=False):
+class GraphOptions(AdapterOptions, total=False):
     """What `adapt` takes beside the graph.
 
+    The name is the graph's own by default (`compile(name=...)`), and the description the docstring of the state or of
+    the entrypoint.
+
     Args:
-        name: of the agent; the graph's own by default (`compile(name=...)`).
-        description: for the card; the docstring of the state or of the entrypoint by default.
-        version: of the agent, for the card.
-        examples: prompts shown with the skill.
-        tags: of the skill.
         checkpointer: used instead of the graph's own, on a copy of the graph.
         text_field: the field of a typed state that takes plain text, when more than one is a str.
         text_from: the nodes whose text is the answer. By default all nodes of a chat graph, and none of another graph.
         events: send what nodes write with `get_stream_writer()` as status updates; on by default.
-        tool_activity: send tool calls and their results as status updates.
-        expose_tools: make each tool a skill on the public card.
         subgraphs: stream the text of models inside subgraphs piece by piece, and their events.
         config: merged into the config of every run (`recursion_limit`, `callbacks`, `tags`, …), or a function of the
             task that gives it. The thread id is always codin's.
         context: the graph's runtime context, or a function of the task that gives it.
     """
 
-    name: str
-    description: str
-    version: str
-    examples: Sequence[str]
-    tags: Sequence[str]
     checkpointer: BaseCheckpointSaver[Any]
     text_field: str
     text_from: Sequence[str]
     events: bool
-    tool_activity: bool
-    expose_tools: bool
     subgraphs: bool
     config: RunnableConfig | Callable[[Task], RunnableConfig]
     context: Any
@@ -105,7 +95,7 @@ class LangGraphAgent:
             graph = with_checkpointer(graph, checkpointer)
         self._shape = Shape(graph, options.get("text_field"))
         self.name: str = options.get("name") or _name_of(graph)
-        self.id: str = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "graph"
+        self.id: str = slug(self.name) or "graph"
         described = options.get("description") or _description_of(graph)
         self.description: str = described or f"The LangGraph graph {self.name!r}."
         self.version: str = options.get("version", "1.0.0")
@@ -187,7 +177,7 @@ class LangGraphAgent:
         if not asked:
             return await self._run(task, None, place)  # a breakpoint: any answer lets it go on
         # In older LangGraph the second question of a node has the id of the first, which is listed beside it.
-        pending = {interrupt.id: Question.of(interrupt) for interrupt in state.interrupts if interrupt.id in asked}
+        pending = {interrupt.id: question_of(interrupt) for interrupt in state.interrupts if interrupt.id in asked}
         questions = list(pending.values())
         if not questions:
             return AgentResponse.failed(_GONE)
@@ -256,7 +246,7 @@ class LangGraphAgent:
     async def _paused(self, place: Place, relay: Relay) -> AgentResponse:
         token = {"thread": place.thread, "interrupts": list(relay.interrupts)}
         if relay.interrupts:
-            return ask([Question.of(interrupt) for interrupt in relay.interrupts.values()], token)
+            return ask([question_of(interrupt) for interrupt in relay.interrupts.values()], token)
         state: StateSnapshot = await self._threads.state(place.thread)
         if not state.next:
             return self._completed(relay)

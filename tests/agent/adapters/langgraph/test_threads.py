@@ -25,9 +25,9 @@ from typing_extensions import TypedDict
 
 from codin.agent.adapters.langgraph import adapt
 from codin.task import Limits, MemoryStore, open_store
+from codin.testing import ModelServer
 from tests.agent.adapters.desk import Desk
-from tests.agent.adapters.graphs import build
-from tests.agent.adapters.model_server import ModelServer
+from tests.agent.adapters.langgraph.graphs import build
 
 pytestmark = pytest.mark.anyio
 
@@ -307,7 +307,7 @@ async def test_a_process_that_dies_in_a_turn_leaves_a_thread_that_works(
     model: ModelServer, chat: ChatOpenAI, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "threads.db")
-    command = [sys.executable, "-m", "tests.agent.adapters.doomed", path, model.url]
+    command = [sys.executable, "-m", "tests.agent.adapters.langgraph.doomed", path, model.url]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     try:
         async with asyncio.timeout(60):

@@ -17,9 +17,9 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from codin.agent.adapters.langgraph import adapt
+from codin.testing import ModelServer
 from tests.agent.adapters.desk import Desk
-from tests.agent.adapters.graphs import build, flow
-from tests.agent.adapters.model_server import ModelServer
+from tests.agent.adapters.langgraph.graphs import build, flow
 
 pytestmark = pytest.mark.anyio
 

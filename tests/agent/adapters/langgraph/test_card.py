@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 from codin.agent.adapters.langgraph import adapt
 from codin.errors import ConfigError
 from codin.tool import Tool
-from tests.agent.adapters.graphs import build, nothing
+from tests.agent.adapters.langgraph.graphs import build, nothing
 
 pytestmark = pytest.mark.anyio
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -15,7 +13,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.types import StateSnapshot
 
-from codin.agent.adapters._langgraph_shape import Graph
+from codin.agent.adapters._profile import thread_id
+from codin.agent.adapters.langgraph._shape import Graph
 from codin.errors import ConfigError
 from codin.task import Reject, Task
 
@@ -85,11 +84,8 @@ class Threads:
         self._parked: OrderedDict[str, None] = OrderedDict()
 
     def id_of(self, task: Task) -> str:
-        """The thread of a task. A hash of whose it is, so that no context id a caller makes up names another's."""
-        owner = [self._agent, task.tenant, task.caller.tenant, task.caller.id, task.context_id]
-        if not self.lasting:
-            owner.append(task.id)
-        return hashlib.sha256(json.dumps(owner).encode()).hexdigest()[:40]
+        """The thread of a task."""
+        return thread_id(self._agent, task, *([] if self.lasting else [task.id]))
 
     async def state(self, thread: str, checkpoint: str | None = None) -> StateSnapshot:
         """The newest state of a thread, or the one at a checkpoint.

@@ -1,6 +1,6 @@
 """A process that is killed in the middle of a turn: answers one message, and hangs on the next.
 
-Usage: python -m tests.agent.adapters.doomed THREADS_DB MODEL_URL
+Usage: python -m tests.agent.adapters.langgraph.doomed THREADS_DB MODEL_URL
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from codin.agent.adapters.langgraph import adapt
 from tests.agent.adapters.desk import Desk
-from tests.agent.adapters.graphs import build
+from tests.agent.adapters.langgraph.graphs import build
 
 
 async def main(path: str, url: str) -> None:

@@ -27,10 +27,11 @@ from typing_extensions import TypedDict
 from codin import a2a
 from codin.agent.adapters.langgraph import adapt
 from codin.task import Task
+from codin.testing import Body, ModelServer
+from codin.testing import ModelAnswer as Answer
 from codin.trust import Caller
 from tests.agent.adapters.desk import Desk
-from tests.agent.adapters.graphs import build, flow, nothing
-from tests.agent.adapters.model_server import Answer, Body, ModelServer
+from tests.agent.adapters.langgraph.graphs import build, flow, nothing
 
 pytestmark = pytest.mark.anyio
 
@@ -125,7 +126,7 @@ async def test_tool_results_and_halves_of_tool_calls_are_not_text(model: ModelSe
     turn = await Desk(adapt(chatter(chat, [add]))).send('call add {"a": 2, "b": 3}')
     assert turn.text == "The tool said 5"
     assert len(model.requests) == 2
-    assert turn.news == [("adding", {"urn:codin:a2a:langgraph:v1": {"event": {"status": "adding", "a": 2}}})]
+    assert turn.news == [("adding", {"urn:codin:a2a:activity:v1": {"event": {"status": "adding", "a": 2}}})]
 
 
 async def test_words_before_a_tool_call_and_after_it_are_set_apart(model: ModelServer, chat: ChatOpenAI) -> None:
@@ -141,7 +142,7 @@ async def test_words_before_a_tool_call_and_after_it_are_set_apart(model: ModelS
 
 async def test_tool_activity_is_off_until_asked_for(chat: ChatOpenAI) -> None:
     turn = await Desk(adapt(chatter(chat, [add]), events=False, tool_activity=True)).send('call add {"a": 2, "b": 3}')
-    tools = [metadata["urn:codin:a2a:langgraph:v1"]["tool"] for _, metadata in turn.news]
+    tools = [metadata["urn:codin:a2a:activity:v1"]["tool"] for _, metadata in turn.news]
     assert [text for text, _ in turn.news] == ["add: started", "add: finished"]
     assert tools[0]["args"] == {"a": 2, "b": 3}
     assert tools[1]["result"] == "5"

@@ -17,7 +17,7 @@ from codin import a2a
 from codin.agent.adapters.langgraph import adapt
 from codin.errors import ConfigError
 from tests.agent.adapters.desk import Desk
-from tests.agent.adapters.graphs import Node, build, flow
+from tests.agent.adapters.langgraph.graphs import Node, build, flow
 
 pytestmark = pytest.mark.anyio
 

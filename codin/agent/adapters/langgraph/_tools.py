@@ -8,7 +8,8 @@ from typing import Any, cast
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel
 
-from codin.agent.adapters._langgraph_shape import Graph, object_of
+from codin.agent.adapters._questions import object_of
+from codin.agent.adapters.langgraph._shape import Graph
 from codin.tool import ToolSpec
 
 __all__ = ["GraphTool", "tools_of"]

@@ -14,7 +14,7 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
 from codin.errors import ConfigError
 
-__all__ = ["MESSAGES", "Graph", "Shape", "entrypoint_of", "object_of"]
+__all__ = ["MESSAGES", "Graph", "Shape", "entrypoint_of"]
 
 Graph: TypeAlias = Pregel[Any, Any, Any, Any]
 
@@ -186,11 +186,6 @@ def _resolved(kind: Any, function: Callable[..., Any] | None) -> Any:
         return Any
     written: Mapping[str, Any] = getattr(function, "__annotations__", {})
     return next((hints[name] for name, text in written.items() if text == kind), Any)
-
-
-def object_of(value: Any) -> dict[str, Any]:
-    """A JSON object; an empty one for anything else."""
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _schema(read: Callable[[], dict[str, Any]], fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from typing import Any, cast
 from langchain_core.messages import HumanMessage
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from codin import a2a
-from codin.agent.adapters._langgraph_shape import MESSAGES, Shape, object_of
+from codin.agent.adapters._questions import object_of, parse_json
+from codin.agent.adapters.langgraph._shape import MESSAGES, Shape
 from codin.task import Reject
 
 __all__ = ["graph_input", "media_type_of"]
@@ -117,7 +118,7 @@ def _state(shape: Shape, name: str, text: str | None, data: Any) -> dict[str, An
     state = data
     if text is not None:
         if data is None:
-            state = _json_object(text)
+            state = parse_json(text)
         if not isinstance(state, dict) and shape.text_field is not None:
             state = {shape.text_field: text}
         elif data is not None and shape.text_field is not None and shape.text_field not in data:
@@ -137,19 +138,12 @@ def _state(shape: Shape, name: str, text: str | None, data: Any) -> dict[str, An
     return fields
 
 
-def _json_object(text: str) -> Any:
-    try:
-        return from_json(text)
-    except ValueError:
-        return None
-
-
 def _value(shape: Shape, name: str, text: str | None, data: Any) -> Any:
     """The one value of a graph without fields: the data, the text, or the text as JSON."""
     if data is None and text is not None:
         data = text
         if shape.value not in {str, Any}:
-            data = _json_object(text)
+            data = parse_json(text)
     try:
         adapter = TypeAdapter[Any](shape.value)
     except PydanticUserError:

@@ -9,15 +9,13 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Tool
 from langgraph.types import Interrupt
 from pydantic_core import to_json
 
-from codin.agent.adapters._langgraph_calls import Calls
-from codin.agent.adapters._langgraph_questions import json_value
-from codin.agent.adapters._langgraph_shape import MESSAGES, object_of
+from codin.agent.adapters._activity import ACTIVITY_KEY, ToolActivity
+from codin.agent.adapters._questions import json_value, object_of
+from codin.agent.adapters.langgraph._calls import Calls
+from codin.agent.adapters.langgraph._shape import MESSAGES
 from codin.task import Task
 
-__all__ = ["EVENT_KEY", "Relay"]
-
-EVENT_KEY = "urn:codin:a2a:langgraph:v1"
-"""The key of a custom stream event, or of a tool's activity, in the metadata of a status."""
+__all__ = ["Relay"]
 
 _READABLE = ("status", "message", "text", "progress", "note")
 
@@ -45,13 +43,12 @@ class Relay:
         self._models = calls
         self._nodes = nodes
         self._events = events
-        self._tools = tools
+        self._activity = ToolActivity(task, enabled=tools)
         self._current: str | None = None
         self._behind: dict[str, list[str]] = {}
         self._ended: set[str] = set()
         self._heard: set[str] = set()
         self._begun = False
-        self._calls: set[tuple[str, str]] = set()
         self._separate = False
         self.output: Any = None
         self.interrupts: dict[str, Interrupt[Any]] = {}
@@ -148,7 +145,7 @@ class Relay:
         value = json_value(event)
         fields = object_of(value)
         text = next((fields[key] for key in _READABLE if isinstance(fields.get(key), str)), None)
-        await self._task.status(text or to_json(value).decode(), metadata={EVENT_KEY: {"event": value}})
+        await self._task.status(text or to_json(value).decode(), metadata={ACTIVITY_KEY: {"event": value}})
 
     async def _update(self, namespace: Sequence[str], event: Mapping[str, Any]) -> None:
         for node, update in event.items():
@@ -160,24 +157,15 @@ class Relay:
             for fields in cast("list[Any]", update if isinstance(update, list) else [update]):
                 if not namespace:
                     self.touched |= object_of(fields).keys()
-                if self._tools:
-                    await self._tool_activity(fields)
+                await self._tool_activity(fields)
 
     async def _tool_activity(self, update: Any) -> None:
         for message in _messages(update):
             if isinstance(message, ToolMessage):
-                name = message.name or "tool"
-                await self._tool("finished", message.tool_call_id, name, {"result": str(message.text)})
+                await self._activity.finished(message.tool_call_id, message.name or "tool", str(message.text))
             elif isinstance(message, AIMessage):
                 for call in message.tool_calls:
-                    await self._tool("started", call["id"] or "", call["name"], {"args": json_value(call["args"])})
-
-    async def _tool(self, phase: str, call: str, name: str, more: Mapping[str, Any]) -> None:
-        if (phase, call) in self._calls:
-            return  # a subgraph's message is seen again when it reaches the graph around it
-        self._calls.add((phase, call))
-        tool = {"id": call, "name": name, "phase": phase, **more}
-        await self._task.status(f"{name}: {phase}", metadata={EVENT_KEY: {"tool": tool}})
+                    await self._activity.started(call["id"] or "", call["name"], call["args"])
 
 
 def _messages(update: Any) -> Iterator[BaseMessage]:

@@ -18,13 +18,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Answer", "ModelServer", "model_server"]
+__all__ = ["Body", "ModelAnswer", "ModelServer", "model_server"]
 
 Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ModelAnswer:
     """What the model says: words, calls of tools, and whether it ever comes to an end."""
 
     text: str = ""
@@ -32,16 +32,16 @@ class Answer:
     ends: bool = True
 
 
-def by_last_message(body: Body) -> Answer:
+def by_last_message(body: Body) -> ModelAnswer:
     last = body["messages"][-1]
     text = _text_of(last["content"])
     if last["role"] == "tool":
-        return Answer(f"The tool said {text}")
+        return ModelAnswer(f"The tool said {text}")
     if call := re.fullmatch(r"call (\w+) (\{.*\})", text):
-        return Answer(calls=[(call[1], json.loads(call[2]))])
+        return ModelAnswer(calls=[(call[1], json.loads(call[2]))])
     if text.startswith("hang"):
-        return Answer("Let me think", ends=False)
-    return Answer(f"You said {text}")
+        return ModelAnswer("Let me think", ends=False)
+    return ModelAnswer(f"You said {text}")
 
 
 @dataclass
@@ -49,7 +49,7 @@ class ModelServer:
     """One model. `stuck` is set when it has said all it will say of an answer without an end."""
 
     port: int = 0
-    answer: Callable[[Body], Answer] = by_last_message
+    answer: Callable[[Body], ModelAnswer] = by_last_message
     requests: list[Body] = field(default_factory=list[Body])
     dropped: int = 0
     stuck: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,7 +76,7 @@ class ModelServer:
         finally:
             writer.close()
 
-    async def _whole(self, writer: asyncio.StreamWriter, body: Body, answer: Answer) -> None:
+    async def _whole(self, writer: asyncio.StreamWriter, body: Body, answer: ModelAnswer) -> None:
         message: dict[str, Any] = {"role": "assistant", "content": answer.text or None}
         if answer.calls:
             message["tool_calls"] = _calls(answer)
@@ -93,7 +93,7 @@ class ModelServer:
         await writer.drain()
 
     async def _stream(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: Body, answer: Answer
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: Body, answer: ModelAnswer
     ) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
         for delta in _deltas(answer):
@@ -132,7 +132,7 @@ def _text_of(content: Any) -> str:
     return " ".join(block.get("text", "") for block in content or ())
 
 
-def _deltas(answer: Answer) -> Sequence[Mapping[str, Any]]:
+def _deltas(answer: ModelAnswer) -> Sequence[Mapping[str, Any]]:
     words = re.findall(r"\S+\s*", answer.text)
     deltas: list[Mapping[str, Any]] = [{"role": "assistant", "content": ""}, *({"content": word} for word in words)]
     for index, call in enumerate(_calls(answer)):
@@ -144,18 +144,18 @@ def _deltas(answer: Answer) -> Sequence[Mapping[str, Any]]:
     return deltas
 
 
-def _calls(answer: Answer) -> list[dict[str, Any]]:
+def _calls(answer: ModelAnswer) -> list[dict[str, Any]]:
     return [
         {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
         for number, (name, arguments) in enumerate(answer.calls)
     ]
 
 
-def _choice(answer: Answer, **said: Any) -> dict[str, Any]:
+def _choice(answer: ModelAnswer, **said: Any) -> dict[str, Any]:
     return {"index": 0, "finish_reason": "tool_calls" if answer.calls else "stop", **said}
 
 
-def _usage(body: Body, answer: Answer) -> dict[str, int]:
+def _usage(body: Body, answer: ModelAnswer) -> dict[str, int]:
     """A message costs 10 tokens to read, a word one to write, and so does a call."""
     read = 10 * len(body["messages"])
     written = len(answer.text.split()) + len(answer.calls)

@@ -1,0 +1,138 @@
+"""A connected peer, as frameworks see it: a name, a description, a schema, and calls that belong to the task."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic_core import to_json
+
+from codin import a2a
+from codin.agent.adapters._questions import object_of
+from codin.client import Content, OnEvent, Peer, Reply, delegate
+from codin.task import current_task
+
+__all__ = ["Remote", "question_data", "result_of", "schemas_of"]
+
+_LONGEST_NAME = 64  # what models accept as the name of a tool
+_LONGEST_DESCRIPTION = 1000  # characters of what a peer says of itself
+_TEXT_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"request": {"type": "string", "description": "What you want of the agent, in your own words."}},
+    "required": ["request"],
+}
+
+
+class Remote:
+    """What a framework's tool, node or sub-agent for a peer is made of.
+
+    Inside a task of codin every call is `task.call`: it has a context of its own, the task's deadline and guards, and
+    is canceled with the task. Elsewhere it is a plain call.
+
+    Args:
+        peer: connected, because its card says what is published here.
+        name: instead of the card's.
+        description: instead of the card's.
+
+    Attributes:
+        name: letters, digits and underscores, at most 64 of them.
+        description: for a model: what the agent is, in its card's words, and its skills.
+        input_schema: JSON Schema of the arguments: the object that the card declares, else one field `request`.
+    """
+
+    def __init__(self, peer: Peer, *, name: str | None = None, description: str | None = None) -> None:
+        self.peer = peer
+        card = peer.card
+        self.name: str = _identifier(name or card.name)
+        self.description: str = description or _described(card)
+        schema = _declared(card)
+        self.takes_data: bool = schema is not None
+        self.input_schema: Mapping[str, Any] = _TEXT_SCHEMA if schema is None else schema
+
+    async def call(
+        self,
+        content: Content,
+        *,
+        task_id: str | None = None,
+        context_id: str | None = None,
+        on_event: OnEvent | None = None,
+        timeout: float | None = None,
+    ) -> Reply:
+        """Send to the peer, and wait until it has ended or asks. `task_id` and `context_id` go on with a task."""
+        options: dict[str, Any] = {
+            name: value
+            for name, value in (
+                ("task_id", task_id),
+                ("context_id", context_id),
+                ("on_event", on_event),
+                ("timeout", timeout),
+            )
+            if value is not None
+        }
+        task = current_task()
+        if task is None:
+            return await delegate(self.peer, content, **options)
+        return await task.call(self.peer, content, **options)
+
+    async def invoke(self, arguments: Mapping[str, Any] | str, *, on_event: OnEvent | None = None) -> Reply:
+        """Call with the arguments of a tool call. What the peer asks, the caller of the running task is asked.
+
+        Outside a task of codin there is nobody to ask, and the reply is the question.
+        """
+        reply = await self.call(self.content(arguments), on_event=on_event)
+        while (task := current_task()) is not None and reply.state is not None and reply.state.interrupted:
+            asking = task.authorize if reply.state is a2a.TaskState.AUTH_REQUIRED else task.ask
+            answer = await asking(reply.text, data=question_data(reply))
+            reply = await self.call(
+                answer.message.parts, task_id=reply.task_id, context_id=reply.context_id, on_event=on_event
+            )
+        return reply
+
+    def content(self, arguments: Mapping[str, Any] | str) -> Content:
+        """The message that the arguments of a tool call make."""
+        if isinstance(arguments, str):
+            return arguments
+        return dict(arguments) if self.takes_data else str(arguments.get("request", ""))
+
+
+def result_of(reply: Reply) -> str:
+    """A reply as the result of a tool: its text and data, or what went wrong in words a model can act on."""
+    said = reply.text
+    if reply.state is not None and reply.state is not a2a.TaskState.COMPLETED:
+        state = reply.state.name.lower().replace("_", " ")
+        return f"The agent did not finish ({state}): {said}" if said else f"The agent did not finish: {state}."
+    if reply.data is None:
+        return said
+    data = to_json(reply.data).decode()
+    return f"{said}\n{data}" if said else data
+
+
+def question_data(reply: Reply) -> Any:
+    """What a program reads of a question, e.g. its schema; None when it is text alone."""
+    message = reply.task.status.message if reply.task is not None else None
+    parts: Sequence[a2a.Part] = message.parts if message is not None else ()
+    return next((part.data for part in parts if part.kind == "data"), None)
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:_LONGEST_NAME] or "agent"
+
+
+def _described(card: a2a.AgentCard) -> str:
+    """A stranger's words, marked as such and bounded, because a model will read them."""
+    skills = "; ".join(f"{skill.name}: {skill.description}" for skill in card.skills if skill.name != card.name)
+    said = " ".join(f"{card.description} {skills}".split())
+    return f"Ask the agent {_identifier(card.name)!r}. It says of itself: {said[:_LONGEST_DESCRIPTION]}"
+
+
+def schemas_of(card: a2a.AgentCard) -> Mapping[str, Any]:
+    """The JSON Schemas that the card carries: `inputSchema` and `outputSchema`, either may be missing."""
+    found = next((item.params for item in card.capabilities.extensions if item.uri == a2a.SCHEMA_EXTENSION), None)
+    return {name: schema for name, value in object_of(found).items() if (schema := object_of(value))}
+
+
+def _declared(card: a2a.AgentCard) -> Mapping[str, Any] | None:
+    """The input schema that the card declares, when it is one of an object: arguments have names."""
+    schema = schemas_of(card).get("inputSchema", {})
+    return schema if schema.get("type") == "object" and schema.get("properties") else None
