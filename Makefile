@@ -9,6 +9,9 @@ READY  := $(VENV)/.ready
 PEERS  := .peers
 PEER   := $(PEERS)/a2a/.ready
 JSPEER := $(PEERS)/js/node_modules/.package-lock.json
+# CrewAI's newest release shares no environment with the newest releases of the other frameworks.
+CREWAI := .frameworks/crewai
+CREW   := $(CREWAI)/.ready
 
 # The lock names uv too, so that its version stands in one place.
 UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)
@@ -19,16 +22,21 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 # Where the tests and the benchmarks look for other people's implementations.
 export CODIN_PEERS ?= $(CURDIR)/$(PEERS)
 
-.PHONY: help demo test check fix bench docs peers clean
+.PHONY: help demo test test-adapters check fix bench docs peers frameworks clean
 
 help:  ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## agents at work on a document: make demo [FILE=path]
 	@$(PY) -m examples.brief $(if $(FILE),"$(FILE)")
 
-test: $(READY) $(PEER) $(JSPEER)  ## the whole suite, in parallel: make test [ARGS="-k name"]
+test: $(READY) $(CREW) $(PEER) $(JSPEER)  ## the whole suite, in parallel: make test [ARGS="-k name"]
 	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
+	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai
+
+test-adapters: $(READY) $(CREW)  ## every framework's adapter, in the environment that holds its newest release
+	$(PY) -m pytest -n auto --dist worksteal tests/agent/adapters $(ARGS)
+	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai $(ARGS)
 
 check: $(READY)  ## format, lint, types, floors, exports
 	$(VENV)/bin/ruff format --check .
@@ -48,10 +56,12 @@ bench: $(READY) $(PEER)  ## side by side with the official SDK: make bench [ARGS
 docs: $(READY)  ## run every code block and follow every link of README and docs
 	$(PY) -m pytest -q tests/docs $(ARGS)
 
+frameworks: $(READY) $(CREW)  ## the frameworks, CrewAI in an environment of its own
+
 peers: $(PEER) $(JSPEER)  ## the official SDKs, Python and JavaScript, each in an environment of its own
 
 clean:  ## back to a fresh checkout
-	rm -rf $(VENV) $(PEERS) build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) .frameworks build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name node_modules -type d -prune -exec rm -rf {} +
 
@@ -71,7 +81,11 @@ venv:
 $(READY): pyproject.toml uv.lock $(MISSING)
 	@test -x $(UV) || $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null
 	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	UV_PROJECT_ENVIRONMENT=$(VENV) $(LOCKED) --all-extras --group dev
+	UV_PROJECT_ENVIRONMENT=$(VENV) $(LOCKED) --all-extras --no-extra crewai --group dev
+	@touch $@
+
+$(CREW): $(READY)
+	UV_PROJECT_ENVIRONMENT=$(CREWAI) $(LOCKED) --no-default-groups --group test --extra crewai --extra langgraph --extra cli --extra fast --python $(PY)
 	@touch $@
 
 $(PEER): $(READY)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 from codin import a2a
+from codin.net import Transport
 from codin.task._calls import Calls
 from codin.task._clock import now_ms
 from codin.task._entry import Entry, InputEntry, StatusEntry
@@ -43,7 +44,9 @@ class TaskManager:
         agent: the agent's id; tasks are scoped by it.
         guards: asked before a submit, a call and an outcome.
         call: how `task.call` reaches other agents; by URL by default.
+        transport: for that, as `codin.connect` takes it.
         closing_update: end a streamed artifact with an update that repeats its whole text; some clients need it.
+        closing_message: say the answer's text in the completed status too, for clients that read only messages.
         rerunnable: run a task again that was WORKING when the process died, instead of failing it.
         new_id: makes task and context ids.
     """
@@ -57,7 +60,9 @@ class TaskManager:
         limits: Limits | None = None,
         guards: Sequence[Guard] = (),
         call: CallAgent | None = None,
+        transport: Transport | str | None = None,
         closing_update: bool = True,
+        closing_message: bool = False,
         rerunnable: bool = False,
         new_id: Callable[[], str] = random_id,
     ) -> None:
@@ -76,7 +81,7 @@ class TaskManager:
         self._started = False
         self._closed = False
         self.draining: bool = False
-        self._calls = Calls()
+        self._calls = Calls(transport)
         self._sweeping: asyncio.TimerHandle | None = None
         self._runner = Runner(
             handler,
@@ -84,6 +89,7 @@ class TaskManager:
             guards=guards,
             call=call or self._calls,
             closing_update=closing_update,
+            closing_message=closing_message,
             released=self._released,
             abandoned=self._abandoned,
         )

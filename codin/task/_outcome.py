@@ -34,7 +34,9 @@ def status_entry(run: Run, state: a2a.TaskState, text: str | None = None) -> Sta
     return StatusEntry(run.log.ids, state, now_ms(), message)
 
 
-def outcome_entries(run: Run, response: AgentResponse, *, closing_update: bool) -> Sequence[Entry]:
+def outcome_entries(
+    run: Run, response: AgentResponse, *, closing_update: bool, closing_message: bool
+) -> Sequence[Entry]:
     """The entries that end a turn with this response.
 
     Raises:
@@ -59,7 +61,10 @@ def outcome_entries(run: Run, response: AgentResponse, *, closing_update: bool) 
         entries.append(PrivateEntry("usage", now_ms(), to_json(usage)))
         metadata = {**(metadata or {}), USAGE_KEY: usage}
     message = None
-    if not completed:
+    if completed:
+        if closing_message and (text := run.text() if run.chunks else response.text):
+            message = run.agent_message([a2a.Part(text=text)])
+    else:
         message = run.agent_message(question_parts(response.text or "", response.data))
     if state.interrupted:
         entries.append(PrivateEntry("pause", now_ms(), to_json(plain(response.token))))

@@ -49,6 +49,7 @@ class Runner:
         guards: Sequence[Guard],
         call: CallAgent | None,
         closing_update: bool,
+        closing_message: bool,
         released: Callable[[Run], None],
         abandoned: Callable[[Run], None],
     ) -> None:
@@ -57,6 +58,7 @@ class Runner:
         self._guards = guards
         self._call = call
         self._closing_update = closing_update
+        self._closing_message = closing_message
         self._released = released
         self._abandoned = abandoned
         self.running = 0
@@ -218,7 +220,9 @@ class Runner:
         if run.replaying and response.outcome != "failed":
             response = AgentResponse.failed("RESUME_MISMATCH: the agent asked fewer questions than the first time.")
         try:
-            entries = outcome_entries(run, response, closing_update=self._closing_update)
+            entries = outcome_entries(
+                run, response, closing_update=self._closing_update, closing_message=self._closing_message
+            )
         except Exception as error:
             _logger.exception("task %s: the response cannot be sent", run.log.task_id)
             entries = [status_entry(run, a2a.TaskState.FAILED, f"INVALID_AGENT_RESPONSE: {error}")]

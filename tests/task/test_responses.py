@@ -199,6 +199,24 @@ async def test_written_text_is_the_answer_with_or_without_a_closing_update(
     assert len(updates) == 3 + closing_update
 
 
+@pytest.mark.parametrize("written", [True, False])
+async def test_the_answer_is_said_in_the_completed_status_when_that_is_wanted(written: bool) -> None:
+    async def answers(task: Task) -> AgentResponse:
+        if task.text == "data":
+            return AgentResponse.completed(data=[1])
+        if not written:
+            return AgentResponse.completed("one two")
+        for chunk in ("one ", "two"):
+            await task.write(chunk)
+        return AgentResponse.completed()
+
+    desk = Desk(answers, closing_message=True)
+    task = await desk.send()
+    assert message_of(task) == text_of(task) == "one two"
+    assert "message" not in (await desk.send("data"))["status"]
+    assert "message" not in (await Desk(answers).send())["status"]
+
+
 async def test_another_text_than_was_written_fails_the_task() -> None:
     async def writes(task: Task) -> AgentResponse:
         await task.write("one")

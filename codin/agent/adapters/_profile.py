@@ -26,6 +26,8 @@ class AdapterOptions(TypedDict, total=False):
         tags: of the skill.
         tool_activity: send tool calls and their results as status updates.
         expose_tools: make each tool a skill on the public card.
+        closing_update: end a streamed text with an update that repeats it; on by default.
+        closing_message: say the answer in the completed status too, for clients that read only messages.
     """
 
     name: str
@@ -35,6 +37,8 @@ class AdapterOptions(TypedDict, total=False):
     tags: Sequence[str]
     tool_activity: bool
     expose_tools: bool
+    closing_update: bool
+    closing_message: bool
 
 
 class Profile:
@@ -65,6 +69,8 @@ class Profile:
         self.id: str = slug(self.name) or slug(framework)
         self.description: str = options.get("description") or description
         self.version: str = options.get("version", "1.0.0")
+        self.closing_update: bool = options.get("closing_update", True)
+        self.closing_message: bool = options.get("closing_message", False)
         self.tools: Sequence[Tool] = tuple(tools)
         self.input_modes: Sequence[str] = tuple(input_modes)
         self.output_modes: Sequence[str] = tuple(output_modes)

@@ -1,5 +1,6 @@
-"""Serves a LangGraph graph as an agent: any compiled graph, unchanged."""
+"""A LangGraph graph as an agent, unchanged; and a remote agent as a node or tool of a graph."""
 
 from codin.agent.adapters.langgraph._agent import GraphOptions, LangGraphAgent, adapt
+from codin.agent.adapters.langgraph._peer import PeerFailed, node, tool
 
-__all__ = ["GraphOptions", "LangGraphAgent", "adapt"]
+__all__ = ["GraphOptions", "LangGraphAgent", "PeerFailed", "adapt", "node", "tool"]
