@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from codin import a2a
 
-__all__ = ["Fold", "Snapshot", "StreamValue", "spoken"]
+__all__ = ["Fold", "Snapshot", "StreamValue", "content_of", "spoken"]
 
 StreamValue = a2a.Task | a2a.Message | a2a.TaskStatusUpdateEvent | a2a.TaskArtifactUpdateEvent
 
@@ -50,6 +50,10 @@ class _Kept(NamedTuple):
     def build(self) -> a2a.Artifact:
         return self.head.model_copy(update={"parts": list(self.all_parts())})
 
+    def content(self) -> str:
+        """All of it as one string, however its text is cut into parts."""
+        return content_of(self.parts) + self.tail()
+
     def gist(self) -> tuple[str, list[a2a.Part]]:
         """What it says, however its text is cut into parts."""
         return self.text(), [part for part in self.parts if part.text is None]
@@ -80,8 +84,9 @@ class Snapshot(NamedTuple):
             update={"status": self.status, "artifacts": artifacts, "history": list(self.history)}
         )
 
-    def spoken(self) -> str:
-        return spoken(self.status, (artifact.text() for artifact in self.artifacts.values()))
+    def contents(self) -> dict[str, str]:
+        """The content of each artifact, by its id."""
+        return {name: kept.content() for name, kept in self.artifacts.items()}
 
     def same(self, other: Snapshot) -> bool:
         """Whether a reader of both would see no difference."""
@@ -103,11 +108,13 @@ class Fold:
         snapshot: the task so far; None before the first event of a task. Spec 3.5.2, 4.2.
     """
 
-    __slots__ = ("_midway", "snapshot")
+    __slots__ = ("_before", "_midway", "_said", "snapshot")
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
         self._midway: set[str] = set()  # artifacts whose beginning this reader has not seen
+        self._before: dict[str, _Kept] = {}  # artifacts as they were when this reader came
+        self._said: a2a.Message | None = None
 
     def apply(self, value: StreamValue) -> str:
         """Add one event. Returns the text that is new for a reader of everything before."""
@@ -120,6 +127,10 @@ class Fold:
         if self.snapshot is not None:
             self.snapshot = self.snapshot._replace(history=(*self.snapshot.history, value))
         return a2a.text_of(value.parts)
+
+    def recall(self, task: a2a.Task) -> None:
+        """The task as it was when the reader came: what it says is not new."""
+        self._before = Snapshot.of(task).artifacts
 
     def differs(self, task: a2a.Task) -> bool:
         """Whether `task` holds anything that a reader of the events so far has not seen."""
@@ -134,7 +145,8 @@ class Fold:
             text = a2a.text_of(artifact.parts)
         else:
             new = _Kept.of(artifact, artifact.parts)
-            text = _beyond(new.text(), kept)
+            seen = None if event.append else kept or self._before.get(artifact.artifact_id)
+            text = _beyond(new.text(), seen)
             if event.append:
                 self._midway.add(artifact.artifact_id)
             elif kept is not None and artifact.artifact_id in self._midway and new.text().endswith(kept.text()):
@@ -150,7 +162,7 @@ class Fold:
         if said is not None and not (history and history[-1].message_id == said.message_id):
             history = (*history, said)
         self.snapshot = Snapshot(base, event.status, artifacts, history)
-        return self.snapshot.spoken()
+        return self._speak(self.snapshot)
 
     def _replace(self, task: a2a.Task) -> str:
         old, self.snapshot = self.snapshot, Snapshot.of(task)
@@ -158,7 +170,16 @@ class Fold:
         text = "".join(_beyond(kept.text(), seen.get(name)) for name, kept in self.snapshot.artifacts.items())
         if old is not None and old.status.message == task.status.message:
             return text
-        return text + self.snapshot.spoken()
+        return text + self._speak(self.snapshot)
+
+    def _speak(self, snapshot: Snapshot) -> str:
+        message = snapshot.status.message
+        if message == self._said:  # a stream that was taken up again may tell a status twice
+            return ""
+        artifacts = (*self._before.values(), *snapshot.artifacts.values())
+        if text := spoken(snapshot.status, (artifact.text() for artifact in artifacts)):
+            self._said = message
+        return text
 
 
 def spoken(status: a2a.TaskStatus, texts: Iterable[str]) -> str:
@@ -176,6 +197,11 @@ def spoken(status: a2a.TaskStatus, texts: Iterable[str]) -> str:
     if status.state == a2a.TaskState.COMPLETED and any(texts):
         return ""
     return a2a.text_of(message.parts)
+
+
+def content_of(parts: Iterable[a2a.Part]) -> str:
+    """Parts as one string: text as it is, anything else as its JSON."""
+    return "".join([part.to_json().decode() if part.text is None else part.text for part in parts])
 
 
 def _beyond(text: str, seen: _Kept | None) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from time import monotonic
+from typing import Literal
 
 import anyio
 
 from codin import a2a
 from codin.client._backoff import Backoff, may_pass
 from codin.client._event import Event
-from codin.client._fold import Fold
+from codin.client._fold import Fold, Snapshot, StreamValue
+from codin.client._overlap import Overlap
 from codin.client._rpc import Outgoing, Rpc, read_event
 from codin.errors import CodinError, DeadlineExceeded, TransportError
 
@@ -30,6 +32,13 @@ class Course:
         answers: the reader waits for the answer to a message, so a question back ends its stream; a subscription
             goes on until the task has ended.
         continued: the message went to a task that existed, so the first Task is the past.
+
+    Attributes:
+        after: as given, as long as what the reader had there may matter.
+        number: of the last event the reader has.
+        over: the task is known to have ended, though not from its events.
+        lacks: what it takes to tell whether the last event is new: the task as it is now, or the past that the reader
+            had when it came.
     """
 
     def __init__(
@@ -47,9 +56,18 @@ class Course:
         self._continued = continued
         self._past: a2a.TaskStatus | None = None
         self._spoke = False
+        self._overlap = None if rpc.resumable else Overlap()
+        self.after = after
         self.number = after
         self.task_id = task_id
         self.attached_again = False
+        self.over = False
+        self.lacks: Literal["task", "past"] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the reader has got an event of the task."""
+        return self._fold.snapshot is not None
 
     @property
     def settled(self) -> bool:
@@ -79,6 +97,9 @@ class Course:
         if self._rpc.resumable and (number := _number_of(sent)) is not None:
             if self.number is not None and number <= self.number:
                 return None
+            if self._may_repeat(value):
+                self.lacks = "past"
+                return None
             self.number = number
         if isinstance(value, a2a.Task):
             return self.take_task(value, number)
@@ -87,24 +108,63 @@ class Course:
         else:
             self.task_id = value.task_id
         self.attached_again = False
+        if isinstance(value, a2a.TaskArtifactUpdateEvent) and not self._is_new(value):
+            return None
         text = self._fold.apply(value)
         return Event(value, text, self._fold.snapshot, number)
 
     def take_task(self, task: a2a.Task, number: int | None = None) -> Event | None:
         """A Task: the first thing a stream tells, and what a peer that cannot resume has instead of what was missed."""
-        first = self._fold.snapshot is None
+        before = self._fold.snapshot
         known = self.attached_again and not self._fold.differs(task)
-        self.attached_again = False
-        self.task_id = task.id
         text = self._fold.apply(task)
-        if first and self._continued and not task.status.state.terminal:
+        if self._overlap is not None:
+            self._note_overlap(self._overlap, before, Snapshot.of(task))
+        self.attached_again, self.lacks, self.after = False, None, None
+        self.task_id = task.id
+        if before is None and self._continued and not task.status.state.terminal:
             self._past, text = task.status, ""
         return None if known else Event(task, text, self._fold.snapshot, number)
+
+    def _note_overlap(self, overlap: Overlap, before: Snapshot | None, present: Snapshot) -> None:
+        if self.lacks == "task":
+            overlap.answer(present.contents())
+        elif self.attached_again or (before is None and not self._answers):
+            overlap.begin(before.contents() if before is not None else {}, present.contents())
+        else:
+            overlap.end()
+
+    def _is_new(self, update: a2a.TaskArtifactUpdateEvent) -> bool:
+        if self._overlap is None or not self._overlap.open:
+            return True
+        snapshot = self._fold.snapshot
+        kept = snapshot.artifacts.get(update.artifact.artifact_id) if snapshot is not None else None
+        verdict = self._overlap.judge(update, kept.content() if kept is not None else None)
+        if verdict == "unclear":
+            self.lacks = "task"
+        return verdict == "new"
+
+    def _may_repeat(self, value: StreamValue) -> bool:
+        """Whether an event may repeat what the reader had when it came; one that is new looks alike."""
+        if not self.after:
+            return False
+        artifacts = self._fold.snapshot.artifacts if self._fold.snapshot is not None else {}
+        if isinstance(value, a2a.TaskArtifactUpdateEvent):
+            return value.last_chunk and not value.append and value.artifact.artifact_id not in artifacts
+        if isinstance(value, a2a.TaskStatusUpdateEvent) and value.status.state == a2a.TaskState.COMPLETED:
+            return value.status.message is not None and not any(kept.text() for kept in artifacts.values())
+        return False
+
+    def recall(self, task: a2a.Task | None) -> None:
+        """What the reader had when it came; None when the peer does not keep it any more."""
+        self.after = self.lacks = None
+        if task is not None:
+            self._fold.recall(task)
 
     def attach_again(self) -> Outgoing:
         """The call that goes on where the reader is."""
         assert self.task_id is not None
-        self.attached_again = True
+        self.attached_again, self.lacks = True, None
         return subscription(self._rpc, self.task_id, self.number)
 
 
@@ -193,12 +253,14 @@ async def _read(rpc: Rpc, call: Outgoing, course: Course, timeout: float | None)
         async for chunk in chunks:
             for sent in decoder.feed(chunk):
                 event = course.take(sent)
+                if course.lacks is not None:
+                    event = await _fetch(rpc, course, sent, timeout)
                 if event is not None:
                     yield event
                 if course.ended:
                     await _hang_up(chunks)
                     return
-    if not course.settled:
+    if not course.settled and not await _is_over(rpc, course, timeout):
         raise TransportError(f"{rpc.url} closed the stream before the task had ended.")
 
 
@@ -212,12 +274,48 @@ async def _hang_up(chunks: AsyncIterator[bytes]) -> None:
             pass
 
 
-async def _ask_for_task(rpc: Rpc, course: Course, timeout: float | None) -> Event | None:
-    assert course.task_id is not None
-    course.attached_again = True
+async def _is_over(rpc: Rpc, course: Course, timeout: float | None) -> bool:
+    """Whether a stream without events was all there is: the reader has the last number of a task that has ended.
+
+    Only a stream that was opened after the end was known says so: one before may have been closed for another reason.
+    """
+    if course.number is None or course.begun:
+        return False
+    if not course.over:
+        course.over = (await _get(rpc, course, timeout)).status.state.terminal
+        return False
+    return True
+
+
+async def _get(rpc: Rpc, course: Course, timeout: float | None) -> a2a.Task:
     call = rpc.prepare("GetTask", {"id": course.task_id})
-    task = await rpc.call(call, a2a.Task, timeout=timeout, again=True)
-    return course.take_task(task)
+    return await rpc.call(call, a2a.Task, timeout=timeout, again=True)
+
+
+async def _ask_for_task(rpc: Rpc, course: Course, timeout: float | None) -> Event | None:
+    course.attached_again = True
+    return course.take_task(await _get(rpc, course, timeout))
+
+
+async def _fetch(rpc: Rpc, course: Course, sent: a2a.SSEEvent, timeout: float | None) -> Event | None:
+    """Get what the course lacks. The task as it is takes the place of the event: it has it by now."""
+    if course.lacks == "task":
+        return await _ask_for_task(rpc, course, timeout)
+    await _recall(rpc, course, timeout)
+    return course.take(sent)
+
+
+async def _recall(rpc: Rpc, course: Course, timeout: float | None) -> None:
+    """Read the log from its beginning to where the reader came; nothing else tells what it had there."""
+    assert course.after is not None
+    past = Course(rpc, task_id=course.task_id, after=0, answers=False)
+    had: Event | None = None
+    async with aclosing(follow(rpc, past.attach_again(), past, timeout=timeout)) as events:
+        async for event in events:
+            if event.number is None or event.number > course.after:
+                break
+            had = event
+    course.recall(had.task if had is not None else None)
 
 
 def _refuses_subscription(problem: CodinError, course: Course) -> bool:

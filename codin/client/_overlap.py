@@ -12,7 +12,7 @@ __all__ = ["Overlap", "Verdict"]
 
 Verdict = Literal["new", "known", "unclear"]
 
-_QUESTIONS = 4
+_QUESTIONS = 8
 
 
 class Overlap:
@@ -28,10 +28,10 @@ class Overlap:
     «Content» is all that an artifact has, as one string; places are counted in it.
     """
 
-    __slots__ = ("_asked", "_asking", "_open", "_starts")
+    __slots__ = ("_asked", "_asking", "_starts", "open")
 
     def __init__(self) -> None:
-        self._open = False
+        self.open = False
         self._starts: dict[str, Collection[int]] = {}  # of each artifact: the places where its next piece may begin
         self._asking: tuple[str, set[int], str] = ("", set(), "")
         self._asked = 0
@@ -44,12 +44,12 @@ class Overlap:
             has: the content of each artifact in the Task.
         """
         self._starts = {name: self._between(name, had.get(name, ""), content) for name, content in has.items()}
-        self._open, self._asked = True, 0
+        self.open, self._asked = True, 0
 
     def _between(self, name: str, had: str, has: str) -> range:
         if not has.startswith(had):
             first = 0
-        elif self._open:  # what the reader has of the last Task may not have come as an update yet
+        elif self.open:  # what the reader has of the last Task may not have come as an update yet
             first = min(self._starts.get(name, (0,)))
         else:
             first = len(had)
@@ -57,7 +57,7 @@ class Overlap:
 
     def end(self) -> None:
         """From here on everything is new."""
-        self._open = False
+        self.open = False
 
     def judge(self, update: a2a.TaskArtifactUpdateEvent, content: str | None) -> Verdict:
         """Whether an update is new.
@@ -67,7 +67,7 @@ class Overlap:
         """
         piece = content_of(update.artifact.parts)
         name = update.artifact.artifact_id
-        if not self._open or not piece:
+        if not self.open or not piece:
             return "new"
         if content is None:
             self.end()
@@ -99,5 +99,5 @@ class Overlap:
             ends.add(len(if_new))
         self._starts[name] = ends or range(len(content) + 1)
         self._asked += 1
-        if self._asked == _QUESTIONS:  # what repeats itself for ever rules nothing out; without a race it is new
+        if self._asked >= _QUESTIONS:  # what repeats itself for ever rules nothing out; without a race it is new
             self._starts = {name: {max(places)} for name, places in self._starts.items()}

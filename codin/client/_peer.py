@@ -189,7 +189,8 @@ class Peer:
 
         Args:
             after: the number of the last event already seen; the first event is then the next one, and `event.task`
-                holds only what came since. Only for peers that number their events.
+                holds only what came since. `event.text` is what is new behind that number; once the peer keeps only
+                the task and no longer its events, it is everything. Only for peers that number their events.
             timeout: seconds of silence that are borne, instead of the peer's.
         """
         rpc = self._ready()

@@ -6,17 +6,21 @@ It collects updates for a subscriber before it makes the Task that the subscribe
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from codin import a2a
-from codin.client import Event
-from tests.client.scripted import PATIENT, Call, Script, Step, now, piece, talking_to, task
+from codin.client import Backoff, Event, connect
+from tests.client.racing import RacingPeer
+from tests.client.scripted import PATIENT, Call, Script, Step, card, now, piece, talking_to, task
+from tests.net.wire import Exchange
 
 pytestmark = pytest.mark.anyio
+
+QUESTIONS = 8
 
 
 def said(events: list[Event]) -> str:
@@ -65,7 +69,7 @@ class Peer(Script):
         super().__init__(*steps)
         self.answers = [*answers]
 
-    async def __call__(self, exchange: Any) -> None:
+    async def __call__(self, exchange: Exchange) -> None:
         call = Call(exchange)
         if call.method != "GetTask":
             return await super().__call__(exchange)
@@ -98,10 +102,10 @@ async def test_a_piece_that_only_says_the_same_as_the_end_of_the_task_is_new() -
     assert contents(events) == {"a": "abbc"}
 
 
-@pytest.mark.parametrize("then", ["abb", "abbc"])
-async def test_a_piece_told_again_and_then_said_once_more(then: str) -> None:
+@pytest.mark.parametrize("answers", [("abb", "abb"), ("abbc",)])
+async def test_a_piece_told_again_and_then_said_once_more(answers: tuple[str, ...]) -> None:
     again = tells(having(a="ab"), piece("b"), piece("b"), piece("c"))
-    events = await heard(Peer(BEGUN, again, answers=(kept(a=then), kept(a=then))))
+    events = await heard(Peer(BEGUN, again, answers=tuple(kept(a=text) for text in answers)))
     assert said(events) == "abbc"
     assert contents(events) == {"a": "abbc"}
 
@@ -218,71 +222,35 @@ async def test_a_cut_while_the_task_is_asked_for() -> None:
 
 async def test_the_questions_have_an_end() -> None:
     dots = [piece(".") for _ in range(50)]
-    answers = tuple(kept(a="." * length) for length in range(3, 7))
+    answers = tuple(kept(a="." * length) for length in range(3, 3 + QUESTIONS))
     events = await heard(
         Peer(cut(task(), piece(".", append=False)), tells(having(a=".."), *dots), answers=answers),
     )
     assert said(events) == "." * 52
 
 
-# A peer that collects, makes its Task and answers at drawn moments.
+# At drawn moments: how much is written before a cut, while the client attaches, and before a question is answered.
+
+ALPHABETS = {"a": "ab", "x": "xy"}
+NAMES = st.sampled_from([*ALPHABETS])
+PIECES = NAMES.flatmap(lambda name: st.tuples(st.just(name), st.text(ALPHABETS[name], min_size=1, max_size=3)))
 
 
-class Run(NamedTuple):
-    """Pieces of artifacts, and how many of them there were when the client attached (`tapped`), when its Task was made,
-    and when each question was answered, counted from the piece that was told last.
-    """
+@given(pieces=st.lists(PIECES, max_size=10), moves=st.lists(st.integers(0, 4), max_size=20))
+@example(pieces=[("a", "b")] * 4, moves=[1, 0, 1, 4, 0])
+@example(pieces=[("a", text) for text in ("b", "b", "b", "ba", "a")], moves=[1, 0, 1, 4, 1])
+@settings(max_examples=300)
+def test_whatever_the_moments_the_reader_gets_everything_once(pieces: list[tuple[str, str]], moves: list[int]) -> None:
+    peer = RacingPeer(pieces, moves)
 
-    pieces: list[tuple[str, str]]
-    heard: int
-    tapped: int
-    made: int
-    ahead: list[int]
+    async def hear() -> list[Event]:
+        patient = Backoff(tries=len(moves), first=0.0)
+        async with connect(card("http://peer/"), transport=peer, backoff=patient) as other:
+            return [event async for event in other.stream("go")]
 
-
-@st.composite
-def runs(draw: st.DrawFn) -> Run:
-    one = st.tuples(st.just("a"), st.text("ab", min_size=1, max_size=3))
-    other = st.tuples(st.just("x"), st.text("xy", min_size=1, max_size=3))
-    pieces = draw(st.lists(one | other, min_size=1, max_size=8))
-    heard = draw(st.integers(0, len(pieces)))
-    tapped = draw(st.integers(heard, len(pieces)))
-    made = draw(st.integers(tapped, len(pieces)))
-    return Run(pieces, heard, tapped, made, draw(st.lists(st.integers(0, 3), max_size=len(pieces))))
-
-
-def sums(pieces: list[tuple[str, str]]) -> dict[str, str]:
-    texts: dict[str, str] = {}
-    for name, text in pieces:
-        texts[name] = texts.get(name, "") + text
-    return texts
-
-
-@given(runs())
-@example(Run([("a", "b")] * 4, 1, 1, 2, [1, 1, 1]))
-@example(Run([("a", "b"), ("a", "b"), ("a", "b"), ("a", "bc"), ("a", "c")], 1, 1, 2, [2, 1]))
-@settings(max_examples=200)
-def test_whatever_the_moments_the_reader_gets_everything_once(run: Run) -> None:
-    seen: set[str] = set()
-    updates: list[dict[str, Any]] = []
-    for name, text in run.pieces:
-        updates.append(piece(text, artifact=name, append=name in seen))
-        seen.add(name)
-    told = run.tapped
-    ahead = [*run.ahead]
-
-    async def again(call: Call) -> None:
-        nonlocal told
-        await call.begin()
-        await call.event(having(**sums(run.pieces[: run.made])))
-        for update in updates[run.tapped :]:
-            told += 1
-            await call.event(update)
-            await peer.pause(told)
-        await call.event(now("COMPLETED"))
-        await call.end()
-
-    async def tell() -> list[Event]:
-        return await heard(peer)
-
-    events = asyncio.run(tell())
+    events = asyncio.run(hear())
+    assert max(peer.questions) <= QUESTIONS
+    assume(max(peer.questions) < QUESTIONS)
+    assert contents(events) == peer.texts()
+    for name, text in peer.texts().items():
+        assert "".join(sign for sign in said(events) if sign in ALPHABETS[name]) == text

@@ -5,6 +5,7 @@ message:
 
     chunks N       N pieces of one artifact
     steps N KEY    N pieces, each but the first behind one POST /release/KEY
+    … MORE LAG     and MORE pieces LAG turns of the event loop before a client is subscribed to the task
     ask WORD       asks a question, then repeats the answer
     slow           one piece, then it works until it is canceled
     fail WORD      ends as FAILED and says why
@@ -36,6 +37,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 GATES = defaultdict(lambda: asyncio.Semaphore(0))
+
+AHEAD = {}
 
 
 class Agent(AgentExecutor):
@@ -71,7 +74,8 @@ class Agent(AgentExecutor):
         await updater.complete()
 
     async def do_steps(self, updater, rest):
-        count, key = rest.split()
+        count, key, more, lag = rest.split()
+        AHEAD[updater.task_id] = key, int(more), int(lag)
         for number in range(int(count)):
             if number:
                 await GATES[key].acquire()
@@ -100,6 +104,17 @@ class Agent(AgentExecutor):
         await updater.cancel()
 
 
+class Handler(DefaultRequestHandler):
+    async def on_subscribe_to_task(self, params, context):
+        key, more, lag = AHEAD.get(params.id, ("", 0, 0))
+        for _ in range(more):
+            GATES[key].release()
+        for _ in range(lag):
+            await asyncio.sleep(0)
+        async for event in super().on_subscribe_to_task(params, context):
+            yield event
+
+
 async def release(request):
     GATES[request.path_params["key"]].release()
     return Response(status_code=204)
@@ -116,7 +131,7 @@ def application(url):
         default_output_modes=["text/plain"],
         skills=[AgentSkill(id="do", name="do", description="Does what the first word says.", tags=["test"])],
     )
-    handler = DefaultRequestHandler(agent_executor=Agent(), task_store=InMemoryTaskStore(), agent_card=card)
+    handler = Handler(agent_executor=Agent(), task_store=InMemoryTaskStore(), agent_card=card)
     routes = [*create_jsonrpc_routes(handler, "/"), *create_agent_card_routes(card)]
     return Starlette(routes=[Route("/release/{key}", release, methods=["POST"]), *routes])
 

@@ -9,6 +9,7 @@ import express from "express";
 
 const text = (value) => ({ content: { $case: "text", value }, filename: "", mediaType: "", metadata: undefined });
 const gates = new Map();
+const ahead = new Map();
 const canceled = new Map();
 
 function gate(key) {
@@ -79,7 +80,8 @@ const verbs = {
     turn.finish();
   },
   async steps(turn, rest) {
-    const [count, key] = rest.split(" ");
+    const [count, key, more, lag] = rest.split(" ");
+    ahead.set(turn.ids.taskId, { key, more: Number(more), lag: Number(lag) });
     for (let number = 0; number < Number(count); number++) {
       if (number > 0) await pass(key);
       turn.pieces(number, number + 1);
@@ -122,6 +124,15 @@ const agent = {
   },
 };
 
+class Handler extends DefaultRequestHandler {
+  async *resubscribe(params, context) {
+    const { key, more, lag } = ahead.get(params.id) ?? { more: 0, lag: 0 };
+    for (let number = 0; number < more; number++) release(key);
+    for (let turn = 0; turn < lag; turn++) await new Promise(setImmediate);
+    yield* super.resubscribe(params, context);
+  }
+}
+
 const app = express();
 const server = app.listen(0, "127.0.0.1", () => {
   const url = `http://127.0.0.1:${server.address().port}/`;
@@ -149,7 +160,7 @@ const server = app.listen(0, "127.0.0.1", () => {
     ],
     signatures: [],
   };
-  const requestHandler = new DefaultRequestHandler(card, new InMemoryTaskStore(), agent);
+  const requestHandler = new Handler(card, new InMemoryTaskStore(), agent);
   app.post("/release/:key", (request, response) => {
     release(request.params.key);
     response.status(204).end();
