@@ -28,14 +28,25 @@ class Event:
             when a stream was cut and the peer could only tell the state it is in.
         text: only what is new to a reader of all events before. Joined, the texts of a stream are the answer; the
             update that closes an artifact by repeating all of it has "".
+        replaced: this event's text takes the place of what its artifact said before. An agent that was run again
+            may come to another answer; `event.task` has it right.
     """
 
-    __slots__ = ("_snapshot", "_task", "number", "text", "value")
+    __slots__ = ("_snapshot", "_task", "number", "replaced", "text", "value")
 
-    def __init__(self, value: StreamValue, text: str, snapshot: Snapshot | None, number: int | None = None) -> None:
+    def __init__(
+        self,
+        value: StreamValue,
+        text: str,
+        snapshot: Snapshot | None,
+        number: int | None = None,
+        *,
+        replaced: bool = False,
+    ) -> None:
         self.number: int | None = number
         self.value: StreamValue = value
         self.text: str = text
+        self.replaced: bool = replaced
         self._snapshot = snapshot
         self._task: a2a.Task | None = None
 

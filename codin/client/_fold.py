@@ -106,18 +106,22 @@ class Fold:
 
     Attributes:
         snapshot: the task so far; None before the first event of a task. Spec 3.5.2, 4.2.
+        replaced: the newest event took text back that the reader has been told.
     """
 
-    __slots__ = ("_before", "_midway", "_said", "snapshot")
+    __slots__ = ("_before", "_midway", "_said", "_told", "replaced", "snapshot")
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
+        self.replaced = False
+        self._told: dict[str, str] = {}  # of artifacts that begin again: what the reader was told before
         self._midway: set[str] = set()  # artifacts whose beginning this reader has not seen
         self._before: dict[str, _Kept] = {}  # artifacts as they were when this reader came
         self._said: a2a.Message | None = None
 
     def apply(self, value: StreamValue) -> str:
         """Add one event. Returns the text that is new for a reader of everything before."""
+        self.replaced = False
         if isinstance(value, a2a.TaskArtifactUpdateEvent):
             return self._put(value)
         if isinstance(value, a2a.TaskStatusUpdateEvent):
@@ -143,6 +147,8 @@ class Fold:
         if kept is not None and event.append:
             new = kept.plus(artifact.parts)
             text = a2a.text_of(artifact.parts)
+            if artifact.artifact_id in self._told:
+                text = self._retold(artifact.artifact_id, new.text(), self._told.pop(artifact.artifact_id))
         else:
             new = _Kept.of(artifact, artifact.parts)
             seen = None if event.append else kept or self._before.get(artifact.artifact_id)
@@ -151,7 +157,20 @@ class Fold:
                 self._midway.add(artifact.artifact_id)
             elif kept is not None and artifact.artifact_id in self._midway and new.text().endswith(kept.text()):
                 text = ""  # the closing update repeats what was said before this reader came
+            elif kept is not None and not event.append:
+                told = self._told.pop(artifact.artifact_id, kept.text())
+                text = self._retold(artifact.artifact_id, new.text(), told)
         self.snapshot = Snapshot(base, status, {**artifacts, artifact.artifact_id: new}, history)
+        return text
+
+    def _retold(self, artifact_id: str, text: str, told: str) -> str:
+        """What is new in the text of an artifact that began again, e.g. because its agent was run again."""
+        if text.startswith(told):
+            return text[len(told) :]
+        if told.startswith(text):
+            self._told[artifact_id] = told
+            return ""
+        self.replaced = True
         return text
 
     def _set_status(self, event: a2a.TaskStatusUpdateEvent) -> str:
@@ -162,7 +181,16 @@ class Fold:
         if said is not None and not (history and history[-1].message_id == said.message_id):
             history = (*history, said)
         self.snapshot = Snapshot(base, event.status, artifacts, history)
-        return self._speak(self.snapshot)
+        return self._cut_short(self.snapshot) + self._speak(self.snapshot)
+
+    def _cut_short(self, snapshot: Snapshot) -> str:
+        """The texts that began again and have ended before all that was told before."""
+        if not self._told or not snapshot.status.state.terminal:
+            return ""
+        texts = [snapshot.artifacts[artifact_id].text() for artifact_id in self._told]
+        self._told.clear()
+        self.replaced = True
+        return "".join(texts)
 
     def _replace(self, task: a2a.Task) -> str:
         old, self.snapshot = self.snapshot, Snapshot.of(task)

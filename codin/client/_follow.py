@@ -111,7 +111,7 @@ class Course:
         if isinstance(value, a2a.TaskArtifactUpdateEvent) and not self._is_new(value):
             return None
         text = self._fold.apply(value)
-        return Event(value, text, self._fold.snapshot, number)
+        return Event(value, text, self._fold.snapshot, number, replaced=self._fold.replaced)
 
     def take_task(self, task: a2a.Task, number: int | None = None) -> Event | None:
         """A Task: the first thing a stream tells, and what a peer that cannot resume has instead of what was missed."""

@@ -39,7 +39,7 @@ def folded(updates: list[dict[str, Any]]) -> list[Event]:
     events: list[Event] = []
     for update in updates:
         text = fold.apply(value(update))
-        events.append(Event(value(update), text, fold.snapshot))
+        events.append(Event(value(update), text, fold.snapshot, replaced=fold.replaced))
     return events
 
 
@@ -97,11 +97,32 @@ def test_appended_plain_text_continues_the_text_and_anything_else_is_a_part_of_i
 def test_an_artifact_that_is_replaced_starts_anew() -> None:
     events = folded([piece("draft", append=False), piece("final", append=False), piece("!")])
     assert [event.text for event in events] == ["draft", "final", "!"]
+    assert [event.replaced for event in events] == [False, True, False]
     assert [a2a.text_of(event.task.artifacts[0].parts) for event in events if event.task] == [
         "draft",
         "final",
         "final!",
     ]
+
+
+@given(st.lists(TEXTS.filter(bool), min_size=1, max_size=8), st.integers(1, 8), st.booleans())
+def test_an_artifact_that_is_written_again_the_same_way_tells_nothing_twice(
+    texts: list[str], cut: int, closing: bool
+) -> None:
+    told = [piece(text, append=bool(place)) for place, text in enumerate(texts)]
+    closed = [piece("".join(texts), append=False, lastChunk=True)] if closing else []
+    events = folded([task(), *told[:cut], *told, *closed, now("COMPLETED")])
+    assert "".join(event.text for event in events) == "".join(texts)
+    assert not any(event.replaced for event in events)
+
+
+def test_an_artifact_that_is_written_again_in_another_way_says_so() -> None:
+    events = folded([piece("one two", append=False), piece("one", append=False), piece(" three"), now("COMPLETED")])
+    assert [(event.text, event.replaced) for event in events] == [
+        ("one two", False), ("", False), ("one three", True), ("", False),
+    ]  # fmt: skip
+    shorter = folded([piece("one two", append=False), piece("one", append=False), now("COMPLETED")])
+    assert [(event.text, event.replaced) for event in shorter] == [("one two", False), ("", False), ("one", True)]
 
 
 def test_a_status_message_moves_into_the_history_when_the_next_status_comes() -> None:
