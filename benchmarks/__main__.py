@@ -23,6 +23,7 @@ BENCHMARKS = {
     "cold_start": "benchmarks.cold_start",
     "sqlite_unary": "benchmarks.sqlite_unary",
     "client_cpu": "benchmarks.client_cpu",
+    "adapter_overhead": "benchmarks.adapter_overhead",
 }
 
 
