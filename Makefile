@@ -12,6 +12,8 @@ JSPEER := $(PEERS)/js/node_modules/.package-lock.json
 # CrewAI's newest release shares no environment with the newest releases of the other frameworks.
 CREWAI := .frameworks/crewai
 CREW   := $(CREWAI)/.ready
+# The demo's agents, each with nothing but codin's core beside its framework.
+ALONE  := .frameworks/langgraph/.ready .frameworks/adk/.ready
 
 # The lock names uv too, so that its version stands in one place.
 UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)
@@ -27,10 +29,10 @@ export CODIN_PEERS ?= $(CURDIR)/$(PEERS)
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY)  ## agents at work on a document: make demo [FILE=path]
+demo: $(READY) $(CREW) $(ALONE)  ## agents at work on a document: make demo [FILE=path]
 	@$(PY) -m examples.brief $(if $(FILE),"$(FILE)")
 
-test: $(READY) $(CREW) $(PEER) $(JSPEER)  ## the whole suite, in parallel: make test [ARGS="-k name"]
+test: $(READY) $(CREW) $(ALONE) $(PEER) $(JSPEER)  ## the whole suite, in parallel: make test [ARGS="-k name"]
 	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai
 
@@ -38,10 +40,11 @@ test-adapters: $(READY) $(CREW)  ## every framework's adapter, in the environmen
 	$(PY) -m pytest -n auto --dist worksteal tests/agent/adapters $(ARGS)
 	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai $(ARGS)
 
-check: $(READY)  ## format, lint, types, floors, exports
+check: $(READY) $(CREW)  ## format, lint, types, floors, exports
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/pyright
+	$(VENV)/bin/pyright -p pyrightconfig.crewai.json
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pyright --verifytypes codin --ignoreexternal  # it takes its Python from PATH alone
 	$(VENV)/bin/lint-imports
 	$(PY) -m pytest -q tests/test_exports.py
@@ -56,7 +59,7 @@ bench: $(READY) $(PEER)  ## side by side with the official SDK: make bench [ARGS
 docs: $(READY)  ## run every code block and follow every link of README and docs
 	$(PY) -m pytest -q tests/docs $(ARGS)
 
-frameworks: $(READY) $(CREW)  ## the frameworks, CrewAI in an environment of its own
+frameworks: $(READY) $(CREW) $(ALONE)  ## environments for agents whose frameworks cannot share one
 
 peers: $(PEER) $(JSPEER)  ## the official SDKs, Python and JavaScript, each in an environment of its own
 
@@ -86,6 +89,10 @@ $(READY): pyproject.toml uv.lock $(MISSING)
 
 $(CREW): $(READY)
 	UV_PROJECT_ENVIRONMENT=$(CREWAI) $(LOCKED) --no-default-groups --group test --extra crewai --extra langgraph --extra cli --extra fast --python $(PY)
+	@touch $@
+
+$(ALONE): .frameworks/%/.ready: $(READY)
+	UV_PROJECT_ENVIRONMENT=.frameworks/$* $(LOCKED) --no-default-groups --group openai --extra $* --python $(PY)
 	@touch $@
 
 $(PEER): $(READY)

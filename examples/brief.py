@@ -1,10 +1,15 @@
-"""Three agents at work on a document, each an A2A server in a process of its own.
+"""Five agents at work on a document, each an A2A server in a process of its own.
 
     python -m examples.brief [FILE]        # or: make demo FILE=notes.md
 
 The briefer (a function) asks the reader (a function) for the sentences of the document and the ranker (a LangGraph
-graph) for the key ones among them, asks you how long the brief shall be, and streams it with its sources. Nothing here
-needs a model, a key or a network. Without a terminal the question is answered by the same round trip, with 5.
+graph) for the key ones among them, asks you how long the brief shall be, has the writer (a CrewAI crew) open it and the
+critic (a Google ADK agent) say what it leaves out, and streams it with its sources. The frameworks are in environments
+of their own, which `make frameworks` makes.
+
+The writer and the critic need a model. With OPENAI_API_KEY or OPENAI_BASE_URL set it is that one; else one is started
+here that answers with sentences of the text it is given, and nothing needs a key or a network. Without a terminal the
+question is answered by the same round trip, with 5.
 """
 
 from __future__ import annotations
@@ -31,8 +36,14 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "examples" / "documents" / "lighthouses.md"
 LENGTH = "5"
 
-_COLOURS = {"you": "bold", "briefer": "cyan", "reader": "green", "ranker": "magenta"}
-_ANNOUNCED = re.compile(r"serves A2A at (\S+)")
+FRAMEWORKS = ROOT / ".frameworks"
+ENVIRONMENTS = {"ranker": "langgraph", "writer": "crewai", "critic": "adk"}
+
+_COLOURS = {
+    "you": "bold", "briefer": "cyan", "reader": "green", "ranker": "magenta", "writer": "yellow", "critic": "red",
+    "model": "dim",
+}  # fmt: skip
+_ANNOUNCED = re.compile(r"(https?://\S+)")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a terminal obeys them, and a document is no order
 _LARGEST = 10_000_000  # bytes; encoded they fit into what a server takes
 _START = 60.0  # seconds; a cold disk is slow
@@ -54,16 +65,16 @@ async def main(file: Path) -> None:
     """
     document = _attached(file)
     async with AsyncExitStack() as stack:
-        reader, ranker = await asyncio.gather(
-            stack.enter_async_context(_serving("reader")), stack.enter_async_context(_serving("ranker"))
-        )
-        where = {"READER_URL": reader, "RANKER_URL": ranker}
+        model = await _model(stack)
+        names = ("reader", "ranker", "writer", "critic")
+        urls = await asyncio.gather(*(stack.enter_async_context(_serving(name, model)) for name in names))
+        where = {f"{name.upper()}_URL": url for name, url in zip(names, urls, strict=True)}
         briefer = await stack.enter_async_context(_serving("briefer", where))
-        peers = [await stack.enter_async_context(codin.connect(url)) for url in (reader, ranker, briefer)]
+        peers = [await stack.enter_async_context(codin.connect(url)) for url in (*urls, briefer)]
         out.print()
         await _converse(peers[-1], document)
         await _account(peers)
-    out.print(Text("All three agents have stopped.", "dim"))
+    out.print(Text("All agents have stopped.", "dim"))
 
 
 def _attached(file: Path) -> a2a.Part:
@@ -80,22 +91,43 @@ def _attached(file: Path) -> a2a.Part:
 # -- processes ---------------------------------------------------------------------------------------------------------
 
 
+async def _model(stack: AsyncExitStack) -> Mapping[str, str]:
+    """What tells the agents of their model: nothing when the environment does already."""
+    if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
+        return {}
+    command = (sys.executable, "-m", "codin.testing.model", "--extractive", "--port", "0")
+    url = await stack.enter_async_context(_process("model", command, {}))
+    return {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none", "OPENAI_MODEL": "extractive"}
+
+
 @asynccontextmanager
-async def _serving(name: str, where: Mapping[str, str] | None = None) -> AsyncGenerator[str]:
+async def _serving(name: str, where: Mapping[str, str]) -> AsyncGenerator[str]:
     """An agent of this repository in a process of its own, while the block runs; gives its URL."""
-    command = (sys.executable, "-m", "codin.cli", "serve", str(ROOT / "agents" / name / "agent.py"), "--port", "0")
+    python = Path(sys.executable)
+    if name in ENVIRONMENTS:
+        python = FRAMEWORKS / ENVIRONMENTS[name] / "bin" / "python"
+        if not python.exists():
+            raise Refused(f"The {name} has no environment at {python.parent.parent}. `make frameworks` makes it.")
+    command = (str(python), "-m", "codin.cli", "serve", str(ROOT / "agents" / name / "agent.py"), "--port", "0")
+    async with _process(name, command, where) as url:
+        yield url
+
+
+@asynccontextmanager
+async def _process(name: str, command: Sequence[str], where: Mapping[str, str]) -> AsyncGenerator[str]:
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
             *command,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
-            env={**os.environ, **(where or {})},
+            env={**os.environ, **where},
             cwd=ROOT,
             start_new_session=True,  # Ctrl-C is for the demo, which then ends its agents
         )
         try:
             url = await _announced(process, name, log.fileno())
-            out.print(Text.assemble(_name(name), f" A2A at {url} (process {process.pid})"))
+            what = "answers" if name == "model" else "A2A"
+            out.print(Text.assemble(_name(name), f" {what} at {url} (process {process.pid})"))
             yield url
         finally:
             await _end(process)

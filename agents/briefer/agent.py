@@ -1,6 +1,7 @@
-"""Writes a brief of a document out of its own key sentences, with the help of two other agents.
+"""Writes a brief of a document out of its own key sentences, with the help of other agents.
 
 The reader takes the document apart, the ranker finds the key sentences; where they are, READER_URL and RANKER_URL say.
+With WRITER_URL a writer opens the brief in its own words, and with CRITIC_URL a critic says what it leaves out.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from pydantic import BaseModel, Field, JsonValue
 
 from codin import a2a
 from codin.agent import AgentResponse, Reject, Task, agent
-from codin.client import Content
+from codin.client import Content, Reply
 from codin.errors import CodinError
 
 READER = os.environ.get("READER_URL", "http://127.0.0.1:8001")
 RANKER = os.environ.get("RANKER_URL", "http://127.0.0.1:8002")
+WRITER = os.environ.get("WRITER_URL")
+CRITIC = os.environ.get("CRITIC_URL")
 
 CALL = "call"
 """The key in the metadata of a status: which agent was asked or has answered, and in which task of its own."""
@@ -74,13 +77,19 @@ async def brief(
         text = await _read(task, document)
         total = len(text.sentences)
         quotes = await _rank(task, text.sentences, sentences or await _ask(task, text.title, total))
+        opening = await _open(task, text.title, quotes) if WRITER else ""
+        missed = await _criticize(task, text.sentences, quotes) if CRITIC and len(quotes) < total else ""
     except Unavailable as error:
         yield AgentResponse.failed(str(error))
         return
     yield f"{text.title}: {len(quotes)} of {total} sentences\n"
+    if opening:
+        yield f"\n{opening}\n"
     for quote in quotes:
         yield f"\n> {' '.join(quote.text.split())}\n"
         yield f"  [{quote.source}]\n"
+    if missed:
+        yield f"\nLeft out, says the critic: {missed}\n"
     await task.artifact({"title": text.title, "quotes": quotes}, name="quotes", description="The quotes, verbatim.")
 
 
@@ -113,8 +122,31 @@ async def _rank(task: Task, sentences: Sequence[Quote], count: int) -> Sequence[
     return quotes
 
 
+async def _open(task: Task, title: str, quotes: Sequence[Quote]) -> str:
+    """The opening, in the writer's words."""
+    notes = "\n".join(" ".join(quote.text.split()) for quote in quotes)
+    reply = await _ask_agent(task, "writer", WRITER, {"title": title, "notes": notes}, "open the brief")
+    await task.status(f"{len(reply.text.split())} words", metadata={CALL: {"from": "writer"}})
+    return reply.text.strip()
+
+
+async def _criticize(task: Task, sentences: Sequence[Quote], quotes: Sequence[Quote]) -> str:
+    """What a reader would miss, in the critic's words."""
+    quoted = {quote.number for quote in quotes}
+    rest = [" ".join(sentence.text.split()) for sentence in sentences if sentence.number not in quoted]
+    content = "\n".join(["<document>", *rest, "</document>"])
+    reply = await _ask_agent(task, "critic", CRITIC, content, f"judge the {len(rest)} sentences left out")
+    await task.status("one is missed", metadata={CALL: {"from": "critic"}})
+    return reply.text.strip()
+
+
 async def _call(task: Task, name: str, url: str, content: Content, errand: str) -> JsonValue:
-    """What another agent answers, as data. What it refuses, this agent refuses.
+    """What another agent answers, as data."""
+    return (await _ask_agent(task, name, url, content, errand)).data
+
+
+async def _ask_agent(task: Task, name: str, url: str | None, content: Content, errand: str) -> Reply:
+    """What another agent answers. What it refuses, this agent refuses.
 
     Raises:
         Reject: it has refused.
@@ -129,4 +161,4 @@ async def _call(task: Task, name: str, url: str, content: Content, errand: str) 
         raise Reject(reply.text)
     if reply.state is not a2a.TaskState.COMPLETED:
         raise Unavailable(f"The {name} did not do its part: {reply.text or reply.state}")
-    return reply.data
+    return reply
