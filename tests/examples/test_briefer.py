@@ -8,26 +8,26 @@ from typing import Any
 import pytest
 
 import codin
-from agents.briefer import agent as briefer
-from agents.ranker.agent import ranker
-from agents.reader.agent import read
 from codin import a2a
 from codin.client import Peer
 from codin.server import App
-from examples.serving import serving
+from codin.testing import serving
 from tests.examples.prose import prose
+from tests.examples.shipped import shipped
 
 pytestmark = pytest.mark.anyio
 
+BRIEFER = shipped("briefer")
 DOCUMENT = prose(11)
 FILE = a2a.Part(raw=DOCUMENT.text.encode(), filename="found.md", media_type="text/markdown")
 
 
 @pytest.fixture
 async def peer(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Peer]:
-    async with serving(App(read, ranker)) as others, serving(App(briefer.brief)) as url, codin.connect(url) as peer:
-        monkeypatch.setattr(briefer, "READER", f"{others}/reader")
-        monkeypatch.setattr(briefer, "RANKER", f"{others}/ranker")
+    others = App(shipped("reader").read, shipped("ranker").ranker)
+    async with serving(others) as url, serving(App(BRIEFER.brief)) as asked, codin.connect(asked) as peer:
+        monkeypatch.setattr(BRIEFER, "READER", f"{url}/reader")
+        monkeypatch.setattr(BRIEFER, "RANKER", f"{url}/ranker")
         yield peer
 
 
@@ -94,7 +94,7 @@ async def test_an_impossible_length_is_rejected(peer: Peer, sentences: int | str
 
 
 async def test_an_agent_that_is_not_there_is_named(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(briefer, "RANKER", "http://127.0.0.1:9")
+    monkeypatch.setattr(BRIEFER, "RANKER", "http://127.0.0.1:9")
     reply = await peer.send({"sentences": 3}, files=[FILE])
     assert reply.state is a2a.TaskState.FAILED
     assert reply.text.startswith("The ranker could not be asked: ")

@@ -48,7 +48,7 @@ def _run(*arguments: str) -> str:
 
 
 def _programs() -> set[str]:
-    return {file.name for file in EXAMPLES.glob("*.py")} - {"brief.py", "serving.py"}
+    return {file.name for file in EXAMPLES.glob("*.py")} - {"brief.py"}
 
 
 @pytest.mark.parametrize("name", sorted(SHOWN))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from typing import Any
 
 import pytest
 
-from agents.ranker.agent import State, ranker, walk, weigh
+from tests.examples.shipped import shipped
+
+RANKER = shipped("ranker")
 
 SENTENCES = [
     "The moon raises the tide.",
@@ -22,14 +23,13 @@ SENTENCES = [
 
 
 def _picks(sentences: list[str], count: int) -> list[int]:
-    graph: Any = ranker
-    result = graph.invoke({"sentences": sentences, "count": count})
+    result = RANKER.ranker.invoke({"sentences": sentences, "count": count})
     return [pick.index for pick in result["picks"]]
 
 
 def _scores(sentences: list[str]) -> list[float]:
-    state = State(sentences=sentences)
-    return walk(state.model_copy(update=weigh(state)))["scores"]
+    state = RANKER.State(sentences=sentences)
+    return RANKER.walk(state.model_copy(update=RANKER.weigh(state)))["scores"]
 
 
 def _dense(sentences: list[str]) -> list[float]:

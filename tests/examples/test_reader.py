@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.reader.agent import LARGEST, Document, read
 from codin import a2a
 from codin.agent import Reject
 from tests.examples.prose import prose
+from tests.examples.shipped import shipped
+
+READER = shipped("reader")
 
 
-def _read(text: str | bytes, filename: str | None = "notes.md") -> Document:
+def _read(text: str | bytes, filename: str | None = "notes.md") -> Any:
     raw = text.encode() if isinstance(text, str) else text
-    return read(a2a.Part(raw=raw, filename=filename))
+    return READER.read(a2a.Part(raw=raw, filename=filename))
 
 
 def _texts(text: str) -> list[str]:
@@ -71,10 +75,11 @@ def test_a_document_without_headings_is_named_after_its_file() -> None:
     ]
 
 
+@pytest.mark.parametrize("headings", [True, False])
 @pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_every_sentence_and_its_source_are_found(seed: int, wrapped: bool) -> None:
-    written = prose(seed, wrapped=wrapped)
+def test_every_sentence_and_its_source_are_found(seed: int, wrapped: bool, headings: bool) -> None:
+    written = prose(seed, wrapped=wrapped, headings=headings)
     found = {(sentence.text, sentence.section, sentence.line) for sentence in _read(written.text).sentences}
     expected = {(text, place.section, place.line) for text, places in written.sentences.items() for place in places}
     assert found == expected
@@ -108,7 +113,7 @@ def test_a_quote_is_always_the_documents_own_words(text: str) -> None:
         (b"\xff\xfeT\x00", "notes.md is not text in UTF-8 (byte 0 does not fit)."),
         (b"a\x00b.", "notes.md is not text: it has null bytes."),
         (b"# Only a heading\n\n- \n", "notes.md has no sentences to read."),
-        (b"a" * (LARGEST + 1), "notes.md has 2,000,001 bytes; the reader takes 2,000,000 at most."),
+        (b"a" * (READER.LARGEST + 1), "notes.md has 2,000,001 bytes; the reader takes 2,000,000 at most."),
     ],
 )
 def test_what_cannot_be_read_is_rejected(content: bytes, reason: str) -> None:
@@ -118,4 +123,4 @@ def test_what_cannot_be_read_is_rejected(content: bytes, reason: str) -> None:
 
 def test_an_address_is_not_fetched() -> None:
     with pytest.raises(Reject, match="takes the file itself"):
-        read(a2a.Part(url="http://127.0.0.1/notes.md"))
+        READER.read(a2a.Part(url="http://127.0.0.1/notes.md"))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 from pydantic_core import to_json
 
 from codin import a2a
 from codin.agent.adapters._questions import object_of
-from codin.client import Content, OnEvent, Peer, Reply, delegate
+from codin.client import Content, Event, OnEvent, Peer, Reply, delegate
 from codin.task import current_task
 
-__all__ = ["Remote", "question_data", "result_of", "schemas_of"]
+__all__ = ["Remote", "news_of", "question_data", "result_of", "schemas_of"]
 
 _LONGEST_NAME = 64  # what models accept as the name of a tool
 _LONGEST_DESCRIPTION = 1000  # characters of what a peer says of itself
@@ -22,6 +24,9 @@ _TEXT_SCHEMA: Mapping[str, Any] = {
     "properties": {"request": {"type": "string", "description": "What you want of the agent, in your own words."}},
     "required": ["request"],
 }
+
+_ASKING: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+"""By task: tools that run side by side ask one after the other, because a task has one question open at a time."""
 
 
 class Remote:
@@ -83,10 +88,11 @@ class Remote:
         reply = await self.call(self.content(arguments), on_event=on_event)
         while (task := current_task()) is not None and reply.state is not None and reply.state.interrupted:
             asking = task.authorize if reply.state is a2a.TaskState.AUTH_REQUIRED else task.ask
-            answer = await asking(reply.text, data=question_data(reply))
-            reply = await self.call(
-                answer.message.parts, task_id=reply.task_id, context_id=reply.context_id, on_event=on_event
-            )
+            async with _ASKING.setdefault(task.id, asyncio.Lock()):
+                answer = await asking(reply.text, data=question_data(reply))
+                reply = await self.call(
+                    answer.message.parts, task_id=reply.task_id, context_id=reply.context_id, on_event=on_event
+                )
         return reply
 
     def content(self, arguments: Mapping[str, Any] | str) -> Content:
@@ -106,6 +112,13 @@ def result_of(reply: Reply) -> str:
         return said
     data = to_json(reply.data).decode()
     return f"{said}\n{data}" if said else data
+
+
+def news_of(event: Event) -> str:
+    """What a peer says of its work while it is at it; "" in any other event."""
+    value = event.value
+    message = value.status.message if isinstance(value, a2a.TaskStatusUpdateEvent) else None
+    return a2a.text_of(message.parts) if message is not None and event.state is a2a.TaskState.WORKING else ""
 
 
 def question_data(reply: Reply) -> Any:

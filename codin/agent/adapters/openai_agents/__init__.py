@@ -1,0 +1,6 @@
+"""Serves an agent of the OpenAI Agents SDK, unchanged, and gives a remote agent to it as a tool."""
+
+from codin.agent.adapters.openai_agents._agent import OpenAIAgent, OpenAIAgentsOptions, adapt
+from codin.agent.adapters.openai_agents._remote import tool
+
+__all__ = ["OpenAIAgent", "OpenAIAgentsOptions", "adapt", "tool"]
