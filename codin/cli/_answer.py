@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-
-from pydantic import JsonValue
 
 from codin import a2a
 from codin.cli._exits import Exit
 from codin.cli._lines import Value, line_of
+from codin.cli._questions import words_of
 from codin.cli._terminal import plain, say, write
 from codin.client import Event
 
@@ -40,12 +38,14 @@ class Answer:
     Attributes:
         task_id: of the task, once known.
         context_id: of its conversation.
+        number: of the last event, from a peer that numbers them.
         status: the last one seen; None before that, and for an answer that is a message.
     """
 
     def __init__(self, *, as_json: bool = False, folder: Path | None = None, task_id: str | None = None) -> None:
         self.task_id = task_id
         self.context_id: str | None = None
+        self.number: int | None = None
         self.status: a2a.TaskStatus | None = None
         self._as_json = as_json
         self._folder = folder
@@ -65,14 +65,16 @@ class Answer:
         return _words(self.status)
 
     @property
-    def form(self) -> str:
-        """What the question says beyond words: the kind of answer that it wants."""
-        message = self.status.message if self.status is not None else None
-        parts = [] if message is None else [part.data for part in message.parts if part.kind == "data"]
-        return "\n".join(_form(data) for data in parts if {*_leaves(data)} - {self.words})
+    def question(self) -> a2a.Message | None:
+        """What the task asks; None when it asks without a word."""
+        return self.status.message if self.status is not None else None
 
     def show(self, event: Event) -> None:
         """Show one event of a stream."""
+        self.number = event.number
+        if event.replaced and not self._as_json:
+            self.end_line()
+            say("The agent takes back what it has written; its answer begins again:", "yellow")
         self._take(event.value, event.text)
 
     def show_reply(self, value: a2a.Task | a2a.Message) -> None:
@@ -155,6 +157,7 @@ class Answer:
                 continue
             self._shown.add(key)
             if part.kind == "data":
+                self._aside(f"{artifact.name}:" if artifact.name else "")
                 self.end_line()
                 write(json.dumps(part.data, ensure_ascii=False, indent=2) + "\n")
             elif part.kind == "url":
@@ -173,31 +176,7 @@ class Answer:
 
 
 def _words(status: a2a.TaskStatus | None) -> str:
-    return a2a.text_of(status.message.parts) if status is not None and status.message is not None else ""
-
-
-def _leaves(data: JsonValue) -> Iterator[str]:
-    """What structured data says, without the ids in it: a question in a structure may repeat the one in words."""
-    if isinstance(data, dict):
-        for name, value in data.items():
-            yield from () if name == "id" else _leaves(value)
-    elif isinstance(data, list):
-        for value in data:
-            yield from _leaves(value)
-    else:
-        yield str(data)
-
-
-def _form(data: JsonValue) -> str:
-    """Data beside a question; the JSON Schema of a simple answer as a person would say it."""
-    schema = data.get("schema") if isinstance(data, dict) and len(data) == 1 else None
-    if isinstance(schema, dict):
-        choices, kind = schema.get("enum"), schema.get("type")
-        if isinstance(choices, list):
-            return f"one of: {', '.join(map(str, choices))}"
-        if isinstance(kind, str) and kind not in {"object", "array"}:
-            return f"an answer of type {kind}"
-    return json.dumps(data, ensure_ascii=False)
+    return words_of(status.message) if status is not None else ""
 
 
 def _key(artifact: a2a.Artifact, part: a2a.Part) -> bytes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import select
-import shlex
 import sys
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import anyio
@@ -13,17 +12,17 @@ import click
 
 from codin import a2a
 from codin.cli._answer import Answer
-from codin.cli._connection import Connection, connection_options
+from codin.cli._ask import ask_person, tell_question
+from codin.cli._connection import Connection, connection_options, retry_option
+from codin.cli._ending import Ending
 from codin.cli._exits import Exit
-from codin.cli._states import state_name
-from codin.cli._terminal import errors, interactive, say
+from codin.cli._recent import recent_context, remember_context
+from codin.cli._terminal import errors, interactive
 from codin.cli._turn import Outgoing, cancel_task, take_turn
 from codin.client import Peer
-from codin.errors import TransportError
+from codin.errors import ConfigError, TransportError
 
 __all__ = ["call"]
-
-_LOOK = 0.2  # seconds
 
 
 @click.command()
@@ -32,10 +31,13 @@ _LOOK = 0.2  # seconds
 @click.option("--file", "files", type=click.Path(exists=True, dir_okay=False), multiple=True, help="Attach a file.")
 @click.option("--data", metavar="JSON", help="Send a JSON value beside the text, or instead of it.")
 @click.option("--context", "context_id", metavar="ID", help="Go on with a conversation.")
+@click.option("--continue", "continues", is_flag=True, help="Go on with the last conversation with this URL.")
 @click.option("--task", "task_id", metavar="ID", help="Go on with a task: answer its question.")
 @click.option("--out", type=click.Path(file_okay=False), metavar="DIR", help="Save the files of the answer there.")
 @click.option("--stream/--no-stream", default=True, help="Show the answer while it comes, or all of it at its end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the protocol's objects, one a line.")
+@click.option("-v", "--verbose", is_flag=True, help="Say which task and context it was, as on a terminal.")
+@retry_option
 @connection_options
 def call(
     url: str,
@@ -43,10 +45,12 @@ def call(
     files: tuple[str, ...],
     data: str | None,
     context_id: str | None,
+    continues: bool,
     task_id: str | None,
     out: str | None,
     stream: bool,
     as_json: bool,
+    verbose: bool,
     connection: Connection,
 ) -> int:
     """Send TEXT to the agent at URL and stream the answer; - reads the text from standard input.
@@ -56,65 +60,82 @@ def call(
 
     \b
     codin call http://127.0.0.1:8000 "hello"
+    codin call http://127.0.0.1:8000 "and now?" --continue
     codin call http://127.0.0.1:8000 - < long.txt
     codin call http://127.0.0.1:8000 "Sum it up" --file report.pdf --out results
+    codin call http://127.0.0.1:8000 -- -5
     """
+    if continues and (context_id or task_id):
+        raise click.UsageError("--continue goes without --context and --task", click.get_current_context())
+    if continues:
+        context_id = _last_context(url)
     message = Outgoing(_content(text, data, files), files, context_id, stream)
     answer = Answer(as_json=as_json, folder=Path(out) if out else None, task_id=task_id)
+    ending = Ending(connection, url, answer, names_ids=(verbose or sys.stderr.isatty()) and not as_json)
     asks = interactive() and not as_json
-    while True:
-        try:
-            finished = anyio.run(take_turn, connection.open(url), message, answer)
-        except TransportError:
-            if answer.task_id is not None:
-                say(f"the task may go on: codin tasks {url} tail {answer.task_id}", "dim")
-            raise
-        if not finished:
-            return _left(answer, url)
-        if answer.exit in (Exit.INPUT, Exit.AUTH) and not as_json:
-            _tell_question(answer)
+    try:
+        finished = _converse(connection, url, message, answer, asks=asks)
+    except (TransportError, a2a.Overloaded):
+        ending.lost()
+        raise
+    except a2a.A2AError as error:
+        ending.reword(error)
+        raise
+    if answer.context_id is not None:
+        remember_context(url, answer.context_id)
+    if not finished:
+        ending.left()
+        return Exit.INTERRUPTED
+    if not as_json and (answer.exit is Exit.AUTH or (answer.exit is Exit.INPUT and not asks)):
+        tell_question(answer.question)
+    ending.tell()
+    return answer.exit
+
+
+def _converse(connection: Connection, url: str, message: Outgoing, answer: Answer, *, asks: bool) -> bool:
+    """Take turns until nothing is asked any more. False when the person left before."""
+    while anyio.run(take_turn, connection.open(url), message, answer):
         if answer.exit is not Exit.INPUT or not asks:
-            break
+            return True
         reply = _ask(connection, url, answer)
         if reply is None:
-            break
-        message = Outgoing([reply], stream=stream)
+            return True
+        message = Outgoing([reply], stream=message.stream)
         answer.next_turn()
-    _tell_ending(answer, url)
-    return answer.exit
+    return False
+
+
+def _last_context(url: str) -> str:
+    context_id = recent_context(url)
+    if context_id is None:
+        raise ConfigError(f"no conversation with {url} is remembered", hint="--context ID names one")
+    return context_id
 
 
 def _content(text: str | None, data: str | None, files: tuple[str, ...]) -> list[str | a2a.Part]:
     """The parts of the message before its files."""
+    context = click.get_current_context()
     if text == "-":
         given = sys.stdin.read()
         text = given if given.strip() else None
         if text is None and data is None and not files:
-            raise click.UsageError("standard input is empty", click.get_current_context())
+            raise click.UsageError("standard input is empty", context)
     parts: list[str | a2a.Part] = [text] if text else []
     if data is not None:
         try:
             parts.append(a2a.Part(data=json.loads(data)))
         except ValueError as error:
-            words = f"--data is no JSON: {error}"
-            raise click.UsageError(words, click.get_current_context()) from None
+            raise click.UsageError(f"--data is no JSON: {error}", context) from None
     if not parts and not files:
-        raise click.UsageError("there is nothing to send: give TEXT, --data or --file", click.get_current_context())
+        hint = "- in the place of TEXT reads standard input"
+        raise ConfigError("there is nothing to send: give TEXT, --data or --file", hint=hint)
     return parts
 
 
-def _ask(connection: Connection, url: str, answer: Answer) -> str | None:
+def _ask(connection: Connection, url: str, answer: Answer) -> str | a2a.Part | None:
     """What the person answers; None when it is not now, or never because the task is canceled."""
     try:
-        while True:
-            errors().print("> ", end="", style="bold")
-            line = _line()
-            if not line:
-                errors().print()
-                return None
-            if line.strip():
-                return line.rstrip("\n")
-            say("an answer, please; Ctrl-D answers later, Ctrl-C cancels the task", "dim")
+        return ask_person(answer.question)
     except KeyboardInterrupt:
         errors().print()
         if answer.task_id is not None:
@@ -123,42 +144,6 @@ def _ask(connection: Connection, url: str, answer: Answer) -> str | None:
         return None
 
 
-def _line() -> str:
-    # A signal that comes just before a blocking read begins does not end it; looking now and then does.
-    while not select.select([sys.stdin], [], [], _LOOK)[0]:
-        continue
-    return sys.stdin.readline()
-
-
-async def _cancel(peer: Peer, task_id: str) -> a2a.Task | None:
-    async with peer:
+async def _cancel(opening: AbstractAsyncContextManager[Peer], task_id: str) -> a2a.Task | None:
+    async with opening as peer:
         return await cancel_task(peer, task_id)
-
-
-def _tell_question(answer: Answer) -> None:
-    say(answer.words, "bold")
-    if answer.form:
-        say(answer.form, "dim")
-
-
-def _left(answer: Answer, url: str) -> int:
-    tasks = f"codin tasks {url}" + (f" get {answer.task_id}" if answer.task_id else "")
-    say(f"left; the task may go on: {tasks}", "dim")
-    return Exit.INTERRUPTED
-
-
-def _tell_ending(answer: Answer, url: str) -> None:
-    """What has to be known about a task that is not simply done."""
-    status = answer.status
-    if status is None or status.state is a2a.TaskState.COMPLETED:
-        return
-    state = state_name(status.state)
-    if status.state.interrupted:
-        wanted = "a credential" if answer.exit is Exit.AUTH else "an answer"
-        say(f"{state}: task {answer.task_id} waits for {wanted}", "yellow")
-        say(f"  codin call {shlex.quote(url)} --task {answer.task_id} TEXT", "yellow")
-    elif status.state.terminal:
-        say(f"{state}: {answer.words}" if answer.words else f"the task is {state}", "red")
-    else:
-        say(f"{state}: the task goes on", "yellow")
-        say(f"  codin tasks {shlex.quote(url)} tail {answer.task_id}", "yellow")

@@ -13,8 +13,9 @@ import click
 from codin import a2a
 from codin.cli._card_view import show_card
 from codin.cli._connection import Connection, connection_options
+from codin.cli._interpreter import go_on_in, python_option, typed
 from codin.cli._terminal import results, say, write
-from codin.errors import CodinError
+from codin.errors import CodinError, ConfigError
 
 if TYPE_CHECKING:
     from codin.net import Response, StreamingResponse, Transport
@@ -28,18 +29,22 @@ _LOCAL = "http://127.0.0.1:8000"
 @click.argument("place", metavar="URL_OR_TARGET")
 @click.option("--json", "as_json", is_flag=True, help="Print the document as the agent publishes it.")
 @click.option("--public-url", metavar="URL", help=f"For a TARGET: where it would be reached.  [default: {_LOCAL}]")
+@python_option
 @connection_options
-def card(place: str, as_json: bool, public_url: str | None, connection: Connection) -> int:
-    """Show the card of the agent at a URL, or the card that `codin serve TARGET` would publish.
+def card(place: str, as_json: bool, public_url: str | None, python: str | None, connection: Connection) -> int:
+    """Show the card of the agent at a URL, or the card that `codin serve TARGET` would publish, which serves nothing.
 
     \b
     codin card http://127.0.0.1:8000
     codin card hello.py --json
+    codin card package.module:name
     """
     if place.startswith(("http://", "https://")):
-        if public_url is not None:
-            raise click.UsageError("--public-url belongs to a TARGET", click.get_current_context())
+        if public_url is not None or python is not None:
+            raise click.UsageError("--public-url and --python belong to a TARGET", click.get_current_context())
         documents = [anyio.run(_fetch, connection, place)]
+    elif python is not None:
+        go_on_in(python, ["card", *(["--json"] if as_json else []), *typed({"public_url": public_url}), "--", place])
     else:
         documents = _local(place, (public_url or _LOCAL).rstrip("/"))
     for number, document in enumerate(documents):
@@ -56,6 +61,8 @@ def _local(target: str, base: str) -> list[bytes]:
     from codin.cli._target import load_agents
     from codin.server import App, agent_card
 
+    if not base.startswith(("http://", "https://")):
+        raise ConfigError(f"the public URL {base!r} is none", hint="write it like https://agents.example.com")
     app = App(*load_agents([target]))
     return [
         agent_card(endpoint.agent, f"{base}{path}/").to_json()

@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from codin import a2a
-from codin.cli._terminal import plain, results
+from codin.cli._schema import fields_of, kind_of, mapping
+from codin.cli._terminal import plain, results, show
 
 __all__ = ["show_card"]
+
+_DATA = {"inputSchema": "reads data", "outputSchema": "answers with data"}
 
 
 def show_card(card: a2a.AgentCard) -> None:
     """Print a card as a person reads it."""
-    console = results()
     title = Text(plain(card.name), "bold")
     if card.version:
         title.append(f"  {plain(card.version)}", "dim not bold")
-    console.print(title)
+    show(title)
     if card.description:
-        console.print(_folded(card.description))
-    console.print()
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in _rows(card):
-        table.add_row(name, Text(plain(value)))
-    console.print(table, soft_wrap=False)
+        show(card.description)
+    results().print()
+    rows = list(_rows(card))
+    width = max(len(name) for name, _ in rows) + 2
+    for name, value in rows:
+        show(value, label=name, indent=width)
+    for extension in card.capabilities.extensions:
+        if extension.uri == a2a.SCHEMA_EXTENSION:
+            for name, title in _DATA.items():
+                _show_data(title, mapping(extension.params).get(name))
     for skill in card.skills:
         _show_skill(skill)
+
+
+def _show_data(title: str, schema: Any) -> None:
+    """The fields of the data, or what it is when it has none."""
+    if schema is None:
+        return
+    results().print()
+    fields = fields_of(schema)
+    show(title if fields else f"{title}: {kind_of(schema)}", "bold")
+    width = max((len(field.name) for field in fields), default=0) + 4
+    for field in fields:
+        words = [field.kind, "required" if field.required else "optional", field.description]
+        show("; ".join(filter(None, words)), label=f"  {field.name}", indent=width)
 
 
 def _rows(card: a2a.AgentCard) -> Iterator[tuple[str, str]]:
@@ -41,7 +57,7 @@ def _rows(card: a2a.AgentCard) -> Iterator[tuple[str, str]]:
         yield ("" if number else "address"), f"{interface.url}  ({spoken}{tenant})"
     yield "reads", _listed(card.default_input_modes)
     yield "answers", _listed(card.default_output_modes)
-    yield "can", _listed(_abilities(card.capabilities))
+    yield "features", _listed(_abilities(card.capabilities))
     for number, extension in enumerate(card.capabilities.extensions):
         needed = "  (required)" if extension.required else ""
         yield ("" if number else "extensions"), f"{extension.uri or '?'}{needed}"
@@ -56,8 +72,8 @@ def _rows(card: a2a.AgentCard) -> Iterator[tuple[str, str]]:
 
 def _abilities(capabilities: a2a.AgentCapabilities) -> list[str]:
     abilities = {
-        "stream": capabilities.streaming,
-        "push": capabilities.push_notifications,
+        "streaming": capabilities.streaming,
+        "push notifications": capabilities.push_notifications,
         "extended card": capabilities.extended_agent_card,
     }
     return [name for name, there in abilities.items() if there]
@@ -66,7 +82,7 @@ def _abilities(capabilities: a2a.AgentCapabilities) -> list[str]:
 def _callers(card: a2a.AgentCard) -> str:
     """Who may call, by the alternatives of the card."""
     if not card.security_requirements:
-        return "anyone"
+        return "anyone; no credential is asked for"
     alternatives = [
         " and ".join(
             _scheme(name, card.security_schemes.get(name), scopes.list) for name, scopes in each.schemes.items()
@@ -94,22 +110,17 @@ def _scheme(name: str, scheme: a2a.SecurityScheme | None, scopes: list[str]) -> 
 
 
 def _show_skill(skill: a2a.AgentSkill) -> None:
-    console = results()
-    console.print()
-    title = Text.assemble((plain(skill.name or skill.id), "bold"))
+    results().print()
+    title = Text.assemble(("skill ", "dim"), (plain(skill.name or skill.id), "bold"))
     if skill.name and skill.id != skill.name:
         title.append(f"  {plain(skill.id)}", "dim")
-    if skill.tags:
-        title.append(f"  {plain(' '.join(f'#{tag}' for tag in skill.tags))}", "cyan")
-    console.print(title)
+    show(title)
     if skill.description:
-        console.print(Padding(_folded(skill.description), (0, 0, 0, 2), expand=False), soft_wrap=False)
+        show(skill.description, indent=2)
+    if skill.tags:
+        show(", ".join(skill.tags), "dim", label="  tags: ", indent=8)
     for example in skill.examples:
-        console.print(Padding(Text(f"try: {plain(example)}", "dim"), (0, 0, 0, 2), expand=False), soft_wrap=False)
-
-
-def _folded(text: str) -> Text:
-    return Text(plain(text).strip())
+        show(example, "dim", label="  try: ", indent=7)
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -4,37 +4,102 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import shlex
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
-from codin.errors import ConfigError
+from codin.cli._terminal import say
+from codin.errors import BadResponse, ConfigError
 
 if TYPE_CHECKING:
-    from codin.client import Peer
+    from codin.a2a import AgentCard
+    from codin.client import Backoff, Peer
     from codin.net import Transport
 
-__all__ = ["Connection", "connection_options"]
+__all__ = ["Connection", "connection_options", "retry_option"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Connection:
-    """How to reach a peer. Its representation shows no token."""
+    """How to reach a peer. Its representation shows no token.
 
-    token: str | None
+    Attributes:
+        token_file: where the token is from, for the commands that are suggested.
+        retry: for how many seconds a lost connection is taken up again; None leaves that to the client.
+    """
+
+    token: str | None = field(repr=False)
+    token_file: str | None
     timeout: float | None
+    retry: float | None = None
+    _told: bool = field(default=False, init=False, repr=False)
 
-    def __repr__(self) -> str:
-        return f"Connection(token={'…' if self.token else None}, timeout={self.timeout})"
-
-    def open(self, url: str, *, transport: Transport | None = None) -> Peer:
-        """The peer at a URL, to be used in `async with`."""
+    @asynccontextmanager
+    async def open(self, url: str, *, transport: Transport | None = None) -> AsyncGenerator[Peer]:
+        """The peer at a URL. Says so, once, when the card at hand is the one of an agent elsewhere."""
         from codin.client import connect
 
-        return connect(url, token=self.token, timeout=self.timeout, transport=transport)
+        backoff = None if self.retry is None else _backoff(self.retry)
+        async with AsyncExitStack() as stack:
+            peer = connect(url, token=self.token, timeout=self.timeout, transport=transport, backoff=backoff)
+            try:
+                await stack.enter_async_context(peer)
+            except BadResponse as error:
+                raise _one_of_several(error, url) from None
+            if not self._told and (elsewhere := _elsewhere(url, peer.card)):
+                self._told = True
+                say(f"using the agent at {elsewhere}", "dim")
+            yield peer
+
+    def command(self, name: str, url: str, *words: str) -> str:
+        """A command on the same peer, as it is typed."""
+        token = ["--token-file", self.token_file] if self.token_file else []
+        return shlex.join(["codin", name, url, *token, *words])
+
+
+def _one_of_several(error: BadResponse, url: str) -> BadResponse:
+    """Without a card at the root of a server, it may still have agents: each at a path of its own."""
+    if urlsplit(url).path.strip("/") or not error.message.startswith("There is no agent card"):
+        return error
+    hint = f"is the address right? One of several agents has a path of its own: {url.rstrip('/')}/NAME"
+    return BadResponse(error.message, hint=hint)
+
+
+def _elsewhere(url: str, card: AgentCard) -> str | None:
+    """Where the agent is, when it is not below the path that was asked for: a card is looked for at the origin too."""
+    asked = urlsplit(url).path.rstrip("/")
+    places = [interface.url for interface in card.supported_interfaces if interface.protocol_binding == "JSONRPC"]
+    if not asked or asked.endswith(".json") or not places:
+        return None
+    return None if any(f"{urlsplit(place).path}/".startswith(f"{asked}/") for place in places) else places[0]
+
+
+def _backoff(seconds: float) -> Backoff:
+    """As many tries as take this long, with the client's usual pauses."""
+    from codin.client import Backoff
+
+    usual = Backoff()
+    tries, waited = 0, 0.0
+    while waited < seconds:
+        waited += 0.75 * min(usual.longest, usual.first * 2.0**tries)  # the mean of what `Backoff` makes of it
+        tries += 1
+    return Backoff(tries, usual.first, usual.longest)
+
+
+retry_option = click.option(
+    "--retry",
+    type=click.FloatRange(min=0, max=86400),
+    metavar="SECONDS",
+    default=3.0,
+    show_default=True,
+    help="How long a lost connection is taken up again.",
+)
 
 
 def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,13 +118,20 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="How long the peer may be silent; 0 waits for ever.",
     )
     @functools.wraps(command)
-    def connected(*args: Any, token: str | None, token_file: str | None, timeout: float, **options: Any) -> Any:
+    def connected(
+        *args: Any,
+        token: str | None,
+        token_file: str | None,
+        timeout: float,
+        retry: float | None = None,
+        **options: Any,
+    ) -> Any:
         if token is not None and token_file is not None:
             raise click.UsageError("--token and --token-file exclude each other", click.get_current_context())
         if token_file is not None:
             token = _token_in(Path(token_file))
-        connection = Connection(token or os.environ.get("CODIN_TOKEN") or None, timeout or None)
-        return command(*args, connection=connection, **options)
+        found = token or os.environ.get("CODIN_TOKEN") or None
+        return command(*args, connection=Connection(found, token_file, timeout or None, retry), **options)
 
     return connected
 

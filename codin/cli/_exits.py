@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from codin import a2a
-from codin.errors import CodinError, ConfigError, ConnectError, DeadlineExceeded
+from codin.errors import CodinError, ConfigError, ConnectError, DeadlineExceeded, StoreError
 
 __all__ = ["Exit", "exit_of", "hint_of"]
 
@@ -43,7 +43,7 @@ _HINTS: dict[type[CodinError], str] = {
 
 def exit_of(error: CodinError) -> Exit:
     """The exit code for an error."""
-    if isinstance(error, ConfigError):
+    if isinstance(error, (ConfigError, StoreError)):
         return Exit.USAGE
     if isinstance(error, (a2a.Unauthenticated, a2a.PermissionDenied)):
         return Exit.AUTH

@@ -80,7 +80,12 @@ def find_agents(module: ModuleType, place: str) -> list[Agent]:
     if found.adapted:
         return list(found.adapted.values())
     if len(found.functions) == 1:
-        return [as_agent(function) for function in found.functions.values()]
+        ((name, function),) = found.functions.items()
+        agent = as_agent(function)
+        say(
+            f"the agent of {place} is its only public function, {name}; @agent or {place}:{name} makes that sure", "dim"
+        )
+        return [agent]
     if found.functions:
         names = list(found.functions)
         raise ConfigError(

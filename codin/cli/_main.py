@@ -114,6 +114,8 @@ def _report(error: Exception) -> int:
         code, words, hint = Exit.USAGE, error.format_message(), None
         if isinstance(error, click.UsageError) and error.ctx is not None:
             hint = f"{error.ctx.command_path} --help"
+            if isinstance(error, click.NoSuchOption) and error.ctx.info_name == "call":
+                hint += "; a text that begins with - stands behind --: codin call URL -- TEXT"
     else:
         code, words, hint = Exit.BUG, f"{type(error).__name__}: {error}", "CODIN_DEBUG=1 shows where"
     from rich.text import Text

@@ -9,12 +9,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
+from codin.cli._interpreter import command_in, typed
 from codin.cli._target import source_folders
 from codin.cli._terminal import say
 from codin.errors import ConfigError
@@ -25,11 +25,12 @@ _GRACE = 3.0  # seconds for running turns when the code changed; the person wait
 _LAST_GRACE = 30.0  # when the server is to end for good: its own drain is shorter
 
 
-def serve_and_reload(targets: Sequence[str], settings: Mapping[str, Any]) -> int:
+def serve_and_reload(targets: Sequence[str], settings: Mapping[str, Any], python: str | None) -> int:
     """Serve in a child, and start it again after each change, until a signal says stop.
 
     Args:
         settings: the options of `codin serve`, by their names in Python.
+        python: the interpreter of the child; None for this one.
     """
     try:
         from watchfiles import PythonFilter, watch
@@ -38,33 +39,60 @@ def serve_and_reload(targets: Sequence[str], settings: Mapping[str, Any]) -> int
             "--reload needs watchfiles, which is not installed", hint="pip install 'codin[cli]'"
         ) from None
     folders = source_folders(targets)
-    command = [sys.executable, "-m", "codin.cli", "serve", *_options(settings), "--", *targets]
+    if settings["port"] == 0:  # chosen now, because a server that starts again keeps its own
+        settings = {**settings, "port": _free_port(settings["host"])}
+    arguments = ["serve", *typed(settings), "--", *targets]
+    command = command_in(python, arguments) if python else [sys.executable, "-m", "codin.cli", *arguments]
     say(f"watching {', '.join(map(_short, folders))}", "dim")
-    with _stopped_by_signals() as stop:
-        server = _Server(command)
-        try:
-            # A dead child is not started again before a change: it would only repeat what it has said.
-            for changes in watch(*folders, watch_filter=PythonFilter(), stop_event=stop, raise_interrupt=False):
-                if stop.is_set():
-                    break
-                names = sorted({_short(Path(path)) for _, path in changes})
-                say(f"{', '.join(names)} changed; starting again", "dim")
-                server.end(_GRACE)
-                server = _Server(command)
-        finally:
-            server.end(_LAST_GRACE)
+    with _Child(command) as child:
+        # A dead child is not started again before a change: it would only repeat what it has said.
+        for changes in watch(*folders, watch_filter=PythonFilter(), stop_event=child.stop, raise_interrupt=False):
+            if child.stop.is_set():
+                break
+            names = sorted({_short(Path(path)) for _, path in changes})
+            say(f"{', '.join(names)} changed; starting again", "dim")
+            child.restart()
     return 0
 
 
-class _Server:
-    """The child. It has a process group of its own, so that Ctrl-C comes through here, once."""
+class _Child:
+    """The server. It has a process group of its own, so that Ctrl-C comes through here, once.
+
+    The first signal sets `stop`; a second one goes to the child at once, which then does not wait for anything.
+    """
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._process = subprocess.Popen(command, process_group=0)
+        self.stop = threading.Event()
+        self._command = command
+        self._signal: int = signal.SIGTERM
+        self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._process = self._started()
 
-    def end(self, grace: float) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end(self._signal, _LAST_GRACE)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def restart(self) -> None:
+        """End it, and start it again."""
+        self._end(signal.SIGTERM, _GRACE)
+        self._process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, process_group=0)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.stop.is_set():
+            self._process.send_signal(number)
+        self._signal = number
+        self.stop.set()
+
+    def _end(self, number: int, grace: float) -> None:
         """Let it end by itself for some seconds, then insist."""
-        for sent in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):  # the second one tells it not to wait
+        for sent in (number, signal.SIGTERM, signal.SIGKILL):  # the second one tells it not to wait
             if self._process.poll() is None:
                 self._process.send_signal(sent)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -72,35 +100,13 @@ class _Server:
                 return
 
 
-@contextmanager
-def _stopped_by_signals() -> Generator[threading.Event]:
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _options(settings: Mapping[str, Any]) -> list[str]:
-    """The settings as they are typed. A free port is chosen now, because a server that starts again keeps its own."""
-    found: list[str] = []
-    for name, value in settings.items():
-        chosen = _free_port(settings["host"]) if name == "port" and value == 0 else value
-        for each in chosen if isinstance(chosen, tuple) else [chosen]:  # pyright: ignore[reportUnknownVariableType]
-            found += [f"--{name.replace('_', '-')}={each}"] if each is not None else []
-    return found
-
-
 def _free_port(host: str) -> int:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listener:
-        listener.bind((host, 0))
+        try:
+            listener.bind((host, 0))
+        except OSError:
+            return 0  # the server says what is wrong with the host
         port: int = listener.getsockname()[1]
         return port
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from codin.cli._interpreter import go_on_in, python_option, typed
+
 __all__ = ["serve"]
 
 
@@ -21,6 +23,7 @@ __all__ = ["serve"]
     type=click.Path(exists=True, dir_okay=False),
     help="Lines of `caller-id token`; then every request needs a bearer token.",
 )
+@python_option
 @click.option("--reload", is_flag=True, help="Start again when a .py file changes.")
 @click.option(
     "--log-level",
@@ -29,7 +32,7 @@ __all__ = ["serve"]
     show_default=True,
     help="Of the server, on standard error.",
 )
-def serve(targets: tuple[str, ...], reload: bool, log_level: str, **settings: Any) -> int:
+def serve(targets: tuple[str, ...], python: str | None, reload: bool, log_level: str, **settings: Any) -> int:
     """Serve agents over A2A until Ctrl-C.
 
     TARGET is path.py, path.py:name, package.module or package.module:name. Without a name, every agent that the file
@@ -40,11 +43,14 @@ def serve(targets: tuple[str, ...], reload: bool, log_level: str, **settings: An
     codin serve hello.py
     codin serve hello.py:shout team.graphs:brief --port 9000
     codin serve hello.py --store sqlite:///tasks.db --token-file tokens.txt
+    codin serve crew.py --python crew/.venv/bin/python
     """
     if reload:
         from codin.cli._reload import serve_and_reload
 
-        return serve_and_reload(targets, {**settings, "log_level": log_level})
+        return serve_and_reload(targets, {**settings, "log_level": log_level}, python)
+    if python is not None:
+        go_on_in(python, ["serve", *typed({**settings, "log_level": log_level}), "--", *targets])
     import logging
 
     from codin import serve as run

@@ -8,10 +8,11 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from codin.agent import Agent, as_agent
 from codin.cli._findings import find_agents, offered
@@ -19,6 +20,16 @@ from codin.errors import CodinError, ConfigError
 
 __all__ = ["load_agents", "source_folders"]
 
+_EXTRAS = {  # what brings a package; pyproject.toml has the list
+    "agents": "openai-agents",
+    "agno": "agno",
+    "crewai": "crewai",
+    "google.adk": "adk",
+    "langchain_core": "langgraph",
+    "langgraph": "langgraph",
+    "mcp": "mcp",
+    "pydantic_ai": "pydantic-ai",
+}
 _FILE = re.compile(r"(?P<place>.+\.py)(?::(?P<name>.*))?", re.DOTALL)
 
 
@@ -40,7 +51,8 @@ def source_folders(targets: Sequence[str]) -> list[Path]:
 
 def _agents_of(target: str) -> list[Agent]:
     place, name = _split(target)
-    module = _load_file(place) if place.endswith(".py") else _load_module(place)
+    with _serving_nothing():
+        module = _load_file(place) if place.endswith(".py") else _load_module(place)
     if name is None:
         return find_agents(module, place)
     found: Any = module
@@ -114,10 +126,32 @@ def _search_first(folder: Path) -> None:
         sys.path.insert(0, str(folder))
 
 
+@contextmanager
+def _serving_nothing() -> Generator[None]:
+    """Refuse `codin.serve` meanwhile: it would not return, and the file be served with settings nobody has typed."""
+
+    def serve(*_: object, **__: object) -> NoReturn:
+        hint = 'put the call under `if __name__ == "__main__":`, where only `python FILE` finds it'
+        raise ConfigError("codin.serve is called while the file is imported", hint=hint)
+
+    import codin.server
+
+    homes = [codin.__dict__, codin.server.__dict__]
+    known = [home.get("serve") for home in homes]
+    for home in homes:
+        home["serve"] = serve
+    try:
+        yield
+    finally:
+        for home, function in zip(homes, known, strict=True):
+            home.pop("serve")  # it is found again when it is used
+            home.update({"serve": function} if function is not None else {})
+
+
 def _unimportable(place: str, error: BaseException) -> ConfigError:
     hint = "CODIN_DEBUG=1 shows the traceback"
     if isinstance(error, ModuleNotFoundError) and error.name:
-        hint = f"is {error.name.partition('.')[0]!r} installed in this environment ({sys.prefix})?"
+        hint = _missing(error.name)
     elif isinstance(error, ImportError) and "relative import" in str(error):
         hint = "the file belongs to a package; name it as package.module"
     if isinstance(error, SyntaxError) and error.filename:
@@ -126,6 +160,13 @@ def _unimportable(place: str, error: BaseException) -> ConfigError:
         return ConfigError(f"{_where(place, error)}: {error.message}", hint=error.hint)
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return ConfigError(f"{_where(place, error)}: {words}", hint=hint)
+
+
+def _missing(module: str) -> str:
+    for package, extra in _EXTRAS.items():
+        if f"{module}.".startswith(f"{package}.") or package.startswith(f"{module}."):
+            return f"pip install 'codin[{extra}]' brings {package}; --python PATH takes an environment that has it"
+    return f"is {module.partition('.')[0]!r} installed in this environment ({sys.prefix})?"
 
 
 def _where(place: str, error: BaseException) -> str:

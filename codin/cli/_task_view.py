@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from rich.padding import Padding
-from rich.table import Table
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from codin import a2a
+from codin.cli._questions import told
 from codin.cli._states import state_name
-from codin.cli._terminal import plain, results, write
+from codin.cli._terminal import plain, results, show, write
 from codin.client import Event
 
 __all__ = ["event_line", "show_task", "show_tasks"]
@@ -26,6 +26,8 @@ _STYLES = {
     a2a.TaskState.INPUT_REQUIRED: "yellow",
     a2a.TaskState.AUTH_REQUIRED: "yellow",
 }
+_GAP = "  "
+_FEWEST = 8  # characters of words that say something
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (float("inf"), 86400, "d"))
 
 
@@ -37,16 +39,27 @@ def show_tasks(tasks: Sequence[a2a.Task]) -> None:
             fields = [task.id, state_name(task.status.state), time.isoformat() if time else "", task.context_id or ""]
             write("\t".join(map(plain, fields)) + "\n")
         return
-    rows = [(plain(task.id), task.status.state, _age(task.status.timestamp), _last_words(task)) for task in tasks]
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    # An id that is cut is no id: what gives way on a narrow terminal is the words.
-    table.add_column("task", no_wrap=True, min_width=max(len(row[0]) for row in rows))
-    table.add_column("state", no_wrap=True, min_width=max(len(state_name(row[1])) for row in rows))
-    table.add_column("since", no_wrap=True, min_width=max(len(row[2]) for row in rows))
-    table.add_column("last words", no_wrap=True, overflow="ellipsis")
-    for task_id, state, age, words in rows:
-        table.add_row(Text(task_id), _state(state), age, Text(_one_line(words), "dim"))
-    results().print(table, soft_wrap=False)
+    rows = [("task", Text("state"), "since", "last words")]
+    rows += [
+        (plain(task.id), _state(task.status.state), _age(task.status.timestamp), _one_line(_last_words(task)))
+        for task in tasks
+    ]
+    console = results()
+    widths = [max(map(cell_len, (str(cell) for cell in column))) for column in list(zip(*rows, strict=True))[:3]]
+    # An id that is cut is no id: on a narrow terminal the words give way, then the time, and a line that is still
+    # too long is broken by the terminal.
+    left = console.width - sum(widths) - 3 * len(_GAP)
+    for number, (task_id, state, age, words) in enumerate(rows):
+        state.pad_right(widths[1] - state.cell_len)
+        line = Text.assemble(set_cell_size(task_id, widths[0]), _GAP, state)
+        if left >= -len(_GAP):
+            line.append(_GAP + set_cell_size(age, widths[2]))
+        if left >= _FEWEST:
+            last = Text(words, "dim")
+            last.truncate(left, overflow="ellipsis")
+            line.append(_GAP).append_text(last)
+        line.rstrip()
+        console.print(line, style="" if number else "dim", overflow="ignore", crop=False)
 
 
 def show_task(task: a2a.Task) -> None:
@@ -59,7 +72,10 @@ def show_task(task: a2a.Task) -> None:
         console.print(Text(plain(", ".join(facts)), "dim"))
     said = [*task.history, *_unsaid(task)]
     for message in said:
-        _block("you" if message.role is a2a.Role.USER else "agent", _content(message.parts), "cyan")
+        if message.role is a2a.Role.USER:
+            _block("you", _content(message.parts), "cyan")
+        else:
+            _block("agent", "\n".join(_lines(message)), "cyan")
     for artifact in task.artifacts:
         _block(artifact.name or artifact.artifact_id, _content(artifact.parts), "green")
 
@@ -81,7 +97,10 @@ def _told(value: object) -> Iterator[str]:
             yield f"{'task' if isinstance(value, a2a.Task) else 'status':<8}"
             yield state_name(status.state)
             if status.message is not None:
-                yield _one_line(_content(status.message.parts), quoted=True)
+                for words, lines in told(status.message):
+                    yield _one_line(words, quoted=True)
+                    yield from (f"({_one_line(line)})" for line in lines)
+                yield from map(_shown, _files(status.message))
             if isinstance(value, a2a.Task) and value.artifacts:
                 yield f"with {len(value.artifacts)} artifacts"
         case a2a.Message():
@@ -107,9 +126,26 @@ def _last_words(task: a2a.Task) -> str:
     return next((text for parts in said if (text := a2a.text_of(parts).strip())), "")
 
 
+def _lines(message: a2a.Message) -> Iterator[str]:
+    """What an agent says, with a line for each thing that goes with it: the answers it would take, a file."""
+    for words, lines in told(message):
+        yield words
+        yield from lines
+    yield from map(_shown, _files(message))
+
+
+def _files(message: a2a.Message) -> list[a2a.Part]:
+    return [part for part in message.parts if part.kind not in {"text", "data"}]
+
+
 def _content(parts: Iterable[a2a.Part]) -> str:
     """Parts as text; of a file only that it is there."""
-    return "".join(_shown(part) for part in parts)
+    content, before = "", "text"
+    for part in parts:
+        apart = content and not content.endswith("\n") and (part.kind, before) != ("text", "text")
+        content += f"\n{_shown(part)}" if apart else _shown(part)
+        before = part.kind
+    return content
 
 
 def _shown(part: a2a.Part) -> str:
@@ -122,10 +158,9 @@ def _shown(part: a2a.Part) -> str:
 
 
 def _block(title: str, text: str, style: str) -> None:
-    console = results()
-    console.print()
-    console.print(Text(plain(title), style))
-    console.print(Padding(Text(plain(text)), (0, 0, 0, 2), expand=False), soft_wrap=False)
+    results().print()
+    show(title, style)
+    show(text, indent=2)
 
 
 def _one_line(text: str, *, quoted: bool = False) -> str:

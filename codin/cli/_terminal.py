@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
-__all__ = ["errors", "interactive", "plain", "results", "say", "write"]
+__all__ = ["errors", "interactive", "plain", "results", "say", "show", "write"]
 
 # A terminal obeys control characters, and a peer's text is no order: they are shown instead. Line feed and tab stay.
 _SHOWN: dict[int, int | None] = {
@@ -50,6 +51,22 @@ def errors() -> Console:
 def say(text: str, style: str = "") -> None:
     """One line on standard error."""
     errors().print(plain(text), style=style)
+
+
+def show(text: Text | str, style: str = "", *, label: str = "", indent: int = 0) -> None:
+    """A piece of text on standard output, folded to the width of the screen behind its indent.
+
+    Args:
+        label: what stands in the indent of the first line, dim.
+    """
+    from rich.text import Text
+
+    console = results()
+    text = Text(plain(text).strip(), style) if isinstance(text, str) else text
+    for line in text.wrap(console, max(20, console.width - indent)):
+        line.rstrip()
+        console.print(Text.assemble((plain(label).ljust(indent), "dim"), line) if line or label else "")
+        label = ""
 
 
 def write(text: str) -> None:

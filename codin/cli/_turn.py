@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 
 import anyio
@@ -31,13 +31,13 @@ class Outgoing:
     stream: bool = True
 
 
-async def take_turn(peer: Peer, message: Outgoing, answer: Answer) -> bool:
+async def take_turn(opening: AbstractAsyncContextManager[Peer], message: Outgoing, answer: Answer) -> bool:
     """Send a message and show the answer.
 
     Returns:
         False when the person left before the end: with a second Ctrl-C, or with one before the task was known.
     """
-    async with peer:
+    async with opening as peer:
         turn = _Turn(peer, answer)
         problem: CodinError | None = None
         async with anyio.create_task_group() as group:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
@@ -20,6 +23,8 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).parents[2]
 CODIN = [sys.executable, "-m", "codin.cli"]
 PATIENCE = 60.0  # of a machine that does other things meanwhile
+STATE = tempfile.mkdtemp(prefix="codin-state-")  # where commands remember, instead of the home of who runs the tests
+atexit.register(shutil.rmtree, STATE, ignore_errors=True)
 
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -28,7 +33,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a command that finds this checkout, and no settings of the one who runs the tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CODIN_")}
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**kept, "PYTHONPATH": path, **(extra or {})}
+    return {**kept, "PYTHONPATH": path, "XDG_STATE_HOME": STATE, **(extra or {})}
 
 
 def run(
@@ -106,6 +111,11 @@ class Running:
         """What Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
 
+    def kill(self) -> None:
+        """End it without a word of farewell."""
+        self._process.kill()
+        self._process.wait(PATIENCE)
+
     def wait(self) -> int:
         """Read to the end. Returns the exit code."""
         deadline = monotonic() + PATIENCE
@@ -129,7 +139,7 @@ class Running:
 class Terminal:
     """A command with a person at a terminal: both streams are on the screen."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, columns: int = 100) -> None:
         self.screen = ""
         self._found = 0
         self._master, slave = pty.openpty()
@@ -138,7 +148,7 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env=environment({"TERM": "xterm", "COLUMNS": "100"}),
+            env=environment({"TERM": "xterm", "COLUMNS": str(columns)}),
             start_new_session=True,
             preexec_fn=_take_terminal,  # noqa: PLW1509  no other thread runs here
         )
@@ -162,6 +172,12 @@ class Terminal:
             assert monotonic() < deadline, f"{text!r} did not come: {self.screen!r}"
             assert self._read(deadline), f"{text!r} did not come before the end: {self.screen!r}"
         self._found = place + len(text)
+
+    def line(self) -> str:
+        """The rest of the line behind what was found."""
+        begin = self._found
+        self.expect("\n")
+        return self.screen[begin : self._found - 1]
 
     def type(self, keys: str) -> None:
         """Press keys; "\\x03" is Ctrl-C, "\\x04" Ctrl-D."""

@@ -36,6 +36,7 @@ def codin(
     monkeypatch.setattr(sys, "path", list(sys.path))
     for name in ("CODIN_TOKEN", "CODIN_DEBUG"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
     def call(*arguments: object) -> Done:
         capsys.readouterr()

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from enum import StrEnum
 from typing import Any
 
+from pydantic import BaseModel
+
 from codin.agent import AgentResponse, Reject, Task, agent
 
 _opened = asyncio.Event()
@@ -18,6 +20,13 @@ class Length(StrEnum):
 
     SHORT = "short"
     LONG = "long"
+
+
+class Person(BaseModel):
+    """What `fill` takes for an answer."""
+
+    name: str
+    age: int | None = None
 
 
 @agent(examples=["count 3"])
@@ -79,6 +88,31 @@ async def _pick(task: Task, rest: str) -> AsyncIterator[Any]:
     yield f"You chose {await task.ask('How long?', schema=Length)}."
 
 
+async def _order(task: Task, rest: str) -> AsyncIterator[Any]:
+    """Asks two things at once, as the adapters of frameworks do."""
+    questions = [
+        {"id": "q-1", "question": "Which colour?", "value": {"question": "Which colour?", "options": ["red", "blue"]}},
+        {"id": "q-2", "question": "How many?", "value": {"stock": 7}, "schema": {"type": "integer"}},
+    ]
+    listed = "- q-1: Which colour?\n- q-2: How many?"
+    text = f"There are 2 questions. Answer with a data part that maps each id to its answer.\n{listed}"
+    answer = await task.ask(text, data={"questions": questions})
+    yield f"data={answer.data!r}"
+
+
+async def _approve(task: Task, rest: str) -> AsyncIterator[Any]:
+    """Asks as `interrupt()` in a graph does."""
+    value = {"question": "Approve it?", "draft": {"to": "Ann", "sum": 30}, "options": ["yes", "no"]}
+    answer = await task.ask(
+        "Approve it?", data={"questions": [{"id": "f00", "question": "Approve it?", "value": value}]}
+    )
+    yield answer.text
+
+
+async def _fill(task: Task, rest: str) -> AsyncIterator[Any]:
+    yield repr(await task.ask("Who?", schema=Person))
+
+
 async def _auth(task: Task, rest: str) -> AsyncIterator[Any]:
     await task.authorize("The key, please.")
     yield "thanks"
@@ -111,15 +145,18 @@ async def _escape(task: Task, rest: str) -> AsyncIterator[Any]:
 
 
 _ACTS = {
+    "approve": _approve,
     "ask": _ask,
     "auth": _auth,
     "count": _count,
     "escape": _escape,
     "fail": _fail,
+    "fill": _fill,
     "gate": _gate,
     "give": _give,
     "hang": _hang,
     "open": _open,
+    "order": _order,
     "pick": _pick,
     "reject": _reject,
     "repeat": _repeat,

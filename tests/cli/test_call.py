@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -61,7 +66,7 @@ def test_data_is_a_result_and_files_are_told(server: str, codin: Codin) -> None:
     value, end = json.JSONDecoder().raw_decode(done.out)
     assert value == {"total": 2, "name": "ä"}
     assert done.out[end:] == "\nsee the table\n"
-    assert done.err == "file: ../table.csv (text/csv), 8 bytes; --out DIR saves it\n"
+    assert done.err == "file: ../table.csv (text/csv), 8 bytes; --out DIR saves it\nnumbers:\n"
 
 
 @pytest.mark.parametrize("mode", ["--stream", "--no-stream"])
@@ -127,6 +132,74 @@ def test_an_answer_that_does_not_fit_is_asked_for_again(server: str, codin: Codi
     assert codin(*words, "long") == (0, "You chose long.\n", "")
 
 
+def test_what_goes_with_a_question_is_no_json(server: str, codin: Codin) -> None:
+    asked = codin("call", server, "approve")
+    assert asked.err.splitlines()[:4] == ["Approve it?", "draft.to: Ann", "draft.sum: 30", "one of: yes, no"]
+    asked = codin("call", server, "fill")
+    assert asked.err.splitlines()[:2] == [
+        "Who?",
+        "an answer in JSON, with name (string), age (integer or null, optional)",
+    ]
+
+
+def test_several_questions_are_answered_by_their_ids(server: str, codin: Codin) -> None:
+    asked = codin("call", server, "order")
+    *told, _, how = asked.err.splitlines()
+    assert told == [
+        "q-1: Which colour?",
+        "one of: red, blue",
+        "q-2: How many?",
+        "stock: 7",
+        "an answer of type integer",
+    ]
+    words = shlex.split(how)
+    assert json.loads(words[-1]) == {"q-1": "…", "q-2": "…"}
+    answered = codin(*words[1:-1], '{"q-1": "red", "q-2": 3}')
+    assert answered.out == "data={'q-1': 'red', 'q-2': 3}\n"
+
+
+@pytest.fixture
+def curt() -> Iterator[str]:
+    """An agent that asks without a word, and has ids that a shell would obey."""
+    task = {"id": "$(date)", "contextId": "a;b", "status": {"state": "TASK_STATE_INPUT_REQUIRED"}}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            interface = {"url": address, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
+            self._answer({"name": "curt", "version": "1", "supportedInterfaces": [interface]})
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer({"jsonrpc": "2.0", "id": 1, "result": {"task": task}})
+
+        def _answer(self, document: object) -> None:
+            body = json.dumps(document).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        address = f"http://127.0.0.1:{server.server_port}/"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield address
+        server.shutdown()
+        thread.join()
+
+
+def test_a_question_without_words_is_one_too(curt: str, codin: Codin) -> None:
+    asked = codin("call", curt, "hello")
+    assert (asked.code, asked.out) == (3, "")
+    assert asked.err.splitlines() == [
+        "input-required: task $(date) waits for an answer",
+        f"  codin call {curt} --task '$(date)' TEXT",
+    ]
+
+
 def test_a_wish_for_a_credential_is_exit_code_4(server: str, codin: Codin) -> None:
     asked = codin("call", server, "auth")
     assert (asked.code, asked.out) == (4, "")
@@ -138,6 +211,75 @@ def test_a_context_goes_on(server: str, codin: Codin) -> None:
     second = json.loads(codin("call", server, "two", "--json", "--no-stream", "--context", first["contextId"]).out)
     assert second["task"]["contextId"] == first["contextId"]
     assert second["task"]["id"] != first["id"]
+
+
+def test_the_last_conversation_goes_on(server: str, codin: Codin) -> None:
+    assert codin("call", server, "one", "--continue").err.startswith(f"error: no conversation with {server} is rem")
+    first = json.loads(codin("call", server, "one", "--json", "--no-stream").out)["task"]
+    second = json.loads(codin("call", server.rstrip("/"), "two", "--json", "--no-stream", "--continue").out)["task"]
+    assert second["contextId"] == first["contextId"]
+    assert "--continue goes without" in codin("call", server, "x", "--continue", "--context", "c").err
+
+
+def test_what_is_remembered_cannot_break_a_call(
+    server: str, codin: Codin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    place = tmp_path / "state" / "codin" / "contexts.json"
+    place.parent.mkdir(parents=True)
+    place.write_text("[")
+    assert codin("call", server, "hi") == (0, "HI\n", "")
+    assert json.loads(place.read_text()).keys() == {server.rstrip("/")}
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
+    assert codin("call", server, "hi") == (0, "HI\n", "")
+
+
+@pytest.mark.parametrize(("text", "before"), [("hi", ""), ("fail", "failed: no luck\n")])
+def test_the_ids_are_told_to_those_who_ask(server: str, codin: Codin, text: str, before: str) -> None:
+    told = codin("call", server, text, "-v").err
+    ids = re.fullmatch(rf"{before}task (\w+); to go on: --continue, or --context (\w+)\n", told)
+    assert ids is not None
+    task = a2a.Task.from_json(codin("tasks", server, "get", ids[1], "--json").out)
+    assert task.context_id == ids[2]
+
+
+def test_an_ended_task_is_left_in_the_words_of_the_command(server: str, codin: Codin) -> None:
+    task = json.loads(codin("call", server, "one", "--json", "--no-stream").out)["task"]
+    done = codin("call", server, "two", "--task", task["id"])
+    assert done.code == 5
+    assert done.err.endswith(
+        "has ended (TASK_STATE_COMPLETED). Hint: leave out --task; --context ID goes on with the conversation\n"
+    )
+
+
+def test_an_agent_at_another_address_is_named(server: str, codin: Codin) -> None:
+    done = codin("call", f"{server}nope", "hello")
+    assert done == (0, "HELLO\n", f"using the agent at {server}\n")
+
+
+def test_a_lost_server_leaves_the_command_that_goes_on(tmp_path: Path) -> None:
+    served = str(Path(__file__).parent / "served.py")
+    options = ("--store", f"sqlite:///{tmp_path}/tasks.db")
+    with Running("serve", served, "--port", "0", *options) as first:
+        url = first.serving()
+        with (
+            Running("call", url, "gate", "--retry", "0") as leaves,
+            Running("call", url, "gate", "--retry", "600") as stays,
+        ):
+            leaves.expect("before ")
+            stays.expect("before ")
+            first.kill()
+            assert leaves.wait() == 5
+            with Running("serve", served, "--port", str(urlsplit(url).port), *options) as second:
+                second.serving()
+                assert stays.wait() == 1
+                assert stays.err.startswith("failed: The task was interrupted by restart.")
+                (hint, error) = leaves.err.splitlines()
+                assert error.startswith("error: ")
+                words = hint.removeprefix("the task may go on: ").split()
+                assert words[:4] == ["codin", "tasks", url, "tail"]
+                tail = run(*words[1:])
+                assert tail.stdout.split()[0] == words[-1] == "4"
+                assert "failed" in tail.stdout
 
 
 def test_ctrl_c_cancels_the_task(server: str, codin: Codin) -> None:
@@ -180,7 +322,8 @@ def test_what_the_peer_refuses_is_exit_code_5(server: str, codin: Codin) -> None
     ("arguments", "words"),
     [
         (["ftp://x", "hi"], "'ftp://x' is not an http(s) URL"),
-        (["http://127.0.0.1:1"], "there is nothing to send"),
+        (["http://127.0.0.1:1"], "Hint: - in the place of TEXT reads standard input"),
+        (["http://127.0.0.1:1", "-5"], "behind --: codin call URL -- TEXT"),
         (["http://127.0.0.1:1", "hi", "--data", "{"], "--data is no JSON"),
         (["http://127.0.0.1:1", "hi", "--file", "nowhere.txt"], "'nowhere.txt' does not exist"),
         (["http://127.0.0.1:1", "hi", "--token", "a", "--token-file", __file__], "exclude each other"),

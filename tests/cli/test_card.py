@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from codin import a2a
-from tests.cli.command import Running
+from tests.cli.command import ROOT, Running
 from tests.cli.conftest import Done
 
 Codin = Callable[..., Done]
@@ -33,6 +33,32 @@ FOREIGN: dict[str, Any] = {
     "securityRequirements": [{"schemes": {"key": {}}}, {"schemes": {"web": {"list": ["read"]}}}],
     "somethingNew": {"kept": True},
 }
+
+
+SHOP = """
+from datetime import date
+from typing import Literal
+from pydantic import BaseModel
+from codin.agent import agent
+
+class Address(BaseModel):
+    street: str
+
+class Bill(BaseModel):
+    total: float
+
+@agent
+def buy(
+    item: str, size: Literal["small", "large"], to: list[Address], count: int = 1, when: date | None = None
+) -> Bill:
+    '''Buys.
+
+    Args:
+        item: what to buy
+        count: how many
+    '''
+    return Bill(total=1.5)
+"""
 
 
 @pytest.fixture
@@ -61,13 +87,14 @@ def foreign() -> Iterator[str]:
 
 def test_a_card_for_eyes(server: str, codin: Codin) -> None:
     done = codin("card", server)
-    lines = [line.rstrip() for line in done.out.splitlines()]
+    lines = done.out.splitlines()
+    assert not [line for line in lines if line != line.rstrip()]
     assert (done.code, done.err) == (0, "")
     assert lines[:2] == ["kit  1.0.0", "Does what the first word of the message says."]
     facts = dict(line.split(None, 1) for line in lines[3:9])
     assert facts["address"] == f"{server}  (JSONRPC 1.0)"
-    assert facts["can"] == "stream"
-    assert facts["callers"] == "anyone"
+    assert facts["features"] == "streaming"
+    assert facts["callers"] == "anyone; no credential is asked for"
     assert lines[-1] == "  try: count 3"
 
 
@@ -93,6 +120,63 @@ def test_a_target_shows_what_would_be_published(codin: Codin) -> None:
     assert (card.name, card.supported_interfaces[0].url) == ("kit", "https://agents.example/kit/")
 
 
+def test_the_data_that_an_agent_reads_and_answers_with(codin: Codin, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+    lines = codin("card", tmp_path / "shop.py").out.splitlines()
+    data = lines[lines.index("reads data") : lines.index("skill buy") - 1]
+    assert data == [
+        "reads data",
+        "  item   string; required; what to buy",
+        "  size   one of: small, large; required",
+        "  to     list of object (street); required",
+        "  count  integer; optional; how many (default 1)",
+        "  when   string (date) or null; optional",
+        "",
+        "answers with data",
+        "  total  number; required",
+    ]
+
+
+def test_the_card_in_the_documentation_is_printed(codin: Codin) -> None:
+    pytest.importorskip("langgraph", reason="pip install 'codin[langgraph]'")
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert f"```text\n{codin('card', ROOT / 'agents' / 'ranker' / 'agent.py').out}```" in page
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "integer"}, "reads data: integer"),
+        ({"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}}, "reads data: anything"),
+        ({"type": "array", "items": {"anyOf": [{"const": 1}, 7]}}, "reads data: list of 1 or anything"),
+        (["nonsense"], "reads data: anything"),
+        ({"properties": {"\x1b[31m": {"type": ["string", "null"]}, "b": []}, "required": 3}, "  ␛[31m  string or null"),
+    ],
+)
+def test_a_schema_may_be_anything(codin: Codin, foreign: str, schema: Any, words: str) -> None:
+    extension = {"uri": a2a.SCHEMA_EXTENSION, "params": {"inputSchema": schema}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FOREIGN, "capabilities", {"extensions": [extension]})
+        done = codin("card", foreign)
+    assert done.code == 0
+    assert words in done.out
+
+
+def test_a_server_with_several_agents_has_no_card_at_its_root(codin: Codin, tmp_path: Path) -> None:
+    (tmp_path / "two.py").write_text(SHOP + "\n\n@agent\ndef sell(text: str) -> str: ...\n")
+    with Running("serve", "two.py", "--port", "0", cwd=tmp_path) as running:
+        root = running.serving().removesuffix("/sell/").removesuffix("/buy/")
+        done = codin("card", root)
+    assert done.code == 5
+    assert f"One of several agents has a path of its own: {root}/NAME" in done.err
+
+
+def test_a_public_url_is_one(codin: Codin) -> None:
+    done = codin("card", Path(__file__).parent / "served.py", "--public-url", "foo")
+    assert (done.code, done.out) == (2, "")
+    assert "the public URL 'foo' is none" in done.err
+
+
 def test_tokens_are_asked_for_taken_and_never_shown(codin: Codin, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("# callers\nme s3cr3t\n")
@@ -109,6 +193,8 @@ def test_tokens_are_asked_for_taken_and_never_shown(codin: Codin, tmp_path: Path
         assert "wr0ng" not in wrong.err
         assert codin("call", url, "hello", "--token", "s3cr3t").out == "HELLO\n"
         assert codin("call", url, "hello", "--token-file", tokens).out == "HELLO\n"
+        how = codin("call", url, "ask", "--token-file", tokens).err.splitlines()[-1].split()
+        assert codin(*how[1:-1], "red").out == "You chose red.\n"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("os.environ", {"CODIN_TOKEN": "s3cr3t"})
             assert codin("tasks", url, "--limit", "1").code == 0

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Running, run
+from tests.cli.command import Running, Terminal, environment, run
 from tests.cli.conftest import Done
 
 Codin = Callable[..., Done]
@@ -59,13 +61,62 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     assert re.fullmatch(r"error: cannot listen on 127\.0\.0\.1:\d+: .* Hint: .*\n", done.stderr)
 
 
-@pytest.mark.parametrize("option", [["--store", "paper://desk"], ["--token-file", "nowhere"], ["--port", "70000"]])
-def test_a_wrong_setting_is_one_line(codin: Codin, tmp_path: Path, option: list[str]) -> None:
-    path = tmp_path / "hello.py"
-    path.write_text(SHOUT)
-    done = codin("serve", path, *option)
-    assert (done.code, done.out) == (2, "")
-    assert len(done.err.splitlines()) == 1
+def test_a_port_that_is_taken_is_short_in_a_program_too(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (tmp_path / "hello.py").write_text(SHOUT.replace("serve(shout)", f"serve(shout, port={port})"))
+        done = subprocess.run(
+            [sys.executable, "hello.py"], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert f"cannot listen on 127.0.0.1:{port}: " in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--store", "paper://desk"], "no store is known"),
+        (["--store", "sqlite:///no/such/folder/tasks.db"], "Hint: the directory of a store must exist"),
+        (["--token-file", "nowhere"], "'nowhere' does not exist"),
+        (["--port", "70000"], "'--port'"),
+        (["--host", "no.such.host.invalid"], "Hint: --host is an address of this machine"),
+        (["--public-url", "foo"], "the public URL 'foo' is none"),
+        (["--public-url", "ftp://foo"], "the public URL 'ftp://foo' is none"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(tmp_path: Path, option: list[str], words: str) -> None:
+    (tmp_path / "hello.py").write_text(SHOUT)
+    done = run("serve", "hello.py", "--port", "0", *option, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("WARNING")]
+    assert line.startswith("error: ")
+    assert words in line
+
+
+def test_the_address_that_is_printed_can_be_called(tmp_path: Path, codin: Codin) -> None:
+    (tmp_path / "hello.py").write_text(SHOUT)
+    with Running("serve", "hello.py", "--host", "0.0.0.0", "--port", "0", cwd=tmp_path) as serving:
+        url = serving.serving(r"shout serves A2A at (http://127\.0\.0\.1:\d+/)\n")
+        assert codin("call", url, "Hi").out == "HI\n"
+
+
+@pytest.mark.parametrize("reload", [[], ["--reload"]])
+def test_ctrl_c_says_what_it_waits_for_and_a_second_one_leaves(reload: list[str]) -> None:
+    if reload:
+        pytest.importorskip("watchfiles", reason="pip install 'codin[cli]'")
+    with Terminal("serve", str(Path(__file__).parent / "served.py"), "--port", "0", *reload) as serving:
+        serving.expect("kit serves A2A at ")
+        url = serving.line()
+        with Running("call", url, "hang", "--retry", "0") as call:
+            call.expect("waiting")
+            serving.type("\x03")
+            serving.expect("waiting for 1 task; Ctrl-C again leaves at once\n")
+            serving.type("\x03")
+            assert serving.wait() == (0 if reload else -signal.SIGINT)
+            assert call.wait() == 5
 
 
 def test_reload_starts_again_with_the_new_code_on_the_same_port(tmp_path: Path, codin: Codin) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -10,6 +11,7 @@ from textwrap import dedent
 
 import pytest
 
+import codin as library
 from tests.cli.conftest import Done
 
 Codin = Callable[..., Done]
@@ -121,7 +123,13 @@ def test_what_is_imported_is_not_taken_but_offered(codin: Codin, write: Write) -
 
 def test_one_plain_function_serves(codin: Codin, write: Write) -> None:
     write("plain.py", "from os.path import join\ndef double(n: str) -> str:\n    return n * 2\ndef _private(): ...")
-    assert shown(codin("card", "plain.py")) == ["double"]
+    done = codin("card", "plain.py")
+    assert shown(done) == ["double"]
+    assert (
+        done.err
+        == "the agent of plain.py is its only public function, double; @agent or plain.py:double makes that sure\n"
+    )
+    assert codin("card", "plain.py:double").err == ""
 
 
 def test_of_several_plain_functions_none_is_guessed(codin: Codin, write: Write) -> None:
@@ -195,6 +203,13 @@ def test_a_compiled_graph(codin: Codin, write: Write) -> None:
         ("x = (", "bad.py", "bad.py:1: '(' was never closed"),
         ("\nx = y", "bad.py", "bad.py:2: NameError: name 'y' is not defined"),
         ("import no_such_thing", "bad.py", "is 'no_such_thing' installed"),
+        ("import codin\ncodin.serve(len)", "bad.py", "bad.py:2: codin.serve is called while the file is imported"),
+        (
+            "from codin import serve\nserve(len)",
+            "bad",
+            "serve is called while the file is imported. Hint: put the call",
+        ),
+        ("from codin.server import serve\nserve(len)", "bad.py", "bad.py:2: codin.serve is called while"),
         ("import no_such_thing", "bad", "is 'no_such_thing' installed"),
         ("from . import thing", "bad.py", "name it as package.module"),
         ("raise SystemExit(3)", "bad.py", "bad.py:1: SystemExit: 3"),
@@ -206,6 +221,37 @@ def test_a_compiled_graph(codin: Codin, write: Write) -> None:
 def test_what_cannot_be_served_is_one_line(codin: Codin, write: Write, source: str, target: str, words: str) -> None:
     write("bad.py", source)
     assert words in refused(codin("card", target))
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "extra"),
+    [
+        ("agents", "agents", "openai-agents"),
+        ("agno.agent", "agno", "agno"),
+        ("crewai", "crewai", "crewai"),
+        ("google.adk.agents", "google.adk", "adk"),
+        ("langchain_core.runnables", "langchain_core", "langgraph"),
+        ("langgraph.graph", "langgraph", "langgraph"),
+        ("mcp", "mcp", "mcp"),
+        ("pydantic_ai", "pydantic_ai", "pydantic-ai"),
+    ],
+)
+def test_a_missing_framework_is_named_with_its_extra(
+    codin: Codin, write: Write, monkeypatch: pytest.MonkeyPatch, module: str, package: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    write("bad.py", f"import {module}")
+    assert f"pip install 'codin[{extra}]' brings {package}" in refused(codin("card", "bad.py"))
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
+        assert extra in tomllib.load(file)["project"]["optional-dependencies"]
+
+
+def test_serving_is_possible_again_after_a_card(codin: Codin, write: Write) -> None:
+    from codin.server import serve
+
+    write("bad.py", "import codin\ncodin.serve(len)")
+    refused(codin("card", "bad.py"))
+    assert library.serve is serve
 
 
 def test_an_import_that_fails_leaves_nothing_behind(codin: Codin, write: Write) -> None:

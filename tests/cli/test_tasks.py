@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,18 @@ from tests.cli.command import Running
 from tests.cli.conftest import Done
 
 Codin = Callable[..., Done]
+
+
+ALIKE = """
+import os
+from codin.agent import agent
+
+os.urandom = lambda size: b"".join(number.to_bytes(16, "big") for number in range(size // 16 + 1))[:size]
+
+@agent
+def shout(text: str) -> str:
+    return text.upper()
+"""
 
 
 def task_of(done: Done) -> a2a.Task:
@@ -61,6 +74,80 @@ def test_get_shows_what_was_said_and_made(server: str, codin: Codin, counted: a2
     assert lines[-1].rstrip() == "  0 1"
     document = a2a.Task.from_json(codin("tasks", server, "get", counted.id, "--json").out)
     assert document.artifacts == counted.artifacts
+
+
+def test_get_and_tail_show_what_is_asked_as_the_call_did(server: str, codin: Codin) -> None:
+    asked = task_of(codin("call", server, "approve", "--json", "--no-stream"))
+    lines = codin("tasks", server, "get", asked.id).out.splitlines()
+    assert lines[-5:] == ["agent", "  Approve it?", "  draft.to: Ann", "  draft.sum: 30", "  one of: yes, no"]
+    assert lines == [line.rstrip() for line in lines]
+    with Running("tasks", server, "tail", asked.id) as tail:
+        found = tail.expect(r"status +input-required (.*)\n")
+        assert found[1] == '"Approve it?" (draft.to: Ann) (draft.sum: 30) (one of: yes, no)'
+
+
+def test_get_keeps_text_and_data_apart(server: str, codin: Codin) -> None:
+    told = task_of(codin("call", server, "tell", "--data", '{"n": 1}', "--json", "--no-stream"))
+    lines = codin("tasks", server, "get", told.id).out.splitlines()
+    assert lines[3:6] == ["you", "  tell", '  {"n": 1}']
+
+
+def test_an_id_may_be_cut_short(server: str, codin: Codin, counted: a2a.Task) -> None:
+    assert codin("tasks", server, "get", counted.id[:12]).out.startswith(f"{counted.id}  completed\n")
+    assert codin("tasks", server, "tail", counted.id[:12]).out == codin("tasks", server, "tail", counted.id).out
+    assert codin("tasks", server, "get", counted.id[:3]).code == 5  # too short to mean one
+    asked = task_of(codin("call", server, "ask", "--json", "--no-stream"))
+    assert codin("tasks", server, "cancel", asked.id[:12]).out == f"{asked.id} canceled\n"
+
+
+def test_a_short_id_of_two_tasks_is_refused(codin: Codin, tmp_path: Path) -> None:
+    (tmp_path / "alike.py").write_text(ALIKE)
+    with Running("serve", "alike.py", "--port", "0", cwd=tmp_path) as running:
+        url = running.serving()
+        ids = [task_of(codin("call", url, word, "--json", "--no-stream")).id for word in ("a", "b")]
+        done = codin("tasks", url, "cancel", "0000")
+        assert (done.code, done.out) == (2, "")
+        assert "2 tasks begin with '0000'" in done.err
+        assert codin("tasks", url, "get", ids[0]).out.startswith(ids[0])
+
+
+def test_options_and_the_command_stand_anywhere(server: str, codin: Codin, counted: a2a.Task, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("t0ken")
+    wanted = codin("tasks", server, "get", counted.id)
+    for words in (
+        ["--token-file", tokens, server, "get", counted.id],
+        ["get", server, counted.id, "--token-file", tokens],
+        ["--timeout=9", server, "--token-file", tokens, "get", "--token-file", tokens, counted.id],
+        [server, "get", "--", counted.id],
+    ):
+        assert codin("tasks", *words) == wanted
+    assert codin("tasks", "--json", server, "--limit", "1") == codin("tasks", server, "list", "--limit", "1", "--json")
+    wrong = codin("tasks", server, "show", counted.id)
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "there is no command 'show'; there are list, get, cancel, tail" in wrong.err
+
+
+@pytest.mark.parametrize(
+    "words", [["get", "--help"], ["http://x", "get", "-h"], ["--help", "get"], ["get", "x", "y", "-h"]]
+)
+def test_the_help_of_a_command_is_reached(codin: Codin, words: list[str]) -> None:
+    assert codin("tasks", *words).out.startswith("Usage: codin tasks URL get ID [OPTIONS]\n")
+
+
+def test_the_help_shows_the_options_of_all_commands(codin: Codin) -> None:
+    for words in ([], ["http://x"]):
+        page = codin("tasks", *words, "--help").out
+        assert page.startswith("Usage: codin tasks ")
+        for option in ("--state", "--from", "--token-file", "--json", "--limit", "--retry"):
+            assert page.count(f"\n  {option} ") == 1
+
+
+@pytest.mark.parametrize("name", ["CANCELED", "Canceled", "canceled"])
+def test_a_state_is_written_in_any_case(server: str, codin: Codin, name: str) -> None:
+    asked = task_of(codin("call", server, "ask", "--json", "--no-stream"))
+    codin("tasks", server, "cancel", asked.id)
+    assert codin("tasks", server, "--state", name, "--limit", "1").out.startswith(asked.id)
 
 
 def test_cancel(server: str, codin: Codin, counted: a2a.Task) -> None:

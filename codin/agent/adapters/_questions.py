@@ -76,15 +76,16 @@ def answers(questions: Sequence[Question], answer: Answer) -> dict[str, Any]:
     Raises:
         Unclear: a lone text for several questions, an id that is not asked, or nothing at all.
     """
-    ids = {question.id for question in questions}
+    asked = {question.id: question for question in questions}
     data = answer.data
     if data is None and len(questions) > 1:
         data = parse_json(answer.text)
     keyed = object_of(data)
-    if keyed.keys() & ids:
-        if unknown := keyed.keys() - ids:
+    if keyed.keys() & asked.keys():
+        if unknown := keyed.keys() - asked.keys():
             raise Unclear(f"There is no question {', '.join(sorted(unknown))}.")
-        return keyed
+        texts = {key for key, value in keyed.items() if isinstance(value, str)}
+        return {key: _from_text(asked[key], value) if key in texts else value for key, value in keyed.items()}
     if len(questions) > 1:
         raise Unclear("It is not clear which question this answers.")
     question = questions[0]
