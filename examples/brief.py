@@ -37,7 +37,6 @@ DOCUMENT = ROOT / "examples" / "documents" / "lighthouses.md"
 LENGTH = "5"
 
 FRAMEWORKS = ROOT / ".frameworks"
-ENVIRONMENTS = {"ranker": "langgraph", "writer": "crewai", "critic": "adk"}
 
 _COLOURS = {
     "you": "bold", "briefer": "cyan", "reader": "green", "ranker": "magenta", "writer": "yellow", "critic": "red",
@@ -64,6 +63,8 @@ async def main(file: Path) -> None:
         Refused: the file cannot be read, an agent does not start, or the document is refused.
     """
     document = _attached(file)
+    if not FRAMEWORKS.exists():
+        raise Refused(f"The frameworks have no environments at {FRAMEWORKS}. `make frameworks` makes them.")
     async with AsyncExitStack() as stack:
         model = await _model(stack)
         names = ("reader", "ranker", "writer", "critic")
@@ -103,12 +104,7 @@ async def _model(stack: AsyncExitStack) -> Mapping[str, str]:
 @asynccontextmanager
 async def _serving(name: str, where: Mapping[str, str]) -> AsyncGenerator[str]:
     """An agent of this repository in a process of its own, while the block runs; gives its URL."""
-    python = Path(sys.executable)
-    if name in ENVIRONMENTS:
-        python = FRAMEWORKS / ENVIRONMENTS[name] / "bin" / "python"
-        if not python.exists():
-            raise Refused(f"The {name} has no environment at {python.parent.parent}. `make frameworks` makes it.")
-    command = (str(python), "-m", "codin.cli", "serve", str(ROOT / "agents" / name / "agent.py"), "--port", "0")
+    command = (sys.executable, "-m", "codin.cli", "serve", str(ROOT / "agents" / name), "--port", "0")
     async with _process(name, command, where) as url:
         yield url
 

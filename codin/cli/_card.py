@@ -14,6 +14,7 @@ from codin import a2a
 from codin.cli._card_view import show_card
 from codin.cli._connection import Connection, connection_options
 from codin.cli._interpreter import go_on_in, python_option, typed
+from codin.cli._manifest import read_folders
 from codin.cli._terminal import results, say, write
 from codin.errors import CodinError, ConfigError
 
@@ -43,10 +44,12 @@ def card(place: str, as_json: bool, public_url: str | None, python: str | None, 
         if public_url is not None or python is not None:
             raise click.UsageError("--public-url and --python belong to a TARGET", click.get_current_context())
         documents = [anyio.run(_fetch, connection, place)]
-    elif python is not None:
-        go_on_in(python, ["card", *(["--json"] if as_json else []), *typed({"public_url": public_url}), "--", place])
     else:
-        documents = _local(place, (public_url or _LOCAL).rstrip("/"))
+        (target,), python = read_folders([place], python)
+        if python is not None:
+            shown = ["--json"] if as_json else []
+            go_on_in(python, ["card", *shown, *typed({"public_url": public_url}), "--", target])
+        documents = _local(target, (public_url or _LOCAL).rstrip("/"))
     for number, document in enumerate(documents):
         if as_json:
             write(json.dumps(json.loads(document), ensure_ascii=False, indent=2) + "\n")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from codin.cli._interpreter import go_on_in, python_option, typed
+from codin.cli._manifest import read_folders
 
 __all__ = ["serve"]
 
@@ -37,7 +38,7 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, log_level:
 
     TARGET is path.py, path.py:name, package.module or package.module:name. Without a name, every agent that the file
     itself makes under a public name is served: what @agent made; else compiled graphs and other objects that an
-    adapter knows; else the one public function there is.
+    adapter knows; else the one public function there is. A folder stands for what its agent.toml says.
 
     \b
     codin serve hello.py
@@ -45,6 +46,7 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, log_level:
     codin serve hello.py --store sqlite:///tasks.db --token-file tokens.txt
     codin serve crew.py --python crew/.venv/bin/python
     """
+    targets, python = read_folders(targets, python)
     if reload:
         from codin.cli._reload import serve_and_reload
 

@@ -58,6 +58,47 @@ def test_the_agent_is_served_by_the_other_interpreter(crew: Path, other: Path, c
         assert serving.wait() == 0
 
 
+def test_a_folder_says_what_it_serves_and_with_what(crew: Path, other: Path, codin: Codin) -> None:
+    folder = crew / "agents" / "crew"
+    folder.mkdir(parents=True)
+    (crew / "crew.py").rename(folder / "crew.py")
+    (folder / "env").symlink_to(other)
+    (folder / "agent.toml").write_text('target = "crew.py:crew"\npython = "env/bin/python"\n')
+    assert run("card", "agents/crew", cwd=crew).stdout.startswith("crew  1.0.0\n")
+    with Running("serve", "agents/crew/", "--port", "0", cwd=crew) as serving:
+        url = serving.serving(r"crew serves A2A at (http://127\.0\.0\.1:\d+/)\n")
+        assert codin("call", url, "hello").out.startswith("crew: hello ")
+
+
+def test_a_folder_without_a_manifest_is_its_agent(crew: Path) -> None:
+    (crew / "agent.py").write_text("def shout(text: str) -> str:\n    return text.upper()\n")
+    assert run("card", ".", cwd=crew).stdout.startswith("shout  1.0.0\n")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        ("target = 3", "target is text"),
+        ('entry = "crew.py"', "has no key 'entry'"),
+        ("target", "cannot be read"),
+        ('target = "gone.py"', "there is no file"),
+    ],
+)
+def test_a_manifest_that_cannot_be_followed(crew: Path, manifest: str, said: str) -> None:
+    (crew / "agent.toml").write_text(manifest)
+    done = run("card", ".", cwd=crew)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_two_folders_for_two_interpreters(crew: Path, other: Path) -> None:
+    (crew / "a").mkdir()
+    (crew / "a" / "agent.toml").write_text('python = "python3"')
+    done = run("serve", "a", "crew.py", cwd=crew)
+    assert done.returncode == 2
+    assert "a and crew.py are not for the same interpreter" in done.stderr
+
+
 def test_without_it_the_missing_module_is_named(crew: Path) -> None:
     assert "is 'only_there' installed" in run("serve", "crew.py", cwd=crew).stderr
 
