@@ -8,12 +8,10 @@ does not fit is asked for again.
 
 import asyncio
 
-from serving import serving
-
 import codin
 from codin import a2a
 from codin.agent import Task, agent
-from codin.server import App
+from codin.testing import serving
 
 
 @agent
@@ -29,7 +27,7 @@ async def book(text: str, task: Task) -> str:
 
 async def main() -> None:
     answers = iter(["a few", "12", "yes"])
-    async with serving(App(book)) as url, codin.connect(url) as peer:
+    async with serving(book) as url, codin.connect(url) as peer:
         reply = await peer.send("Ada")
         while reply.state is a2a.TaskState.INPUT_REQUIRED:
             answer = next(answers)

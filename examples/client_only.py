@@ -7,12 +7,10 @@ python examples/client_only.py                         # calls a small agent tha
 import asyncio
 import sys
 
-from serving import serving
-
 import codin
 from codin import a2a
 from codin.agent import Task, agent
-from codin.server import App
+from codin.testing import serving
 
 
 async def tour(url: str) -> None:
@@ -51,7 +49,7 @@ async def main() -> None:
     if len(sys.argv) > 1:
         await tour(sys.argv[1])
         return
-    async with serving(App(echo)) as url:
+    async with serving(echo) as url:
         await tour(url)
 
 

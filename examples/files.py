@@ -13,12 +13,10 @@ import json
 import sys
 from typing import Annotated
 
-from serving import serving
-
 import codin
 from codin import a2a
 from codin.agent import Media, agent
-from codin.server import App
+from codin.testing import serving
 
 TABLE = b"port,range in metres\nSaint-Malo,12.2\nLiverpool,8.4\nVenice,0.9\n"
 
@@ -34,7 +32,7 @@ def convert(
 
 async def main() -> None:
     table = sys.argv[1] if len(sys.argv) > 1 else a2a.Part(raw=TABLE, media_type="text/csv", filename="tides.csv")
-    async with serving(App(convert)) as url, codin.connect(url) as peer:
+    async with serving(convert) as url, codin.connect(url) as peer:
         reply = await peer.send("as JSON, please", files=[table])
         for file in reply.files:
             print(file.filename, file.media_type)

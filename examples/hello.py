@@ -6,11 +6,9 @@ codin serve examples/hello.py        # serves it until Ctrl-C; then: codin call 
 
 import asyncio
 
-from serving import serving
-
 import codin
 from codin.agent import agent
-from codin.server import App
+from codin.testing import serving
 
 
 @agent
@@ -20,7 +18,7 @@ async def shout(text: str) -> str:
 
 
 async def main() -> None:
-    async with serving(App(shout)) as url, codin.connect(url) as peer:
+    async with serving(shout) as url, codin.connect(url) as peer:
         print(f"{peer.card.name}: {peer.card.description}")
         reply = await peer.send("hello")
         print(reply.text, reply.state)

@@ -14,10 +14,9 @@ from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
-from serving import serving
 
 import codin
-from codin.server import App
+from codin.testing import serving
 
 model = GenericFakeChatModel(messages=iter([AIMessage("Twice a day, mostly."), AIMessage("The moon, and the sun.")]))
 
@@ -34,7 +33,7 @@ chat = builder.compile(name="chat", checkpointer=InMemorySaver())
 
 
 async def main() -> None:
-    async with serving(App(chat)) as url, codin.connect(url) as peer:
+    async with serving(chat) as url, codin.connect(url) as peer:
         context = None
         for question in ("How often is high tide?", "And what makes it?"):
             print(question)

@@ -12,10 +12,9 @@ from typing import Any, TypedDict
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
-from serving import serving
 
 import codin
-from codin.server import App
+from codin.testing import serving
 
 
 class Order(TypedDict, total=False):
@@ -45,7 +44,7 @@ shop = builder.compile(name="shop", checkpointer=InMemorySaver())
 
 
 async def main() -> None:
-    async with serving(App(shop)) as url, codin.connect(url) as peer:
+    async with serving(shop) as url, codin.connect(url) as peer:
         for answer in ("yes", "no"):
             asked = await peer.send({"item": "barometer"})
             print(f"{asked.state}: {asked.text}\n> {answer}")

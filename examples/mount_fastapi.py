@@ -10,11 +10,11 @@ application; without it the agent starts with its first request, and a shutdown 
 import asyncio
 
 from fastapi import FastAPI
-from serving import serving
 
 import codin
 from codin.agent import agent
 from codin.server import App
+from codin.testing import serving
 
 
 @agent

@@ -5,11 +5,9 @@ python examples/several.py
 
 import asyncio
 
-from serving import serving
-
 import codin
 from codin.agent import Task, agent
-from codin.server import App
+from codin.testing import serving
 
 
 @agent
@@ -27,7 +25,7 @@ async def twice(text: str, task: Task) -> str:
 
 async def main() -> None:
     async with (
-        serving(App(shout, twice)) as url,
+        serving(shout, twice) as url,
         codin.connect(f"{url}/shout") as shouter,
         codin.connect(f"{url}/twice") as peer,
     ):

@@ -9,11 +9,9 @@ reader asks for that by hand, long after the task has ended.
 import asyncio
 from collections.abc import AsyncGenerator
 
-from serving import serving
-
 import codin
 from codin.agent import agent
-from codin.server import App
+from codin.testing import serving
 
 
 @agent
@@ -25,7 +23,7 @@ async def spell(text: str) -> AsyncGenerator[str]:
 
 
 async def main() -> None:
-    async with serving(App(spell)) as url, codin.connect(url) as peer:
+    async with serving(spell) as url, codin.connect(url) as peer:
         task_id = ""
         async for event in peer.stream("tide"):
             print(event.number, event.kind, event.state, repr(event.text))

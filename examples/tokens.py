@@ -7,12 +7,11 @@
 
 import asyncio
 
-from serving import serving
-
 import codin
 from codin import a2a
 from codin.agent import Task, agent
-from codin.server import App, BearerTokens
+from codin.server import BearerTokens
+from codin.testing import serving
 
 TOKENS = {"token-of-ada": "ada", "token-of-bob": "bob"}  # in real life: long, random, and not in the source
 
@@ -24,7 +23,7 @@ async def greet(task: Task) -> str:
 
 
 async def main() -> None:
-    async with serving(App(greet, authenticator=BearerTokens(TOKENS))) as url:
+    async with serving(greet, authenticator=BearerTokens(TOKENS)) as url:
         async with codin.connect(url, token="token-of-ada") as ada, codin.connect(url, token="token-of-bob") as bob:
             reply = await ada.send("hello")
             print(reply.text, (await bob.send("hello")).text)

@@ -9,11 +9,10 @@ import asyncio
 from itertools import pairwise
 
 from pydantic import BaseModel
-from serving import serving
 
 import codin
 from codin.agent import agent
-from codin.server import App
+from codin.testing import serving
 
 
 class Point(BaseModel):
@@ -45,7 +44,7 @@ def measure(points: list[Point], closed: bool = False) -> Route:
 
 async def main() -> None:
     triangle = [{"x": 0, "y": 0}, {"x": 3, "y": 0}, {"x": 3, "y": 4}]
-    async with serving(App(measure)) as url, codin.connect(url) as peer:
+    async with serving(measure) as url, codin.connect(url) as peer:
         reply = await peer.send({"points": triangle, "closed": True})
         print(Route.model_validate(reply.data).length)
         reply = await peer.send({"points": [{"x": 0, "y": "north"}]})

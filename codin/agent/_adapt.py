@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from codin.agent._function import FunctionAgent
+from codin.agent._function import FunctionAgent, check_options
 from codin.agent._protocol import Agent
 from codin.errors import ConfigError
 
@@ -47,6 +47,7 @@ def as_agent(obj: Any, *, name: str | None = None, description: str | None = Non
         names = ", ".join(repr(member) for member in missing)
         raise ConfigError(f"{obj!r} is no agent: it has no {names}", hint="codin.agent.Agent lists what an agent has")
     if callable(obj):
+        check_options(options)
         return FunctionAgent(obj, **options)
     raise ConfigError(
         f"{_typed(obj)} cannot be served: it is no agent and no function, and there is no adapter for it",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, from_json, to_json
 
 from codin import a2a
+from codin.agent._field_names import field_names
 from codin.agent._hints import Kind, object_of
 from codin.agent._signature import Parameter
 from codin.errors import ConfigError
@@ -22,6 +23,7 @@ Bind = Callable[[Task], Arguments]
 Reader = Callable[[Task, Arguments], None]
 
 _SHOWN = 3  # problems named in one reason
+_NO_FIELD = "this agent has no such field"
 
 
 class Unfit(Exception):
@@ -72,7 +74,8 @@ class Inputs:
 
 
 _DIRECT = {Kind.TASK, Kind.MESSAGE}
-_FILES = {Kind.BYTES, Kind.PART, Kind.MANY_BYTES, Kind.MANY_PARTS}
+_MANY = {Kind.MANY_BYTES, Kind.MANY_PARTS}
+_FILES = {Kind.BYTES, Kind.PART, *_MANY}
 
 
 def plan(inputs: Inputs, label: str) -> Bind:
@@ -85,15 +88,8 @@ def plan(inputs: Inputs, label: str) -> Bind:
     if inputs.fields and inputs.schema is not None:
         readers.append(_Fields(inputs.fields, inputs.first, inputs.schema))
     readers += [_file(parameter, index) for index, parameter in enumerate(inputs.files)]
-    if len(readers) == 1:
-        only = readers[0]
-
-        def bind_one(task: Task) -> Arguments:
-            arguments: Arguments = {}
-            only(task, arguments)
-            return arguments
-
-        return bind_one
+    if not inputs.direct and not any(parameter.hint.kind in _MANY for parameter in inputs.files):
+        readers.append(_no_more_files(len(inputs.files)))
 
     def bind(task: Task) -> Arguments:
         arguments: Arguments = {}
@@ -143,21 +139,28 @@ def _text(parameter: Parameter, label: str, *, alone: bool) -> Reader:
 
 def _whole(parameter: Parameter, adapter: TypeAdapter[Any] | None, *, text_is_free: bool) -> Reader:
     """The data part; else, when no other parameter reads it, the text as JSON."""
-    name = parameter.name
+    name, hint = parameter.name, parameter.hint
+    known = field_names(hint.core) if adapter is not None and not hint.constrained else None
 
     def read_whole(task: Task, arguments: Arguments) -> None:
         part = _data_part(task)
         text = _text_of(task) if part is None and text_is_free else None
-        if part is not None:
-            arguments[name] = part.data if adapter is None else _checked(adapter.validate_json, _json(part.data))
-        elif not text:
+        if part is None and not text:
             _leave_out(parameter, arguments, "the message has no data part")
         elif adapter is None:
-            arguments[name] = text
+            arguments[name] = text if part is None else part.data
         else:
-            arguments[name] = _checked(adapter.validate_json, text)
+            if known is not None:
+                _no_more_fields(_parsed(text or "") if part is None else part.data, known)
+            arguments[name] = _checked(adapter.validate_json, text if part is None else _json(part.data))
 
     return read_whole
+
+
+def _no_more_fields(data: Any, known: Set[str]) -> None:
+    """Raises Unfit for a field that nobody would read: it is a typing mistake, or meant for another agent."""
+    if isinstance(data, dict) and (unknown := cast("dict[str, Any]", data).keys() - known):
+        raise Unfit("; ".join(f"{name}: {_NO_FIELD}" for name in sorted(unknown)[:_SHOWN]))
 
 
 class _Fields:
@@ -181,9 +184,16 @@ class _Fields:
         given = cast("dict[str, Any]", data) if isinstance(data, dict) else None
         if len(self._fields) == 1 and (given is None or (head.name not in given and head.hint.kind is Kind.VALUE)):
             return _checked(self._check, _json({head.name: data}))
-        if given is not None and text and head.hint.kind is Kind.TEXT:
-            given = {head.name: text, **given}
+        if given is not None and text and (lacking := self._lacking(given)) is not None:
+            parsed = _NOT_JSON if lacking.hint.kind is Kind.TEXT else _parsed(text)
+            given = {**given, lacking.name: text if parsed is _NOT_JSON else parsed}
         return _checked(self._check, _json(data if given is None else given))
+
+    def _lacking(self, given: Arguments) -> Parameter | None:
+        """What text beside the data is for: the first text that the data lacks, else the first thing it has to have."""
+        missing = [field for field in self._fields if field.name not in given]
+        texts = (field for field in missing if field.hint.kind is Kind.TEXT)
+        return next(texts, None) or next((field for field in missing if field.required), None)
 
     def _from_text(self, text: str | None) -> Arguments:
         if not text:
@@ -205,7 +215,7 @@ class _Fields:
 def _file(parameter: Parameter, index: int) -> Reader:
     """The file at that place; for a list, the files from there on."""
     name, kind = parameter.name, parameter.hint.kind
-    many = kind in (Kind.MANY_BYTES, Kind.MANY_PARTS)
+    many = kind in _MANY
     as_bytes = kind in (Kind.BYTES, Kind.MANY_BYTES)
     accepted = [media.type for media in parameter.hint.media]
 
@@ -229,6 +239,18 @@ def _file(parameter: Parameter, index: int) -> Reader:
     return read_file
 
 
+def _no_more_files(taken: int) -> Reader:
+    """For a function that cannot look at the message itself: what no parameter takes would be lost without a word."""
+    takes = f"{taken} file{'s' if taken > 1 else ''}" if taken else "no files"
+
+    def read_none(task: Task, arguments: Arguments) -> None:
+        parts = task.message.parts
+        if (len(parts) != 1 or parts[0].text is None) and (sent := len(task.files)) > taken:
+            raise Unfit(f"this agent takes {takes}, and the message has {sent}")
+
+    return read_none
+
+
 # -- checks ------------------------------------------------------------------------------------------------------------
 
 
@@ -247,7 +269,9 @@ def _adapter_of(fields: Sequence[Parameter], label: str) -> TypeAdapter[Any]:
     for parameter in fields:
         _adapter(parameter, label)  # an error that names the parameter
     required = {parameter.name for parameter in fields if parameter.required}
-    return TypeAdapter(object_of(label, {parameter.name: parameter.hint.full for parameter in fields}, required))
+    made = object_of(label, {parameter.name: parameter.hint.full for parameter in fields}, required)
+    made.__pydantic_config__ = ConfigDict(extra="forbid")
+    return TypeAdapter(made)
 
 
 def _checked(validate: Callable[[Any], Any], value: Any, name: str = "") -> Any:
@@ -262,10 +286,14 @@ def _reason(error: ValidationError, name: str) -> str:
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     if problems[0]["type"] == "json_invalid":
         return "this agent reads JSON, and the text is not JSON"
-    shown = [f"{_path(name, problem['loc'])}{problem['msg']}" for problem in problems[:_SHOWN]]
+    shown = [f"{_path(name, problem['loc'])}{_said(problem)}" for problem in problems[:_SHOWN]]
     if len(problems) > _SHOWN:
         shown.append(f"and {len(problems) - _SHOWN} more")
     return "; ".join(shown)
+
+
+def _said(problem: ErrorDetails) -> str:
+    return _NO_FIELD if problem["type"] == "extra_forbidden" else problem["msg"]
 
 
 def _path(name: str, location: tuple[int | str, ...]) -> str:

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from codin import a2a
-from codin.agent._function import FunctionAgent
+from codin.agent._function import FunctionAgent, check_options
 from codin.tool import Tool
 
 __all__ = ["agent"]
@@ -35,6 +35,7 @@ def agent(
     reply: Literal["task", "message"] = "task",
     rerunnable: bool = False,
     closing_update: bool | None = None,
+    closing_message: bool = False,
     max_threads: int | None = None,
 ) -> Callable[[Callable[P, R]], FunctionAgent[P, R]]: ...
 def agent(
@@ -47,7 +48,11 @@ def agent(
         async def shout(text: str) -> str:
             \"\"\"Say it louder.\"\"\"
             return text.upper()
+
+    Raises:
+        ConfigError: there is no such option, or the function cannot be an agent.
     """
+    check_options(options)
     if function is not None:
         return FunctionAgent(function, local=_locals_of(inspect.currentframe()), **options)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import re
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from functools import cached_property
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast
@@ -30,7 +31,7 @@ from codin.errors import ConfigError
 from codin.task import AgentResponse, Task
 from codin.tool import Tool
 
-__all__ = ["FunctionAgent"]
+__all__ = ["FunctionAgent", "check_options"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,6 +57,7 @@ class FunctionAgent(Generic[P, R]):
         reply: "message" answers with a message and keeps no task.
         rerunnable: may be run again from the top when the process died in the middle.
         closing_update: end a streamed text with an update that repeats it; the server's setting if None.
+        closing_message: say the answer in the completed status too, for clients that read only messages.
         max_threads: of a blocking function: calls that run at once, 32 by default.
         local: names for hints that are text, where the function's module does not have them.
 
@@ -80,6 +82,7 @@ class FunctionAgent(Generic[P, R]):
         reply: Literal["task", "message"] = "task",
         rerunnable: bool = False,
         closing_update: bool | None = None,
+        closing_message: bool = False,
         max_threads: int | None = None,
         local: Mapping[str, Any] | None = None,
     ) -> None:
@@ -98,6 +101,7 @@ class FunctionAgent(Generic[P, R]):
         self.reply: Literal["task", "message"] = reply
         self.rerunnable = rerunnable
         self.closing_update = closing_update
+        self.closing_message = closing_message
         label = repr(self.name)
         signature = read_signature(function, label, local or {})
         self._inputs = Inputs(signature.parameters, label)
@@ -155,13 +159,17 @@ class FunctionAgent(Generic[P, R]):
     def output_modes(self) -> Sequence[str]:
         return output_modes(self._returns) if self._modes[1] is None else self._modes[1]
 
-    @cached_property
+    @property
     def input_schema(self) -> Mapping[str, Any] | None:
-        return input_schema(self._inputs, self.name, self._doc)
+        return self._schemas[0]
+
+    @property
+    def output_schema(self) -> Mapping[str, Any] | None:
+        return self._schemas[1]
 
     @cached_property
-    def output_schema(self) -> Mapping[str, Any] | None:
-        return output_schema(self._returns)
+    def _schemas(self) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+        return input_schema(self._inputs, self.name, self._doc), output_schema(self._returns)
 
     # -- work ----------------------------------------------------------------------------------------------------------
 
@@ -217,6 +225,19 @@ class FunctionAgent(Generic[P, R]):
         finally:
             items.close()
         return self._answer(item.value, self._media)
+
+
+_PARAMETERS = inspect.signature(FunctionAgent).parameters.values()
+_OPTIONS = [each.name for each in _PARAMETERS if each.kind is each.KEYWORD_ONLY and each.name != "local"]
+
+
+def check_options(options: Iterable[str]) -> None:
+    """Raise ConfigError for an option that an agent of a function does not have; the text names the nearest one."""
+    for name in options:
+        if name not in _OPTIONS:
+            nearest = difflib.get_close_matches(name, _OPTIONS, 1)
+            meant = f"did you mean {nearest[0]!r}? " if nearest else ""
+            raise ConfigError(f"@agent has no option {name!r}", hint=f"{meant}it has {', '.join(_OPTIONS)}")
 
 
 def _checked_id(id: str | None, name: str) -> str:

@@ -19,10 +19,10 @@ from typing import (
     get_args,
     get_origin,
     get_type_hints,
-    is_typeddict,
 )
 
 from pydantic import BaseModel
+from typing_extensions import is_typeddict  # that of `typing` does not know the other's before Python 3.12
 
 from codin import a2a
 from codin.task import AgentResponse, Task

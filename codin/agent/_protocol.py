@@ -16,7 +16,8 @@ __all__ = ["Agent", "Describes"]
 class Agent(Protocol):
     """Anything with these five members; a plain class with four attributes and one coroutine fits.
 
-    A server also looks for `version`, `reply`, `rerunnable` and `closing_update`, and does without them.
+    A server also looks for `version`, `reply`, `rerunnable`, `closing_update`, `closing_message` and `durable` (False
+    when open questions do not outlive the process), and does without.
 
     Example:
         class Shout:
@@ -45,7 +46,7 @@ class Agent(Protocol):
         """What it works with. Never published unless asked."""
         ...
 
-    async def handle(self, task: Task) -> AgentResponse:
+    async def handle(self, task: Task, /) -> AgentResponse:
         """Work on one task. Called for every task, and again with the answer after `NeedInput` or `NeedAuth`."""
         ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from weakref import WeakKeyDictionary
 from codin import a2a
 from codin.client._rpc import http_error
 from codin.errors import BadResponse, ConfigError
-from codin.net import Response, Transport
+from codin.net import Response, Transport, is_loopback
 
 __all__ = ["RESUME", "CardCache", "cards_of", "check_same_party", "choose_interface", "resumes", "web_address"]
 
@@ -175,7 +174,7 @@ def check_same_party(asked: str, named: str) -> None:
         ConfigError: the interface is somewhere else.
     """
     ours, theirs = web_address(asked), web_address(named)
-    same_host = ours.hostname == theirs.hostname or (_is_loopback(ours.hostname) and _is_loopback(theirs.hostname))
+    same_host = ours.hostname == theirs.hostname or (is_loopback(ours.hostname) and is_loopback(theirs.hostname))
     if same_host and (ours.scheme, theirs.scheme) != ("https", "http"):
         return
     raise ConfigError(
@@ -187,15 +186,6 @@ def check_same_party(asked: str, named: str) -> None:
 def resumes(card: a2a.AgentCard) -> bool:
     """Whether the peer numbers its events and honours idempotency keys."""
     return any(extension.uri == RESUME for extension in card.capabilities.extensions)
-
-
-def _is_loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _parse(response: Response, address: str) -> a2a.AgentCard:

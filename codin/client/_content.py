@@ -17,6 +17,7 @@ import anyio
 from pydantic import BaseModel, JsonValue
 
 from codin import a2a
+from codin.errors import ConfigError
 
 __all__ = ["Content", "FileContent", "message_of"]
 
@@ -41,7 +42,13 @@ async def message_of(
             message, to which the rest is added.
         data: one more data part.
         files: files to attach: paths, which are read, or parts.
+
+    Raises:
+        ConfigError: there is nothing to send.
+        TypeError: `files` is one file and no list.
     """
+    if isinstance(files, (str, bytes, os.PathLike, a2a.Part)):
+        raise TypeError("files= takes a list: files=[…]")
     message: dict[str, Any]
     if isinstance(content, str):
         message = {"messageId": token_hex(16), "role": "ROLE_USER", "parts": [{"text": content}]}
@@ -53,6 +60,8 @@ async def message_of(
         message["parts"].append(_data_part(data))
     for file in files:
         message["parts"].append(file.to_dict() if isinstance(file, a2a.Part) else await _file_part(file))
+    if not message["parts"]:
+        raise ConfigError("There is nothing to send.", hint="Give content, data=… or files=[…].")
     if context_id is not None:
         message["contextId"] = context_id
     if task_id is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime
 from secrets import token_hex
@@ -20,7 +20,7 @@ from codin.client._fold import Fold
 from codin.client._follow import Course, follow, subscription
 from codin.client._reply import Reply
 from codin.client._rpc import Rpc
-from codin.errors import BadResponse, ConfigError
+from codin.errors import BadResponse, ConfigError, DeadlineExceeded
 from codin.net import Transport, open_transport
 
 __all__ = ["Peer"]
@@ -106,7 +106,7 @@ class Peer:
 
     async def send(
         self,
-        content: Content,
+        content: Content = (),
         *,
         context_id: str | None = None,
         task_id: str | None = None,
@@ -122,7 +122,8 @@ class Peer:
         """Send a message and wait for the answer.
 
         Args:
-            content: text, a part, a dict or pydantic model (sent as data), several of these, or an `a2a.Message`.
+            content: text, a part, a dict or pydantic model (sent as data), several of these, or an `a2a.Message`; may
+                be left out where data or files are all there is to say.
             context_id: the conversation to go on with.
             task_id: the task to go on with, for example to answer its question.
             data: structured data beside the content.
@@ -133,6 +134,10 @@ class Peer:
             accepted_output_modes: media types that the answer may have.
             idempotency_key: names this message for a peer that honours it: sent twice, it is acted on once.
             timeout: seconds for all of it, instead of the peer's.
+
+        Raises:
+            DeadlineExceeded: the time is up; the task may go on.
+            ConfigError: there is nothing to send.
         """
         rpc = self._ready()
         message = await message_of(
@@ -140,12 +145,16 @@ class Peer:
         )
         request = _send_request(message, history_length, accepted_output_modes, wait=wait)
         call = rpc.prepare("SendMessage", request, _keyed(idempotency_key))
-        answer = await rpc.call(call, a2a.SendMessageResponse, timeout=self._within(timeout), again=rpc.resumable)
+        try:
+            answer = await rpc.call(call, a2a.SendMessageResponse, timeout=self._within(timeout), again=rpc.resumable)
+        except DeadlineExceeded as error:
+            error.hint = "pass a longer timeout=, take the task at once with wait=False, or follow it with stream()"
+            raise
         return Reply(answer.value)
 
     async def stream(
         self,
-        content: Content,
+        content: Content = (),
         *,
         context_id: str | None = None,
         task_id: str | None = None,
@@ -220,7 +229,7 @@ class Peer:
         history_length: int | None = None,
         page_size: int | None = None,
         timeout: float | None = None,
-    ) -> AsyncIterator[a2a.Task]:
+    ) -> AsyncGenerator[a2a.Task]:
         """Yield the caller's tasks, the one that changed last first; pages are fetched as they are needed.
 
         Args:
@@ -273,6 +282,8 @@ def _send_request(
     message: dict[str, Any], history_length: int | None, modes: Iterable[str] | None, *, wait: bool = True
 ) -> dict[str, Any]:
     configuration: dict[str, Any] = {}
+    if isinstance(modes, str):
+        raise TypeError("accepted_output_modes= takes a list: accepted_output_modes=[…]")
     if modes is not None:
         configuration["acceptedOutputModes"] = [*modes]
     if history_length is not None:

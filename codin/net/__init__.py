@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from codin.net._protocol import MAX_BODY, Response, StreamingResponse, Transport
+from codin.net._proxy import is_loopback
 from codin.net._transport import open_transport
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = [
     "Response",
     "StreamingResponse",
     "Transport",
+    "is_loopback",
     "open_transport",
 ]
 

@@ -16,6 +16,7 @@ from codin.net._body import check_encoding, check_length
 from codin.net._connection import Connection
 from codin.net._protocol import MAX_BODY, Response, StreamingResponse, Transport
 from codin.net._proxy import Proxies
+from codin.net._wording import cause, within
 
 __all__ = ["AsyncioTransport"]
 
@@ -64,7 +65,7 @@ class AsyncioTransport:
         origin, start = _start(method, url)
         message = _message(start, headers, content)
         connection, left = await self.take(origin, url, timeout)
-        connection.begin(message, url, timeout=left, silence=False)
+        connection.begin(message, url, timeout=timeout, left=left, silence=False)
         try:
             await connection.head()
             check_encoding(connection.headers, url)
@@ -122,9 +123,9 @@ class AsyncioTransport:
                 # No happy_eyeballs_delay: uvloop does not have it. The addresses are tried one after the other.
                 _, connection = await loop.create_connection(Connection, origin.host, origin.port, ssl=tls)
         except TimeoutError as error:
-            raise DeadlineExceeded(f"{url} did not answer within {timeout} s.") from error
+            raise DeadlineExceeded(f"{url} did not answer {within(timeout)}.") from error
         except OSError as error:
-            raise ConnectError(f"{url} could not be reached: {error}") from error
+            raise ConnectError(f"{url} could not be reached: {cause(error)}") from error
         return connection
 
     def give_back(self, origin: _Origin, connection: Connection) -> None:

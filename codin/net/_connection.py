@@ -14,6 +14,7 @@ from typing import cast
 import httptools
 
 from codin.errors import BadResponse, DeadlineExceeded, ResponseTooLarge, TransportError
+from codin.net._wording import lost, within
 
 __all__ = ["Connection"]
 
@@ -35,15 +36,19 @@ class Connection(asyncio.Protocol):
 
     # -- an exchange, from its reader's side ---------------------------------------------------------------------------
 
-    def begin(self, request: bytes, url: str, *, timeout: float | None, silence: bool) -> None:
+    def begin(
+        self, request: bytes, url: str, *, timeout: float | None, left: float | None = None, silence: bool
+    ) -> None:
         """Send a request.
 
         Args:
             timeout: seconds for the whole exchange, or with `silence` between two arrivals of bytes.
+            left: what is left of them, when connecting took some.
         """
         assert self._transport is not None
         self._parser = httptools.HttpResponseParser(self)
         self._url = url
+        self._size = len(request)
         self._failure: TransportError | None = None
         self._head_size = 0
         self._head_done = False
@@ -58,7 +63,9 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
         if timeout is not None:
             self._heard = self._loop.time()
-            self._timer = self._loop.call_later(timeout, self._silent if silence else self._late)
+            self._timer = self._loop.call_later(
+                timeout if left is None else left, self._silent if silence else self._late
+            )
 
     async def head(self) -> None:
         """Wait for status and headers."""
@@ -128,7 +135,7 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def _late(self) -> None:
-        self._fail(DeadlineExceeded(f"{self._url} did not answer within {self._timeout} s."))
+        self._fail(DeadlineExceeded(f"{self._url} did not answer {within(self._timeout)}."))
 
     def _silent(self) -> None:
         assert self._timeout is not None
@@ -165,7 +172,7 @@ class Connection(asyncio.Protocol):
             return
         if self._head_done and exc is None and not self.headers.keys() & {"content-length", "transfer-encoding"}:
             self._complete = True  # RFC 9112 6.3: a body of no declared length ends with the connection
-        self._fail(TransportError(f"The connection to {self._url} was lost: {exc or 'closed by the peer'}"))
+        self._fail(lost(self._url, exc, self._size))
 
     # -- what llhttp calls ---------------------------------------------------------------------------------------------
 

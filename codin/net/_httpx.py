@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import lru_cache, partial
 from types import TracebackType
 from typing import cast
-from urllib.request import getproxies
 
 import anyio
 import httpx
@@ -14,6 +13,8 @@ import httpx
 from codin.errors import ConnectError, DeadlineExceeded, TransportError
 from codin.net._body import check_encoding, check_length, read_bounded
 from codin.net._protocol import MAX_BODY, Response
+from codin.net._proxy import Proxies
+from codin.net._wording import cause, lost, within
 
 __all__ = ["HttpxTransport"]
 
@@ -36,9 +37,12 @@ class HttpxTransport:
         self, client: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None, *, limit: int = MAX_BODY
     ) -> None:
         self._limit = limit
-        self._owned: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None
+        self._owned: httpx.AsyncBaseTransport | None = None
+        self._proxies: Proxies | None = None
         if client is None:
-            client = self._owned = _own_client()
+            self._proxies = Proxies()
+            straight = httpx.AsyncHTTPTransport(limits=_KEPT_OPEN)
+            client = self._owned = _Routed(straight, self._proxies) if self._proxies else straight
         if isinstance(client, httpx.AsyncClient):
             self._send: _Send = partial(client.send, stream=True, follow_redirects=False)
             self._build: Callable[..., httpx.Request] = client.build_request
@@ -66,7 +70,7 @@ class HttpxTransport:
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
-            raise _translated(error, url, timeout) from error
+            raise _translated(error, url, timeout, len(content), self._proxies) from error
         return Response(response.status_code, response.headers, body)
 
     def stream(
@@ -80,7 +84,7 @@ class HttpxTransport:
     ) -> _Stream:
         phases: dict[str, float | None] = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
         request = self._request(method, url, headers, content, phases)
-        return _Stream(self._send, request, url, timeout, self._limit)
+        return _Stream(self._send, request, url, timeout, self._limit, self._proxies)
 
     def _request(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes, timeout: Mapping[str, float | None]
@@ -146,21 +150,25 @@ class _Chunks:
 class _Stream:
     """Opens the response on entry and gives the connection back on exit."""
 
-    __slots__ = ("_limit", "_request", "_response", "_send", "_timeout", "_url")
+    __slots__ = ("_limit", "_proxies", "_request", "_response", "_send", "_timeout", "_url")
 
-    def __init__(self, send: _Send, request: httpx.Request, url: str, timeout: float | None, limit: int) -> None:
+    def __init__(
+        self, send: _Send, request: httpx.Request, url: str, timeout: float | None, limit: int, proxies: Proxies | None
+    ) -> None:
         self._send = send
         self._request = request
         self._url = url
         self._timeout = timeout
         self._limit = limit
+        self._proxies = proxies
         self._response: httpx.Response | None = None
 
     async def __aenter__(self) -> _Body:
         try:
             self._response = response = await self._send(self._request)
         except httpx.HTTPError as error:
-            raise _translated(error, self._url, self._timeout) from error
+            size = len(self._request.content)
+            raise _translated(error, self._url, self._timeout, size, self._proxies) from error
         try:
             return _Body(response, self._url, self._limit, self._timeout)
         except TransportError:
@@ -174,15 +182,30 @@ class _Stream:
             await self._response.aclose()
 
 
-def _own_client() -> httpx.AsyncClient | httpx.AsyncBaseTransport:
-    if getproxies():
-        return httpx.AsyncClient(limits=_KEPT_OPEN)
-    return httpx.AsyncHTTPTransport(limits=_KEPT_OPEN)
+class _Routed(httpx.AsyncBaseTransport):
+    """Straight to the peer, or through the proxy that the environment names for it."""
+
+    def __init__(self, straight: httpx.AsyncBaseTransport, proxies: Proxies) -> None:
+        self._straight = straight
+        self._proxies = proxies
+        self._proxied = httpx.AsyncClient(limits=_KEPT_OPEN)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._proxies.of(str(request.url)) is None:
+            return await self._straight.handle_async_request(request)
+        return await self._proxied.send(request, stream=True, follow_redirects=False)
+
+    async def aclose(self) -> None:
+        await self._straight.aclose()
+        await self._proxied.aclose()
 
 
-def _translated(error: Exception, url: str, timeout: float | None) -> TransportError:
+def _translated(
+    error: Exception, url: str, timeout: float | None, size: int = 0, proxies: Proxies | None = None
+) -> TransportError:
     if isinstance(error, (TimeoutError, httpx.TimeoutException)):
-        return DeadlineExceeded(f"{url} did not answer within {timeout} s.")
+        return DeadlineExceeded(f"{url} did not answer {within(timeout)}.")
     if isinstance(error, (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol)):
-        return ConnectError(f"{url} could not be reached: {error}")
-    return TransportError(f"The connection to {url} was lost: {error or type(error).__name__}")
+        through = proxies.named(url) if proxies else ""
+        return ConnectError(f"{url} could not be reached{through}: {cause(error)}")
+    return lost(url, error, size)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from pydantic_core import to_json
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codin.agent import as_agent
 from codin.errors import ConfigError
+from codin.net import Transport
 from codin.server._auth import Authenticator
 from codin.server._endpoint import Endpoint
-from codin.server._http import answer, headers_of
+from codin.server._http import JSON, answer, headers_of
 from codin.server._jsonrpc import JsonRpc
 from codin.server._limits import ServerLimits
 from codin.server._stream import Streams
@@ -21,6 +24,8 @@ from codin.server._urls import base_url, path_of
 from codin.task import Guard, Limits, TaskStore, open_store
 
 __all__ = ["App"]
+
+_logger = logging.getLogger("codin.server")
 
 CARD_PATH = "/.well-known/agent-card.json"
 _TEXT = ((b"content-type", b"text/plain; charset=utf-8"),)
@@ -39,6 +44,7 @@ class App:
         trusted_proxies: addresses whose `X-Forwarded-Proto`, `-Host` and `-Prefix` headers are believed.
         authenticator: who calls; without one all callers are one anonymous owner.
         guards: asked before a submit, a call and an outcome.
+        transport: how `task.call` reaches other agents, as `codin.connect` takes it.
         limits: bounds of tasks.
         server_limits: bounds of requests and streams.
 
@@ -54,6 +60,7 @@ class App:
         trusted_proxies: Collection[str] = (),
         authenticator: Authenticator | None = None,
         guards: Sequence[Guard] = (),
+        transport: Transport | str | None = None,
         limits: Limits | None = None,
         server_limits: ServerLimits | None = None,
     ) -> None:
@@ -64,10 +71,11 @@ class App:
         self._streams = Streams(server_limits)
         self._rpc = JsonRpc(server_limits, self._streams, authenticator)
         self.endpoints: list[Endpoint] = [
-            Endpoint(as_agent(agent), self._store, limits or Limits(), server_limits, authenticator, guards)
+            Endpoint(as_agent(agent), self._store, limits or Limits(), server_limits, authenticator, guards, transport)
             for agent in agents
         ]
         self._places = self._place()
+        self._warn_of_forgetting()
         self._draining = False
         self._closed = False
 
@@ -81,6 +89,16 @@ class App:
             ids = sorted(endpoint.agent.id for endpoint in self.endpoints)
             raise ConfigError(f"two agents have one id: {', '.join(ids)}", hint="give them ids: @agent(id=...)")
         return places
+
+    def _warn_of_forgetting(self) -> None:
+        """A store that keeps a question over a restart is a promise that the agent behind it may not keep."""
+        for endpoint in self.endpoints:
+            if self._store.durable and not getattr(endpoint.agent, "durable", True):
+                _logger.warning(
+                    "the task store is durable, but %r keeps its own state in memory: what it has asked cannot be "
+                    "answered after a restart; give a LangGraph graph a durable checkpointer",
+                    endpoint.agent.name,
+                )
 
     @property
     def places(self) -> Sequence[str]:
@@ -106,14 +124,16 @@ class App:
             raise RuntimeError(f"codin serves HTTP, not {scope['type']!r}")
 
     async def _get(self, path: str, scope: Scope, send: Send) -> None:
-        method = scope["method"]
+        reads = scope["method"] in {"GET", "HEAD"}
         card = self._places.get(path.removesuffix(CARD_PATH)) if path.endswith(CARD_PATH) else None
-        if path in self._places:
-            fields = (*_TEXT, (b"allow", b"POST"))
+        if not path and reads:
+            await self._list(scope, send)
+        elif path in self._places:
+            fields = (*_TEXT, (b"allow", b"POST" if path else b"GET, HEAD, POST"))
             await answer(send, b"POST a JSON-RPC request here.\n", status=405, headers=fields)
         elif card is None and path not in {"/healthz", "/readyz"}:
-            await answer(send, b"Nothing here.\n", status=404, headers=_TEXT)
-        elif method not in {"GET", "HEAD"}:
+            await answer(send, b"Nothing here; a GET of the root lists the agents.\n", status=404, headers=_TEXT)
+        elif not reads:
             fields = (*_TEXT, (b"allow", b"GET, HEAD"))
             await answer(send, b"GET only.\n", status=405, headers=fields)
         elif card is not None:
@@ -124,6 +144,15 @@ class App:
             await answer(send, b"draining\n", status=503, headers=_TEXT)
         else:
             await answer(send, b"ok\n", headers=_TEXT)
+
+    async def _list(self, scope: Scope, send: Send) -> None:
+        """Who is served here, and where the cards are, which are public."""
+        base = base_url(scope, headers_of(scope), self._public_url, self._trusted)
+        agents = [
+            {"id": endpoint.agent.id, "name": endpoint.agent.name, "card": f"{base}{place}{CARD_PATH}"}
+            for place, endpoint in self._places.items()
+        ]
+        await answer(send, to_json({"agents": agents}, indent=2) + b"\n", headers=[JSON, (b"vary", b"host")])
 
     async def start(self) -> None:
         """Open the store and take up what an earlier process left. The first request does it, too."""

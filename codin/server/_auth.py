@@ -34,7 +34,7 @@ class Authenticator(Protocol):
         """The alternatives, one of which a request has to fulfil."""
         ...
 
-    async def authenticate(self, headers: Mapping[bytes, bytes]) -> Caller | None:
+    async def authenticate(self, headers: Mapping[bytes, bytes], /) -> Caller | None:
         """The caller; None when there is no valid credential.
 
         Args:

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from codin import a2a
 from codin.agent import Agent
+from codin.net import Transport
 from codin.server._auth import Authenticator
 from codin.server._card import Cards
 from codin.server._limits import ServerLimits
@@ -27,6 +28,7 @@ class Endpoint:
         server_limits: ServerLimits,
         authenticator: Authenticator | None,
         guards: Sequence[Guard],
+        transport: Transport | str | None,
     ) -> None:
         self.agent = agent
         self.cards = Cards(agent, authenticator)
@@ -42,7 +44,9 @@ class Endpoint:
             agent=agent.id,
             limits=limits,
             guards=guards,
+            transport=transport,
             closing_update=True if closing_update is None else closing_update,
+            closing_message=bool(getattr(agent, "closing_message", False)),
             rerunnable=bool(getattr(agent, "rerunnable", False)),
         )
 

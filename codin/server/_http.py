@@ -15,6 +15,7 @@ __all__ = ["JSON", "Headers", "answer", "discard", "headers_of", "read_body"]
 
 Headers = dict[bytes, bytes]
 _PATIENCE = 5.0  # seconds
+_DISCARDED = 8  # times the limit
 JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
 
 
@@ -62,7 +63,11 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
 
 
 async def discard(receive: Receive, limit: int) -> None:
-    """Read on without keeping anything, within bounds: a client that is still writing does not read an answer."""
+    """Read on without keeping anything, within bounds: many clients read no answer before all they have is written.
+
+    Who has more than eight times the limit to say loses the connection, and with it the answer.
+    """
+    limit *= _DISCARDED
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE):
             more = True
@@ -73,7 +78,10 @@ async def discard(receive: Receive, limit: int) -> None:
 
 
 def _too_large(limit: int) -> a2a.PayloadTooLarge:
-    return a2a.PayloadTooLarge(f"the body is larger than {limit} bytes", hint="send files by URL, or in smaller parts")
+    return a2a.PayloadTooLarge(
+        f"the body is larger than {limit} bytes",
+        hint="send files by URL, or smaller ones: base64 makes them a third larger",
+    )
 
 
 async def answer(

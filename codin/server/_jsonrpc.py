@@ -23,6 +23,9 @@ __all__ = ["JsonRpc"]
 _MEDIA_TYPES = frozenset({b"application/json", b"application/a2a+json", b"application/json-rpc"})
 _PUSH = frozenset(name for name in a2a.METHODS if "PushNotification" in name)
 
+_NEVER = frozenset({"GetExtendedAgentCard"})
+_STREAMS = frozenset({"SendStreamingMessage", "SubscribeToTask"})
+
 _Unary = Callable[[Endpoint, Caller, Any, Headers], Awaitable[bytes]]
 
 
@@ -107,12 +110,12 @@ class JsonRpc:
         version = headers.get(b"a2a-version")
         if version != b"1.0":
             check_version(version)
-        request = a2a.params_of(method, params)
         unary = _UNARY.get(method)
         if unary is not None:
-            return await unary(endpoint, caller, request, headers)
-        if method in _PUSH:
-            raise a2a.PushNotificationNotSupported("this agent does not push; subscribe to the task instead")
+            return await unary(endpoint, caller, a2a.params_of(method, params), headers)
+        if method not in _STREAMS:
+            raise _refused(method)
+        request = a2a.params_of(method, params)
         with self._streams.opening():
             if method == "SubscribeToTask":
                 request = cast("a2a.SubscribeToTaskRequest", request)
@@ -136,6 +139,16 @@ class JsonRpc:
             await answer(send, answers)
 
 
+def _refused(method: str) -> a2a.A2AError:
+    """Why there is no such method here, whatever its parameters are."""
+    if method in _PUSH:
+        return a2a.PushNotificationNotSupported("this agent does not push; subscribe to the task instead")
+    hint = f"this agent speaks {', '.join(name for name in a2a.METHODS if name not in _PUSH | _NEVER)}"
+    if "/" in method:
+        hint = f"names with a slash are those of A2A 0.3, and this is 1.0; {hint}"
+    return a2a.MethodNotFound(f"no method {method[:100]!r}", hint=hint)
+
+
 def check_media_type(headers: Headers) -> None:
     """Looked at before the body is, so that a form is not called malformed JSON. Spec 3.3.2.
 
@@ -154,9 +167,10 @@ def check_version(version: bytes | None) -> None:
     Raises:
         VersionNotSupported: always with the version that was understood.
     """
-    said = (version or b"").strip().decode("latin-1") or "0.3"
+    said = (version or b"").strip().decode("latin-1")
     if said != "1.0" and not said.startswith("1.0."):
-        raise a2a.VersionNotSupported(f"A2A version {said!r} is not supported", hint="send the header A2A-Version: 1.0")
+        named = f"A2A version {said!r}" if said else "a request that names no A2A version means '0.3', which"
+        raise a2a.VersionNotSupported(f"{named} is not supported", hint="send the header A2A-Version: 1.0")
 
 
 async def _answer_error(send: Send, call_id: bytes, error: a2a.A2AError) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
-import ipaddress
 import logging
+import re
 import signal
 import socket
 import sys
@@ -17,6 +18,7 @@ from types import FrameType
 import uvicorn
 
 from codin.errors import ConfigError
+from codin.net import is_loopback
 from codin.server._app import App
 from codin.server._auth import Authenticator, BearerTokens
 from codin.server._limits import ServerLimits
@@ -59,7 +61,10 @@ def serve(
 
     Raises:
         ConfigError: something cannot be served, or the port is taken.
+        StoreError: the store cannot be opened.
     """
+    if public_url is not None and not re.match(r"https?://[^/]", public_url):
+        raise ConfigError(f"the public URL {public_url!r} is none", hint="write it like https://agents.example.com")
     if token_file is not None:
         if authenticator is not None:
             raise ConfigError("token_file and authenticator exclude each other")
@@ -74,7 +79,7 @@ def serve(
         limits=limits,
         server_limits=server_limits,
     )
-    if authenticator is None and not _loopback(host):
+    if authenticator is None and not is_loopback(host):
         _logger.warning(
             "serving on %s without tokens: whoever reaches the port may use the agents and read all tasks; "
             "give --token-file, or serve on 127.0.0.1",
@@ -90,14 +95,19 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
     )
-    address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-    base = (public_url or address).rstrip("/")
+    base = (public_url or f"http://{_reachable(host)}:{listener.getsockname()[1]}").rstrip("/")
     greeting = "".join(
         f"{endpoint.agent.name} serves A2A at {base}{place}/\n"
         for place, endpoint in zip(app.places, app.endpoints, strict=True)
     )
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
+    with listener, contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
         _Server(config, app, greeting).run(sockets=[listener])
+
+
+def _reachable(host: str) -> str:
+    """A host that a client can use: the address that stands for all of them is none."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -111,11 +121,19 @@ def _listen(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
+        # Without what led to it: in a program of its own this is the last thing a person reads.
         raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}",
-            hint="choose another --port; 0 takes a free one",
-        ) from error
+            f"cannot listen on {host}:{port}: {error.strerror or error}", hint=_listen_hint(error)
+        ) from None
     return listener
+
+
+def _listen_hint(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "--host is an address of this machine: 127.0.0.1, or 0.0.0.0 for all of them"
+    if error.errno == errno.EACCES:
+        return "choose another --port; those below 1024 may be reserved for the system"
+    return "choose another --port; 0 takes a free one"
 
 
 def _calm_collector() -> None:
@@ -127,15 +145,6 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Server(uvicorn.Server):
@@ -154,6 +163,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        await self._app.start()  # here a store that cannot be opened is an error, in the lifespan it is a log
         await super().startup(sockets)
         _calm_collector()
         sys.stdout.write(self._greeting)  # now it listens: whoever reads this may call
@@ -170,5 +180,10 @@ class _Server(uvicorn.Server):
             signal.raise_signal(sig)
 
     def _begin_exit(self, sig: int, frame: FrameType | None) -> None:
+        waits = sum(endpoint.manager.running for endpoint in self._app.endpoints)
+        if waits and sys.stderr.isatty():
+            again = "; Ctrl-C again leaves at once" if sig == signal.SIGINT else ""
+            sys.stderr.write(f"waiting for {waits} {'task' if waits == 1 else 'tasks'}{again}\n")
+            sys.stderr.flush()
         self._drain = asyncio.get_running_loop().create_task(self._app.drain())
         self._drain.add_done_callback(lambda _: super(_Server, self).handle_exit(sig, frame))

@@ -12,15 +12,17 @@ from codin.errors import ConfigError
 
 if TYPE_CHECKING:
     from codin.client import Peer, Reply
+    from codin.net import Transport
     from codin.task._task import Task
 
 __all__ = ["Calls"]
 
 
 class Calls:
-    """The peers that the tasks of one manager have called."""
+    """The peers that the tasks of one manager have called, over a transport as `connect` takes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, transport: Transport | str | None = None) -> None:
+        self._transport = transport
         self._peers: dict[str, Peer] = {}
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
@@ -48,7 +50,8 @@ class Calls:
         async with self._opening:
             peer = self._peers.get(url)
             if peer is None:
-                peer = self._peers[url] = await self._stack.enter_async_context(connect(url))
+                opening = connect(url, transport=self._transport)
+                peer = self._peers[url] = await self._stack.enter_async_context(opening)
         return peer
 
     async def close(self) -> None:

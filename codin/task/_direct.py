@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import uuid
 
 from codin import a2a
 from codin.errors import ConfigError
 from codin.task._current import CURRENT
 from codin.task._entry import Entry
+from codin.task._failure import report
 from codin.task._fold import Fold
 from codin.task._guard import Handler
 from codin.task._limits import Limits
@@ -23,8 +23,6 @@ from codin.task.stores.memory import MemoryStore
 from codin.trust import Caller
 
 __all__ = ["converse"]
-
-_logger = logging.getLogger("codin.task")
 
 
 class _NoLog(TaskLog):
@@ -69,8 +67,7 @@ async def converse(
     except (asyncio.CancelledError, KeyboardInterrupt):
         raise
     except BaseException as error:  # a handler that calls sys.exit() must not end the server
-        _logger.exception("the agent raised")
-        raise a2a.InvalidAgentResponse(f"the agent failed ({type(error).__name__})") from None
+        raise a2a.InvalidAgentResponse(report(error, "a direct message")) from None
     finally:
         CURRENT.reset(before)
     return a2a.Message(message_id=str(uuid.uuid4()), context_id=context_id, role=a2a.Role.AGENT, parts=_parts(response))

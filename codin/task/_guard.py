@@ -32,15 +32,15 @@ class Guard(Protocol):
     None is a pass that needs no record. Any other decision becomes a private entry in the commit it belongs to.
     """
 
-    async def submit(self, caller: Caller, message: a2a.Message) -> Decision | None:
+    async def submit(self, caller: Caller, message: a2a.Message, /) -> Decision | None:
         """Before a message becomes a turn."""
         ...
 
-    async def call(self, task: Task, target: str, content: Any) -> Decision | None:
+    async def call(self, task: Task, target: str, content: Any, /) -> Decision | None:
         """Before another agent or a tool is called."""
         ...
 
-    async def outcome(self, task: Task, response: AgentResponse) -> Decision | None:
+    async def outcome(self, task: Task, response: AgentResponse, /) -> Decision | None:
         """Before an outcome becomes the task's."""
         ...
 

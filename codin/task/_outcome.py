@@ -79,7 +79,7 @@ def _close_text(run: Run, returned: str | None, entries: list[Entry], closing_up
     """
     if run.chunks:
         text = run.text()
-        if returned is not None and returned not in (text, "".join(run.chunks)):
+        if returned and returned not in (text, "".join(run.chunks)):
             raise ValueError("the returned text differs from the text that was written; return None after writing")
         if not closing_update:
             return

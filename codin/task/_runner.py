@@ -13,6 +13,7 @@ from codin.errors import StoreError
 from codin.task._clock import now_ms
 from codin.task._current import CURRENT
 from codin.task._entry import PrivateEntry
+from codin.task._failure import report
 from codin.task._guard import Guard, Handler
 from codin.task._guarding import refusal
 from codin.task._limits import Limits
@@ -195,10 +196,8 @@ class Runner:
         except BaseException as error:  # a handler that calls sys.exit() must not end the server
             if run.stop is not None or run.log.closed or run.log.broken is not None:
                 return None
-            _logger.exception("task %s: the agent raised", run.log.task_id)
-            return AgentResponse.failed(
-                f"The agent failed ({type(error).__name__}); details are in the server's log under the task's id."
-            )
+            told = report(error, f"task {run.log.task_id}")
+            return AgentResponse.failed(f"{told}; details are in the server's log under the task's id.")
 
     def _cancelled(self, run: Run) -> AgentResponse | None:
         if run.stop is None and run.worker is not None and run.worker.cancelling():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Iterator
-from typing import assert_type
+from typing import Any, assert_type
 
 import pytest
 
-from codin.agent import Agent, FunctionAgent, agent
+from codin.agent import Agent, Describes, FunctionAgent, agent, as_agent
+from codin.errors import ConfigError
 
 pytestmark = pytest.mark.anyio
 
@@ -61,3 +62,23 @@ def test_it_is_an_agent() -> None:
     assert isinstance(promised, Agent)
     assert isinstance(shout, FunctionAgent)
     assert (shout.id, shout.name, tuple(shout.tools)) == ("shout", "shout", ())
+
+
+def test_it_tells_about_itself() -> None:
+    promised: Describes = shout
+    assert isinstance(promised, Describes)
+    assert promised.input_schema is shout.input_schema  # made once
+    assert promised.output_schema is None
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"), [("nmae", "did you mean 'name'?"), ("colour", "it has id, name, description")]
+)
+def test_an_option_that_there_is_not_names_those_there_are(option: str, meant: str) -> None:
+    options: dict[str, Any] = {option: "x"}
+    for make in (lambda: agent(**options), lambda: as_agent(len, **options)):
+        with pytest.raises(ConfigError) as caught:
+            make()
+        assert f"no option {option!r}" in str(caught.value)
+        assert meant in str(caught.value)
+        assert "local" not in str(caught.value)

@@ -92,6 +92,7 @@ def test_the_schema_of_fields_has_their_descriptions_and_defaults() -> None:
             "limit": {"title": "Limit", "type": "integer", "description": "how many at most.", "default": 10},
         },
         "required": ["query"],
+        "additionalProperties": False,
     }
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
-from typing import Annotated, Any, Literal, NewType, Optional, TypedDict
+from typing import Annotated, Any, ClassVar, Literal, NewType, Optional, TypedDict
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from typing_extensions import TypedDict as ExtensionsTypedDict
 
 from codin import a2a
-from codin.agent import Media, NeedInput, Task, agent
+from codin.agent import Agent, Media, NeedInput, Task, agent
 from tests.agent.driver import Driver, answer, data, file, reason, text
 
 pytestmark = pytest.mark.anyio
@@ -90,8 +93,8 @@ async def test_optional_text_may_be_absent() -> None:
     async def nullable(text: Optional[str]) -> str:  # noqa: UP045 - both spellings
         return str(text)
 
-    assert answer(await Driver(default).send(file(b"x"))) == "nothing"
-    assert answer(await Driver(nullable).send(file(b"x"))) == "None"
+    assert answer(await Driver(default).send(data({}))) == "nothing"
+    assert answer(await Driver(nullable).send(data({}))) == "None"
     assert answer(await Driver(nullable).send(text("x"))) == "x"
 
 
@@ -207,6 +210,85 @@ async def test_a_union_of_models_is_one_object() -> None:
     assert answer(await Driver(kind).send(data({"item": "tea", "quantity": 1}))) == "Order"
 
 
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    item: str
+
+
+class Lenient(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    item: str
+
+
+class Renamed(BaseModel):
+    item: str = Field(alias="itemName")
+
+
+class Old(BaseModel):
+    item: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_thing(cls, given: Any) -> Any:
+        return {"item": given["thing"]}
+
+
+class Item(ExtensionsTypedDict, total=False):
+    item: str
+
+
+@dataclass
+class Counted:
+    made: ClassVar[int] = 0
+    x: int
+
+
+@pydantic_dataclass
+class Named:
+    item: str = Field(alias="itemName")
+
+
+@pytest.mark.parametrize(
+    ("kind", "good"),
+    [
+        (Order, {"item": "tea", "quantity": 1}),
+        (Renamed, {"itemName": "tea"}),
+        (Named, {"itemName": "tea"}),
+        (Point, {"x": 1}),
+        (Row, {"tags": []}),
+        (Item, {"item": "tea"}),
+        (Order | Point, {"x": 1}),
+    ],
+)
+async def test_a_field_that_an_object_does_not_have_is_refused(kind: Any, good: dict[str, Any]) -> None:
+    async def take(value: Any) -> None: ...
+
+    take.__annotations__["value"] = kind
+    driver = Driver(agent(take))
+    assert (await driver.send(data(good))).status.state is a2a.TaskState.COMPLETED
+    for part in (data({**good, "colour": "red"}), text(json.dumps({**good, "colour": "red"}))):
+        task = await driver.send(part)
+        assert (task.status.state, "colour: this agent has no such field" in reason(task)) == (REJECTED, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        (Open, {"item": "tea", "colour": "red"}),
+        (Lenient, {"item": "tea", "colour": "red"}),
+        (Old, {"thing": "tea"}),
+        (RootModel[dict[str, str]], {"colour": "red"}),
+        (dict[str, str], {"colour": "red"}),
+        (Counted, {"x": 1}),
+    ],
+)
+async def test_an_object_that_takes_more_gets_it(kind: Any, given: dict[str, Any]) -> None:
+    async def take(value: Any) -> None: ...
+
+    take.__annotations__["value"] = kind
+    assert (await Driver(agent(take)).send(data(given))).status.state is a2a.TaskState.COMPLETED
+
+
 async def test_text_and_an_object_share_the_message() -> None:
     @agent
     async def note(text: str, order: Order | None) -> str:
@@ -233,6 +315,7 @@ async def search(query: str, limit: int = 10, colour: Colour | None = None) -> s
         ([text('{"query": "cats", "limit": 2}')], "cats 2 -"),
         ([text('{"other": 1}')], '{"other": 1} 10 -'),
         ([text("cats"), data({"limit": 2})], "cats 2 -"),
+        ([text("please"), data({"query": "cats"})], "cats 10 -"),
     ],
 )
 async def test_several_parameters_are_the_fields_of_one_object(parts: list[a2a.Part], expected: str) -> None:
@@ -245,6 +328,7 @@ async def test_several_parameters_are_the_fields_of_one_object(parts: list[a2a.P
         (data({"limit": 3}), "query: Field required"),
         (data({"query": "x", "limit": "few"}), "limit: "),
         (data({"query": "x", "colour": "green"}), "colour: "),
+        (data({"query": "x", "limmit": 3}), "limmit: this agent has no such field"),
         (data(["cats"]), "should be an object"),
         (file(b"x"), "query: Field required"),
     ],
@@ -253,6 +337,20 @@ async def test_a_wrong_field_is_named(part: a2a.Part, expected: str) -> None:
     task = await Driver(search).send(part)
     assert task.status.state is REJECTED
     assert expected in reason(task)
+
+
+async def test_text_beside_data_fills_what_the_data_lacks() -> None:
+    @agent
+    async def paint(colour: Colour, thing: str, coats: int) -> str:
+        return f"{thing} {colour.value} {coats}"
+
+    driver = Driver(paint)
+    given = {"colour": "red", "thing": "a door", "coats": 2}
+    for lacking, said in (("thing", "a door"), ("coats", "2"), ("colour", "red")):
+        rest = {name: value for name, value in given.items() if name != lacking}
+        assert answer(await driver.send(text(said), data(rest))) == "a door red 2"
+    task = await driver.send(text("many"), data({"colour": "red", "thing": "a door"}))
+    assert (task.status.state, "coats: " in reason(task)) == (REJECTED, True)
 
 
 async def test_text_alone_is_not_enough_for_two_required_fields() -> None:
@@ -324,6 +422,37 @@ async def test_files_go_to_parameters_in_order() -> None:
     assert "new: a file is missing" in reason(await driver.send(file(b"a")))
 
 
+@agent
+async def measure(picture: bytes) -> int:
+    return len(picture)
+
+
+@pytest.mark.parametrize(
+    ("one", "parts", "said"),
+    [
+        (shout, [text("a"), file(b"x")], "takes no files, and the message has 1"),
+        (search, [data({"query": "cats"}), a2a.Part(url="https://example.com/x")], "takes no files"),
+        (
+            order,
+            [data({"item": "tea", "quantity": 2}), file(b"x"), file(b"y")],
+            "takes no files, and the message has 2",
+        ),
+        (measure, [file(b"x"), file(b"y")], "takes 1 file, and the message has 2"),
+    ],
+)
+async def test_a_file_that_nobody_takes_is_refused(one: Agent, parts: list[a2a.Part], said: str) -> None:
+    task = await Driver(one).send(*parts)
+    assert (task.status.state, said in reason(task)) == (REJECTED, True)
+
+
+async def test_who_has_the_task_can_look_for_files() -> None:
+    @agent
+    async def weigh(text: str, task: Task) -> str:
+        return f"{text} {len(task.files)}"
+
+    assert answer(await Driver(weigh).send(text("how many?"), file(b"x"))) == "how many? 1"
+
+
 async def test_a_url_is_a_part_and_not_bytes() -> None:
     @agent
     async def size(content: bytes) -> int:
@@ -366,7 +495,7 @@ async def test_no_parameters() -> None:
     async def ping() -> str:
         return "pong"
 
-    assert answer(await Driver(ping).send(file(b"x"))) == "pong"
+    assert answer(await Driver(ping).send(text("hello?"))) == "pong"
 
 
 # -- answers to questions ----------------------------------------------------------------------------------------------

@@ -74,6 +74,17 @@ async def test_a_yielded_response_ends_the_run(blocking: bool) -> None:
     assert closed == ([] if blocking else ["loop"])
 
 
+@pytest.mark.parametrize("returned", ["", None, "one two"])
+async def test_after_writing_nothing_or_the_same_may_be_returned(returned: str | None) -> None:
+    @agent
+    async def write(task: Task) -> str | None:
+        await task.write("one ")
+        await task.write("two")
+        return returned
+
+    assert answer(await Driver(write).send(text("go"))) == "one two"
+
+
 async def test_what_a_blocking_generator_returns_is_its_answer() -> None:
     @agent
     def gather() -> Iterator[str]:

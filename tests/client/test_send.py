@@ -144,6 +144,46 @@ async def test_every_argument_travels_in_its_place(tmp_path: Path) -> None:
     assert call.headers["content-type"] == "application/json"
 
 
+async def test_data_or_a_file_may_be_all_there_is_to_say(tmp_path: Path) -> None:
+    report = tmp_path / "report.txt"
+    report.write_bytes(b"numbers")
+    script = Script(answering(DONE), answering(DONE), answering(DONE))
+    async with talking_to(script) as peer:
+        await peer.send(data={"page": 2})
+        await peer.send(files=[report])
+        with pytest.raises(BadResponse):  # the answer is no stream
+            await anext(peer.stream(data=Order(size=1, withMilk=True)))
+    parts = [call.params["message"]["parts"] for call in script.calls]
+    assert parts[0] == [{"data": {"page": 2}}]
+    assert [part["filename"] for part in parts[1]] == ["report.txt"]
+    assert parts[2] == [{"data": {"size": 1, "withMilk": True}}]
+
+
+async def test_nothing_is_not_sent() -> None:
+    async with talking_to(Script()) as peer:
+        with pytest.raises(ConfigError, match="nothing to send"):
+            await peer.send()
+        with pytest.raises(ConfigError, match="nothing to send"):
+            await anext(peer.stream([]))
+
+
+@pytest.mark.parametrize(
+    ("argument", "alone"),
+    [
+        ("files", "report.txt"),
+        ("files", Path("report.txt")),
+        ("files", a2a.Part(raw=b"x")),
+        ("accepted_output_modes", "text/plain"),
+    ],
+)
+async def test_one_is_not_taken_for_a_list(argument: str, alone: Any) -> None:
+    async with talking_to(Script()) as peer:
+        with pytest.raises(TypeError, match=rf"{argument}=\["):
+            await peer.send("hi", **{argument: alone})
+        with pytest.raises(TypeError, match=rf"{argument}=\["):
+            await anext(peer.stream("hi", **{argument: alone}))
+
+
 async def test_every_message_has_ids_of_its_own() -> None:
     script = Script(answering(DONE), answering(DONE))
     async with talking_to(script) as peer:
@@ -326,9 +366,13 @@ async def test_one_deadline_for_all_of_a_call() -> None:
             await peer.send("hi")
         with pytest.raises(DeadlineExceeded):
             await peer.get("t")
-    async with talking_to(Script(hang)) as peer:
-        with pytest.raises(DeadlineExceeded):
+    async with talking_to(Script(hang), resume=True) as peer:
+        with pytest.raises(DeadlineExceeded) as caught:
             await peer.send("hi", timeout=BRIEF)
+    assert caught.value.message.endswith(f"did not answer within {BRIEF} s.")
+    assert caught.value.hint is not None
+    for way in ("timeout=", "wait=False", "stream()"):
+        assert way in caught.value.hint
 
 
 # Repetition.

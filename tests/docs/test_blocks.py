@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import codeop
 import json
 import os
 import re
@@ -75,6 +77,51 @@ def test_its_first_block_runs(page: Path) -> None:
     first = next(blocks_of(page), None)
     assert first is not None
     assert first.language in {"console", "python", "sh"} or page.name == "README.md"  # which begins with a picture
+
+
+def test_a_block_says_its_file_and_the_server_it_needs() -> None:
+    """What stands behind the fence is not shown where Markdown is rendered."""
+    for block in BLOCKS:
+        first = block.text.partition("\n")[0]
+        where = f"{block.page.name}, line {block.line}"
+        if "title" in block.said:
+            assert first.partition(";")[0] == f"# {block.said['title']}", where
+        elif "serve" in block.said:
+            assert first == f"# in another terminal: codin serve {block.said['serve']}", where
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_its_first_client_is_a_program(page: Path) -> None:
+    first = next((block for block in blocks_of(page) if "codin.connect(" in block.text), None)
+    assert first is None or _is_program(first.text), f"line {first.line}: it takes `async def main()` to be one"
+
+
+def test_what_is_no_program_can_be_typed_at_the_prompt_of_asyncio() -> None:
+    for block in BLOCKS:
+        if block.language == "python" and not _is_program(block.text):
+            assert _at_the_prompt(block.text), f"{block.page.name}, line {block.line}"
+
+
+def _is_program(text: str) -> bool:
+    try:
+        compile(text, "block", "exec")
+    except SyntaxError:
+        return False
+    return True
+
+
+def _at_the_prompt(text: str) -> bool:
+    """Whether `python -m asyncio` takes it line by line, where an empty line ends what is indented."""
+    command = codeop.CommandCompiler()
+    command.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    typed: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        typed.append(line)
+        try:
+            typed = typed if command("\n".join(typed), symbol="single") is None else []
+        except SyntaxError:
+            return False
+    return not typed
 
 
 def test_json_is_json() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import sys
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from codin.errors import ConfigError, ConnectError
-from codin.net import AsyncioTransport, HttpxTransport, open_transport
+from codin.net import AsyncioTransport, HttpxTransport, is_loopback, open_transport
 from tests.net.wire import Exchange, serving
 
 pytestmark = pytest.mark.anyio
@@ -127,6 +128,13 @@ def tls(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return ours, ssl.create_default_context(cafile=tmp_path / "certificate")
 
 
+def name_proxy(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, url)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
 async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bytes] = []
 
@@ -139,13 +147,51 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
     server = await asyncio.start_server(proxy, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        for name in ("http_proxy", "HTTP_PROXY"):
-            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
-        for name in ("no_proxy", "NO_PROXY"):
-            monkeypatch.delenv(name, raising=False)
+        name_proxy(monkeypatch, f"http://127.0.0.1:{port}")
         for transport in map(open_transport, ("httpx", "asyncio")):
             headers = {"Authorization": "Bearer secret"}
             response = await transport.request("GET", "http://agents.example/", headers=headers, timeout=5)
             await transport.aclose()
             assert response.body == b"proxy"
     assert [line.split(b"\r\n")[0] for line in asked] == [b"GET http://agents.example/ HTTP/1.1"] * 2
+
+
+@pytest.mark.parametrize("name", ["httpx", "asyncio"])
+async def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer(b"here")
+
+    name_proxy(monkeypatch, "http://proxy.invalid:3128")
+    transport = open_transport(name)
+    async with serving(answer) as url:
+        for host in ("127.0.0.1", "localhost"):
+            at = url.replace("127.0.0.1", host)
+            assert (await transport.request("GET", at, headers={}, timeout=5)).body == b"here"
+            async with transport.stream("GET", at, headers={}, timeout=5) as response:
+                assert await response.read() == b"here"
+    await transport.aclose()
+
+
+@pytest.mark.parametrize("name", ["httpx", "asyncio"])
+async def test_a_proxy_that_is_not_there_is_named_without_its_credentials(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    name_proxy(monkeypatch, f"http://ada:hunter2@127.0.0.1:{port}/")
+    transport = open_transport(name)
+    with pytest.raises(ConnectError, match=f"through the proxy 127.0.0.1:{port}: ") as caught:
+        await transport.request("GET", "http://agents.example/", headers={}, timeout=5)
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(ConnectError, match="through the proxy"):
+        async with transport.stream("GET", "http://agents.example/", headers={}, timeout=5):
+            pass
+    await transport.aclose()
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [("127.0.0.1", True), ("127.1.2.3", True), ("::1", True), ("localhost", True), ("10.0.0.1", False), ("x", False)],
+)
+def test_what_this_machine_is_called(host: str, here: bool) -> None:
+    assert is_loopback(host) is here

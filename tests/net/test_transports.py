@@ -120,6 +120,33 @@ async def test_the_deadline_holds_for_an_answer_that_never_comes(transport: Tran
             await transport.request("GET", url, headers={}, timeout=BRIEF)
 
 
+@pytest.mark.parametrize(
+    ("timeout", "said"), [(0.05, "within 0.05 s"), (0.0499999, "within 0.05 s"), (0.123456, "within 0.12 s")]
+)
+async def test_a_deadline_is_told_in_round_numbers(transport: Transport, timeout: float, said: str) -> None:
+    async with serving(hang) as url:
+        with pytest.raises(DeadlineExceeded, match=f"{said}[.]"):
+            await transport.request("GET", url, headers={}, timeout=timeout)
+
+
+async def test_a_large_request_that_nobody_reads_ends_with_a_reason(transport: Transport) -> None:
+    """A connection that is reset says nothing itself."""
+
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.abort()
+
+    server = await asyncio.start_server(reset, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(TransportError) as caught:
+            await transport.request("POST", url, headers={}, content=b"x" * 30_000_000, timeout=PATIENT)
+    assert is_cut(caught.value)
+    assert caught.value.message.rpartition("was lost: ")[2]
+    assert caught.value.hint is not None
+    assert "30000" in caught.value.hint
+
+
 async def test_the_deadline_holds_for_an_answer_that_always_comes(transport: Transport) -> None:
     async def drip(exchange: Exchange) -> None:
         await exchange.begin("application/json")

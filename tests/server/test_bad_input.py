@@ -9,10 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
+import codin
+from codin import a2a
 from codin.agent import agent
 from codin.server import App, BearerTokens, ServerLimits
 from codin.task import Task
 from tests.server.rpc import HEADERS, Rpc, lifted, message
+from tests.server.sockets import listening
 
 pytestmark = pytest.mark.anyio
 
@@ -147,6 +150,26 @@ async def test_another_version_is_refused_in_every_method(rpc: Rpc, version: str
     assert await nothing_stored(rpc)
 
 
+@pytest.mark.parametrize(
+    ("version", "said"), [(None, "names no A2A version"), ("", "names no A2A version"), ("2.0", "A2A version '2.0'")]
+)
+async def test_a_version_that_was_not_sent_is_not_quoted(rpc: Rpc, version: str | None, said: str) -> None:
+    headers = {"content-type": "application/json"} | ({} if version is None else {"A2A-Version": version})
+    error = lifted((await rpc.post(call(method="GetTask", params={"id": "x"}), headers)).json()["error"])
+    assert said in error["message"]
+    assert "A2A-Version: 1.0" in error["hint"]
+
+
+@pytest.mark.parametrize(("method", "of_an_old_version"), [("Nope", False), ("message/send", True)])
+async def test_the_methods_that_there_are_are_named(rpc: Rpc, method: str, of_an_old_version: bool) -> None:
+    hint = (await rpc.error(method))["hint"]
+    assert ("0.3" in hint) is of_an_old_version
+    for named in ("SendMessage", "SendStreamingMessage", "GetTask", "ListTasks", "CancelTask", "SubscribeToTask"):
+        assert named in hint
+    assert "Push" not in hint
+    assert "Extended" not in hint
+
+
 @pytest.mark.parametrize("version", ["1.0", "1.0.1", " 1.0 "])
 async def test_a_patch_version_is_ignored(rpc: Rpc, version: str) -> None:
     response = await rpc.post(call(params={"message": message()}), {**HEADERS, "A2A-Version": version})
@@ -185,12 +208,22 @@ async def test_a_huge_body_is_not_read_to_its_end() -> None:
     await app(scope, receive, send)
     assert sent[0]["status"] == 413
     assert lifted(json.loads(sent[1]["body"])["error"])["reason"] == "PAYLOAD_TOO_LARGE"
-    assert taken < 25  # what is too much is discarded, up to as much again
+    assert taken < 100  # what is too much is discarded, up to eight times as much
 
 
 async def test_a_declared_huge_body_is_refused_at_once(rpc: Rpc) -> None:
     response = await rpc.post(b" " * 200_000)
     assert response.status_code == 413
+
+
+@pytest.mark.parametrize("transport", ["httpx", "asyncio"])
+async def test_who_sends_far_too_much_is_told_so(transport: str) -> None:
+    if transport == "asyncio":
+        pytest.importorskip("httptools", reason="pip install 'codin[fast]'")
+    app = App(echo, server_limits=ServerLimits(max_body=2_000_000))
+    async with listening(app) as served, codin.connect(served.url, transport=transport) as peer:
+        with pytest.raises(a2a.PayloadTooLarge, match="base64"):
+            await peer.send("x", files=[a2a.Part(raw=b"x" * 10_000_000)])
 
 
 async def test_unknown_tasks(rpc: Rpc) -> None:
@@ -238,8 +271,9 @@ async def test_push_and_extended_cards_are_not_there(rpc: Rpc) -> None:
         "ListTaskPushNotificationConfigs",
         "DeleteTaskPushNotificationConfig",
     ):
-        error = await rpc.error(method, {"taskId": "t", "id": "i", "url": "http://127.0.0.1/"})
-        assert error["reason"] == "PUSH_NOTIFICATION_NOT_SUPPORTED"
+        for params in ({"taskId": "t", "id": "i", "url": "http://127.0.0.1/"}, {}, {"taskId": 7}):
+            error = await rpc.error(method, params)
+            assert error["reason"] == "PUSH_NOTIFICATION_NOT_SUPPORTED"
     assert (await rpc.error("GetExtendedAgentCard"))["reason"] == "UNSUPPORTED_OPERATION"
     inline = {"message": message(), "configuration": {"taskPushNotificationConfig": {"url": "http://127.0.0.1/"}}}
     assert (await rpc.error("SendMessage", inline))["reason"] == "PUSH_NOTIFICATION_NOT_SUPPORTED"
@@ -278,7 +312,7 @@ async def test_ids_come_back_as_they_were(rpc: Rpc, call_id: object) -> None:
 
 
 async def test_other_paths_and_methods(rpc: Rpc) -> None:
-    expected = {("GET", "/"): 405, ("PUT", "/"): 405, ("GET", "/nope"): 404, ("POST", "/healthz"): 405}
+    expected = {("HEAD", "/"): 200, ("PUT", "/"): 405, ("GET", "/nope"): 404, ("POST", "/healthz"): 405}
     for (method, path), status in expected.items():
         response: httpx.Response = await rpc.http.request(method, path)
         assert response.status_code == status

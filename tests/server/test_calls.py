@@ -10,7 +10,7 @@ import pytest
 
 from codin import a2a
 from codin.client import Event, connect
-from codin.errors import CodinError, DeadlineExceeded
+from codin.errors import BadResponse, CodinError, ConnectError, DeadlineExceeded
 from codin.server import App
 from codin.task import AgentResponse, Limits, MemoryStore, Owner, Task, current_task
 from tests.server.puppet import Puppet
@@ -224,3 +224,44 @@ async def test_an_agent_can_call_its_own_server(echo: Echo) -> None:
     async with listening(app, listener):
         task = (await Rpc(app, "/clerk").result("SendMessage", {"message": message("hi")}))["task"]
         assert text(task) == "COMPLETED echo: hi"
+
+
+# -- what the caller and the log are told of a call that went wrong ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConnectError("http://10.0.0.7:9001 could not be reached"), "Another agent that this one needs could not be"),
+        (DeadlineExceeded("http://10.0.0.7:9001 did not answer"), "Another agent that this one needs did not answer"),
+        (BadResponse("http://10.0.0.7:9001 said: hunter2"), "Another agent that this one needs did not answer as it"),
+        (a2a.Overloaded("http://10.0.0.7:9001 is busy"), "A call that this agent made was refused"),
+    ],
+)
+async def test_the_caller_learns_what_happened_and_not_where(
+    error: CodinError, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(task: Task) -> AgentResponse:
+        raise error from ValueError("from below")
+
+    clerk = Clerk()
+    clerk.handle = fail
+    task = await sent(App(clerk))
+    words = task["status"]["message"]["parts"][0]["text"]
+    assert (task["status"]["state"], words.startswith(said)) == ("TASK_STATE_FAILED", True)
+    assert type(error).__name__ in words
+    assert "10.0.0.7" not in words
+    (record,) = caplog.records
+    assert record.exc_info is None
+    assert record.getMessage() == f"task {task['id']}: the agent raised {type(error).__name__}: {error}"
+
+
+async def test_an_agent_that_is_down_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with open_listener() as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    task = await sent(app := App(Clerk(url)))
+    assert "another agent" in task["status"]["message"]["parts"][0]["text"].lower()
+    (record,) = [record for record in caplog.records if record.name.startswith("codin")]
+    assert url in record.getMessage()
+    assert record.exc_info is None
+    await app.close()

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
-from codin.agent import agent
+from codin.agent import AgentResponse, agent
 from codin.errors import StoreInUse
 from codin.server import App
 from codin.task import Limits, Task
@@ -222,3 +222,26 @@ async def test_the_next_process_goes_on(tmp_path: Path) -> None:
         "TASK_STATE_COMPLETED",
     ]
     await app.close()
+
+
+class Forgetful:
+    id = "forgetful"
+    name = "Forgetful"
+    description = "Keeps what it has asked in memory."
+    tools = ()
+    durable = False
+
+    async def handle(self, task: Task) -> AgentResponse:
+        return AgentResponse.completed()
+
+
+async def test_a_durable_store_before_an_agent_that_forgets_is_warned_about(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    App(Forgetful())
+    App(shout, clerk, store=f"sqlite:///{tmp_path}/tasks.db")
+    assert not caplog.records
+    App(Forgetful(), shout, store=f"sqlite:///{tmp_path}/tasks.db")
+    (record,) = caplog.records
+    assert (record.levelname, record.name) == ("WARNING", "codin.server")
+    assert "'Forgetful'" in record.getMessage()

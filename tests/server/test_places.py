@@ -150,6 +150,27 @@ async def test_each_agent_has_its_own_card_and_the_root_has_none() -> None:
     assert (await http.get("/shout/healthz")).status_code == 404
 
 
+@pytest.mark.parametrize("prefix", ["", "/agents"])
+async def test_the_root_lists_the_agents_and_their_cards(prefix: str) -> None:
+    for agents in ((shout,), (shout, whisper)):
+        app = App(*agents)
+        http = client(in_starlette(prefix, app) if prefix else app)
+        response = await http.get(f"{prefix}/")
+        assert response.headers["content-type"] == "application/json"
+        listed = response.json()["agents"]
+        assert [(each["id"], each["name"]) for each in listed] == [(one.id, one.name) for one in agents]
+        for each in listed:
+            assert (await http.get(each["card"])).json()["name"] == each["name"]
+            assert set(each) == {"id", "name", "card"}
+
+
+async def test_what_may_be_done_at_the_root_is_said() -> None:
+    response = await client(App(shout)).put("/")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, POST")
+    response = await client(App(shout, whisper)).get("/shout")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+
 async def test_tasks_are_scoped_by_agent() -> None:
     app = App(shout, whisper)
     loud, soft = Rpc(app, "/shout"), Rpc(app, "/whisper")

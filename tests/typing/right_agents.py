@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, assert_type
 
 import codin
 from codin import a2a
-from codin.agent import Agent, AgentResponse, FunctionAgent, Media, Task, agent, as_agent
+from codin.agent import Agent, AgentResponse, Describes, FunctionAgent, Media, Task, agent, as_agent
 from codin.tool import Tool, ToolSpec
 
 
@@ -139,6 +139,18 @@ class Doorkeeper:
         return AgentResponse.rejected(f"{task.caller.id} may not.")
 
 
+class Terse:
+    """What it calls its parameter is its own business."""
+
+    id = "terse"
+    name = "Terse"
+    description = "Says little."
+    tools = ()
+
+    async def handle(self, t: Task) -> AgentResponse:
+        return AgentResponse.completed(t.text[:1])
+
+
 class Computed:
     """An agent by properties, with what a server looks for beside the promise."""
 
@@ -175,8 +187,11 @@ AGENTS: list[Agent] = [
     Librarian("Librarian", [Search()]),
     Doorkeeper("doorkeeper", "Doorkeeper"),
     Computed(),
+    Terse(),
 ]
 """Both kinds, side by side."""
+
+DESCRIBED: list[Describes] = [shout, count]
 
 
 def functions_are_passed_on(task: Task) -> None:

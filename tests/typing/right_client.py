@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,8 @@ async def connects(card: a2a.AgentCard) -> None:
 
 async def sends(peer: Peer, first: Reply) -> None:
     await peer.send("hello", context_id=first.context_id, task_id=first.task_id, wait=False, timeout=5)
+    await peer.send(data={"item": "tea"})
+    await peer.send(files=["list.pdf"])
     await peer.send({"item": "tea"}, metadata={"priority": 1, "tags": ["a", "b"]})
     await peer.send(Order(item="tea"), idempotency_key="order-7", history_length=0)
     await peer.send(["please", a2a.Part(data={"today": True}), Order(item="tea"), {"n": 1}])
@@ -99,7 +101,7 @@ def events(event: Event) -> str:
 async def tasks(peer: Peer, reply: Reply) -> None:
     assert_type(await peer.get("1", history_length=2), a2a.Task)
     assert_type(await peer.cancel("1", metadata={"why": "changed my mind"}), a2a.Task)
-    assert_type(peer.list(), AsyncIterator[a2a.Task])
+    assert_type(peer.list(), AsyncGenerator[a2a.Task])
     async for task in peer.list(status=a2a.TaskState.WORKING, status_timestamp_after=datetime.now(UTC), page_size=10):
         assert_type(task, a2a.Task)
     listed = [task.id async for task in peer.list(context_id=reply.context_id, include_artifacts=True)]

@@ -56,7 +56,18 @@ class Keys:
         return Caller(key.decode(), tenant="acme", scopes=frozenset({"read"}), claims={"key": True}) if key else None
 
 
-AUTHENTICATORS: list[Authenticator] = [Keys(), BearerTokens({"secret": "ada"})]
+class Session:
+    """Another, which calls the headers something else."""
+
+    def __init__(self) -> None:
+        self.schemes: Mapping[str, a2a.SecurityScheme] = {}
+        self.requirements: list[a2a.SecurityRequirement] = []
+
+    async def authenticate(self, fields: Mapping[bytes, bytes]) -> Caller:
+        return Caller(fields[b"cookie"].decode())
+
+
+AUTHENTICATORS: list[Authenticator] = [Keys(), Session(), BearerTokens({"secret": "ada"})]
 
 
 def serves_on_a_port(store: TaskStore) -> None:
@@ -119,4 +130,15 @@ class Policy:
         """A guard that never objects to an outcome."""
 
 
-GUARDED = App(shout, guards=[Policy()])
+class Bouncer:
+    """A guard with names of its own for its parameters."""
+
+    async def submit(self, who: Caller, said: a2a.Message) -> Decision | None:
+        return None
+
+    async def call(self, t: Task, url: str, said: object) -> None: ...
+
+    async def outcome(self, t: Task, answer: AgentResponse) -> None: ...
+
+
+GUARDED = App(shout, guards=[Policy(), Bouncer()])

@@ -37,7 +37,6 @@ def blocks() -> None:
 
 async def sends(peer: Peer) -> None:
     peer.send("hello")  # error: reportUnusedCoroutine
-    await peer.send()  # error: reportCallIssue
     await peer.send(42)  # error: reportArgumentType
     await peer.send(None)  # error: reportArgumentType
     await peer.send(b"bytes")  # error: reportArgumentType

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from codin import a2a
 from codin.agent.adapters._profile import AdapterOptions, Profile
-from codin.agent.adapters._remote import Remote, question_data, schemas_of
+from codin.agent.adapters._remote import Remote, news_of, question_data, schemas_of
 from codin.client import Event, Peer, Reply
 from codin.errors import ConfigError
 from codin.task import AgentResponse, Task
@@ -69,10 +69,8 @@ class _Relay:
         """Pass one event on: text of artifacts as it comes, and what a status says while the peer is at work."""
         if event.kind == "artifact":
             await self._task.write(event.text)
-        elif isinstance(event.value, a2a.TaskStatusUpdateEvent):
-            message = event.value.status.message
-            if event.state is a2a.TaskState.WORKING and message is not None and (text := a2a.text_of(message.parts)):
-                await self._task.status(text, metadata=event.value.metadata)
+        elif text := news_of(event):
+            await self._task.status(text, metadata=event.value.metadata)
 
 
 def _response(reply: Reply) -> AgentResponse:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -43,6 +45,7 @@ class SQLiteFile:
         self._closed = False
         self._lock = FileLock(path.with_name(f"{path.name}.lock"))
         try:
+            self._create()
             self._connection = self._connect()
             try:
                 self._prepare(synchronous)
@@ -56,6 +59,11 @@ class SQLiteFile:
                 raise store_error(self._path, error) from error
             raise
         self._readers = ThreadPoolExecutor(_READERS, "codin-store-read")
+
+    def _create(self) -> None:
+        """Make the file its owner's alone: every message is in it. SQLite gives its log beside it the same mode."""
+        with contextlib.suppress(OSError):  # it is there, or it cannot be made, which SQLite says
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

@@ -18,6 +18,8 @@ from codin.task.stores import SQLiteStore
 
 NOBODY = 65534
 
+pytestmark = pytest.mark.anyio
+
 
 async def _open_and_close(store: SQLiteStore) -> None:
     await store.open()
@@ -48,6 +50,25 @@ def test_stores_by_url(path: Path) -> None:
         with pytest.raises(ConfigError):
             open_store(url)
     assert not path.exists()
+
+
+async def test_its_files_are_their_owners_alone(path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        store = SQLiteStore(path)
+        await store.open()
+        made = {each.name: each.stat().st_mode & 0o777 for each in path.parent.glob(f"{path.name}*")}
+        await store.close()
+    finally:
+        os.umask(before)
+    assert made == {f"{path.name}{end}": 0o600 for end in ("", "-wal", "-shm", ".lock")}
+
+
+def test_a_file_that_was_there_keeps_its_mode(path: Path) -> None:
+    path.touch(0o640)
+    path.chmod(0o640)
+    assert opens(path)
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 _HOLD = """

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from codin import a2a
 from codin.agent.adapters._profile import AdapterOptions, slug
 from codin.agent.adapters._questions import Question, Unclear, answers, ask, json_value, object_of
-from codin.agent.adapters.langgraph._calls import Calls
+from codin.agent.adapters.langchain._calls import Calls
 from codin.agent.adapters.langgraph._input import graph_input
 from codin.agent.adapters.langgraph._questions import question_of
 from codin.agent.adapters.langgraph._shape import Graph, Shape, entrypoint_of
@@ -49,7 +49,7 @@ class GraphOptions(AdapterOptions, total=False):
 
     Args:
         checkpointer: used instead of the graph's own, on a copy of the graph.
-        text_field: the field of a typed state that takes plain text, when more than one is a str.
+        text_field: the field of a typed state that takes plain text; by default the first that is a str.
         text_from: the nodes whose text is the answer. By default all nodes of a chat graph, and none of another graph.
         events: send what nodes write with `get_stream_writer()` as status updates; on by default.
         subgraphs: stream the text of models inside subgraphs piece by piece, and their events.
@@ -99,10 +99,17 @@ class LangGraphAgent:
         described = options.get("description") or _description_of(graph)
         self.description: str = described or f"The LangGraph graph {self.name!r}."
         self.version: str = options.get("version", "1.0.0")
+        self.closing_update: bool = options.get("closing_update", True)
+        self.closing_message: bool = options.get("closing_message", False)
         self._threads = Threads(graph, self.id)
         self.graph: Any = self._threads.graph
         self._nodes = _text_nodes(self._shape, options.get("text_from"))
         self._options = options
+
+    @property
+    def durable(self) -> bool:
+        """Whether an open question outlives the process: the graph's checkpointer keeps it outside."""
+        return self._threads.durable
 
     # -- what the card tells -------------------------------------------------------------------------------------------
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import operator
 from collections.abc import Callable, Mapping, Sequence
-from types import NoneType, UnionType
-from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin, get_type_hints
+from functools import cached_property
+from types import NoneType
+from typing import Any, TypeAlias, cast, get_type_hints
 
-from langchain_core.messages import BaseMessage
+from langgraph.channels import LastValue
 from langgraph.pregel import Pregel
 from pydantic import BaseModel, TypeAdapter
-from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
+from codin.agent.adapters.langchain._types import UNREADABLE, holds_messages, leaves
 from codin.errors import ConfigError
 
 __all__ = ["MESSAGES", "Graph", "Shape", "entrypoint_of"]
@@ -20,7 +23,6 @@ Graph: TypeAlias = Pregel[Any, Any, Any, Any]
 
 MESSAGES = "messages"
 _ROOT = "__root__"
-_UNREADABLE = (PydanticUserError, PydanticUndefinedAnnotation, NameError, TypeError)
 
 
 class Shape:
@@ -28,7 +30,7 @@ class Shape:
 
     Args:
         graph: any compiled graph.
-        text_field: the field that takes plain text; found by itself when exactly one field is a str.
+        text_field: the field that takes plain text; by default the first field that is a str.
 
     Attributes:
         fields: the input fields of a graph with a state, by type; empty for a graph that takes one value.
@@ -49,9 +51,9 @@ class Shape:
         if names:
             self.chat_in = MESSAGES in names and self._holds_messages(MESSAGES, self.fields[MESSAGES])
         else:
-            self.chat_in = _is_message_list(self.value)
+            self.chat_in = holds_messages(self.value)
         if isinstance(self.output, str):
-            self.chat_out = _is_message_list(self._value_out())
+            self.chat_out = holds_messages(self._value_out())
         else:
             self.chat_out = MESSAGES in self.output and self._holds_messages(MESSAGES)
         declared = self._builder is not None and self._builder.input_schema is not self._builder.state_schema
@@ -84,7 +86,7 @@ class Shape:
         if self._builder is not None:
             try:
                 hints = get_type_hints(getattr(self._builder, schema))
-            except _UNREADABLE:
+            except UNREADABLE:
                 hints = {}
         return {name: hints.get(name, self._channel_type(name)) for name in names}
 
@@ -95,7 +97,7 @@ class Shape:
         if getattr(reducer, "__module__", "").startswith("langgraph."):
             return True
         hint = self._channel_type(name) if hint is None else hint
-        return hint in {Any, list} or _is_message_list(hint)
+        return hint in {Any, list} or holds_messages(hint)
 
     def _text_field(self, wanted: str | None) -> str | None:
         if wanted is not None:
@@ -105,13 +107,29 @@ class Shape:
                 )
             return wanted
         texts = [name for name, kind in self.fields.items() if _is_str(kind)]
-        return texts[0] if len(texts) == 1 and not self.chat_in else None
+        return texts[0] if texts and not self.chat_in else None
 
     @property
     def model(self) -> type[BaseModel] | None:
         """The pydantic model that validates the input; None when the graph validates nothing."""
         schema = None if self._builder is None else self._builder.input_schema
         return schema if inspect.isclass(schema) and issubclass(schema, BaseModel) else None
+
+    @cached_property
+    def checks(self) -> Mapping[str, TypeAdapter[Any]]:
+        """What validates the input fields, where their types can be read. What a reducer takes is known to it alone."""
+        found: dict[str, TypeAdapter[Any]] = {}
+        for name, kind in self.fields.items():
+            with contextlib.suppress(*UNREADABLE):
+                if self._is_replaced(name):
+                    found[name] = TypeAdapter(kind)
+        return found
+
+    def _is_replaced(self, name: str) -> bool:
+        """Whether an input is of the channel's own type: it takes the place of the value, or is added to it."""
+        channel = self._graph.channels[name]
+        reducer: Any = getattr(channel, "operator", None)
+        return isinstance(channel, LastValue) or getattr(reducer, "__module__", "") == operator.add.__module__
 
     @property
     def takes_text(self) -> bool:
@@ -182,7 +200,7 @@ def _resolved(kind: Any, function: Callable[..., Any] | None) -> Any:
         return kind
     try:
         hints = get_type_hints(function) if function is not None else {}
-    except _UNREADABLE:
+    except UNREADABLE:
         return Any
     written: Mapping[str, Any] = getattr(function, "__annotations__", {})
     return next((hints[name] for name, text in written.items() if text == kind), Any)
@@ -196,7 +214,7 @@ def _schema(read: Callable[[], dict[str, Any]], fields: Mapping[str, Any]) -> di
     """
     try:
         return read()
-    except _UNREADABLE:
+    except UNREADABLE:
         properties = {name: _value_schema(kind) or {} for name, kind in fields.items()}
         return {"type": "object", "properties": properties}
 
@@ -206,7 +224,7 @@ def _value_schema(kind: Any) -> dict[str, Any] | None:
         return None
     try:
         return TypeAdapter(kind).json_schema()
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
@@ -219,18 +237,4 @@ def _without_messages(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_str(kind: Any) -> bool:
-    return kind is str or {str, NoneType} == set(_leaves(kind))
-
-
-def _is_message_list(kind: Any) -> bool:
-    return kind is not Any and any(inspect.isclass(leaf) and issubclass(leaf, BaseMessage) for leaf in _leaves(kind))
-
-
-def _leaves(kind: Any) -> Sequence[Any]:
-    """The types inside Optional, unions, Annotated and sequences; a dict is one of its own."""
-    origin = get_origin(kind)
-    if origin is Annotated:
-        return _leaves(get_args(kind)[0])
-    if origin in {Union, UnionType} or (inspect.isclass(origin) and issubclass(origin, Sequence)):
-        return [leaf for part in get_args(kind) for leaf in _leaves(part)]
-    return [kind]
+    return kind is str or {str, NoneType} == set(leaves(kind))

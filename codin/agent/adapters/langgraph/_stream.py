@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from codin.agent.adapters._activity import ACTIVITY_KEY, ToolActivity
 from codin.agent.adapters._questions import json_value, object_of
-from codin.agent.adapters.langgraph._calls import Calls
+from codin.agent.adapters.langchain._calls import Calls
 from codin.agent.adapters.langgraph._shape import MESSAGES
 from codin.task import Task
 

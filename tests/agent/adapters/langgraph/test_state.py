@@ -5,11 +5,12 @@ from __future__ import annotations
 import operator
 import typing
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any
 
 import pytest
 from langchain_openai import ChatOpenAI
-from langgraph.graph import START
+from langgraph.graph import START, MessagesState
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
@@ -17,7 +18,7 @@ from codin import a2a
 from codin.agent.adapters.langgraph import adapt
 from codin.errors import ConfigError
 from tests.agent.adapters.desk import Desk
-from tests.agent.adapters.langgraph.graphs import Node, build, flow
+from tests.agent.adapters.langgraph.graphs import Node, build, flow, nothing
 
 pytestmark = pytest.mark.anyio
 
@@ -81,16 +82,33 @@ async def test_text_and_data_together_fill_the_state() -> None:
     assert turn.data["lines"] == ["3 x cup"]
 
 
-async def test_plain_text_for_two_text_fields_is_rejected_with_what_is_expected() -> None:
-    turn = await Desk(adapt(POEMS)).send("the sea")
+async def test_plain_text_goes_to_the_first_of_two_fields_that_are_text() -> None:
+    turn = await Desk(adapt(POEMS)).send("sea")
+    assert turn.data["poem"] == "None sea"
+    turn = await Desk(adapt(POEMS)).send([a2a.Part(text="sea"), a2a.Part(data={"style": "short"})])
+    assert turn.data["poem"] == "short sea"
+
+
+class Sum(TypedDict, total=False):
+    left: int
+    right: int
+
+
+async def test_plain_text_for_no_field_is_rejected_with_what_is_expected() -> None:
+    turn = await Desk(adapt(graph_of(Sum, nothing))).send("one and one")
     assert turn.state == "REJECTED"
-    for told in ("topic (string)", "style (string)", "data part", "JSON", '"properties"'):
+    for told in ("left (integer)", "right (integer)", "data part", "JSON", '"properties"'):
         assert told in turn.said
 
 
+async def test_a_rejection_says_where_plain_text_would_go() -> None:
+    assert "Plain text is the field 'topic'." in (await Desk(adapt(POEMS)).send({"subject": "sea"})).said
+    assert "Plain text is the field 'style'." in (await Desk(adapt(POEMS, text_field="style")).send([1])).said
+
+
 async def test_text_field_says_where_plain_text_goes() -> None:
-    turn = await Desk(adapt(POEMS, text_field="topic")).send("sea")
-    assert turn.data["poem"] == "None sea"
+    turn = await Desk(adapt(POEMS, text_field="style")).send([a2a.Part(text="long"), a2a.Part(data={"topic": "sea"})])
+    assert turn.data["poem"] == "long sea"
     with pytest.raises(ConfigError, match="topci"):
         adapt(POEMS, text_field="topci")
 
@@ -130,6 +148,75 @@ async def test_a_pydantic_state_is_validated_before_the_graph_runs() -> None:
     assert (wrong.state, ran) == ("REJECTED", [])
     assert "nights" in wrong.said
     assert (await desk.send({"nights": 2})).data == {"nights": 2, "total": 160}
+
+
+class Size(BaseModel):
+    width: int
+
+
+class Inner(typing.TypedDict):
+    name: str
+
+
+def first_word(old: list[str] | None, said: str) -> list[str]:
+    return [*(old or []), said.partition(" ")[0]]
+
+
+class Dive(TypedDict, total=False):
+    depth: int
+    when: date
+    size: Size
+    notes: Annotated[list[str], operator.add]
+    words: Annotated[list[str], first_word]
+    inner: Inner
+    seen: str
+
+
+def look(state: Dive) -> dict[str, Any]:
+    return {"seen": " ".join(f"{name}={type(value).__name__}" for name, value in sorted(state.items()))}
+
+
+DIVES = graph_of(Dive, look)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"depth": "x"}, "depth: Input should be a valid integer"),
+        ({"when": "soon"}, "when: "),
+        ({"size": {"width": "wide"}}, "size.width: "),
+        ({"notes": "a lone text"}, "notes: Input should be a valid list"),
+    ],
+)
+async def test_a_typed_state_is_validated_before_the_graph_runs(given: Any, told: str) -> None:
+    turn = await Desk(adapt(DIVES)).send(given)
+    assert (turn.state, told in turn.said) == ("REJECTED", True)
+
+
+async def test_a_typed_state_gets_the_types_that_it_declares() -> None:
+    given = {"depth": "3", "when": "2026-01-31", "size": {"width": 1}, "notes": ["a"]}
+    turn = await Desk(adapt(DIVES)).send(given)
+    assert turn.data["seen"] == "depth=int notes=list size=Size when=date words=list"
+
+
+async def test_what_a_reducer_takes_is_its_own_business() -> None:
+    turn = await Desk(adapt(DIVES)).send({"words": "two words", "inner": {"name": "Ada"}})
+    assert (turn.state, turn.data["words"]) == ("COMPLETED", ["two"])
+
+
+class Chat(MessagesState):
+    depth: int
+
+
+async def test_the_fields_beside_a_conversation_are_validated_too() -> None:
+    class Given(MessagesState, total=False):
+        depth: int
+
+    graph = graph_of(Chat, lambda state: {"messages": [("ai", f"{state['depth'] + 1}")]}, input_schema=Given)
+    right = await Desk(adapt(graph)).send([a2a.Part(text="hi"), a2a.Part(data={"depth": 3})])
+    assert right.text == "4"
+    wrong = await Desk(adapt(graph)).send([a2a.Part(text="hi"), a2a.Part(data={"depth": "x"})])
+    assert (wrong.state, "depth: " in wrong.said) == ("REJECTED", True)
 
 
 @dataclass

@@ -337,3 +337,11 @@ async def test_an_answer_after_a_restart_finds_its_question_with_durable_stores_
         await store.close()
     assert (done.state, done.data["done"]) == ("COMPLETED", "cup in red")
     assert again.state == "INPUT_REQUIRED"
+
+
+async def test_it_says_whether_its_questions_outlive_the_process(tmp_path: Path) -> None:
+    assert not adapt(form()).durable
+    assert not adapt(form(InMemorySaver())).durable
+    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "threads.db")) as saver:
+        assert adapt(form(saver)).durable
+        assert adapt(form(), checkpointer=saver).durable

@@ -1,0 +1,146 @@
+"""A flow as an agent."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Unpack, cast
+
+from crewai import Flow
+from crewai.events import MethodExecutionStartedEvent
+from crewai.flow.async_feedback.types import HumanFeedbackPending, PendingFeedbackContext
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
+
+from codin.agent.adapters._expected import problem
+from codin.agent.adapters._profile import thread_id
+from codin.agent.adapters._questions import Question, Unclear, answers, ask, json_value, readable
+from codin.agent.adapters.crewai._copies import copy_of_flow, resuming
+from codin.agent.adapters.crewai._input import Fields, text_field
+from codin.agent.adapters.crewai._options import CrewAIOptions
+from codin.agent.adapters.crewai._output import answer_of
+from codin.agent.adapters.crewai._served import Served
+from codin.task import AgentResponse, Answer, Reject, Task
+
+__all__ = ["FlowAgent"]
+
+_OPEN_TEXT = "message"  # where plain text goes in a state that is a dict
+
+_METHOD: ContextVar[str] = ContextVar("codin_crewai_method", default="")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A flow that waits for feedback: its state, and what is asked."""
+
+    state: Any
+    context: dict[str, Any]
+
+
+class FlowAgent(Served):
+    """A flow as an agent. What it returns is the answer."""
+
+    def __init__(self, flow: Flow[Any], **options: Unpack[CrewAIOptions]) -> None:
+        self._flow = flow
+        self._text_from = frozenset(options.get("text_from", ()))
+        name = flow.name or type(flow).__name__
+        self._fields = _fields(flow, options, name)
+        super().__init__(
+            options,
+            name=name,
+            description=_described(flow) or f"The CrewAI flow {name!r}.",
+            output_modes=["text/plain", "application/json"],
+            input_schema=self._fields.schema,
+        )
+
+    async def handle(self, task: Task) -> AgentResponse:
+        """Run the flow for a new task, or go on with one that has asked for feedback."""
+        token = cast("Mapping[str, Any] | None", task.resume)
+        if token is None:
+            inputs = self._fields.read(task.message)
+            _check(self._flow, inputs, self.name)
+            if self._flow.persistence is not None:
+                inputs["id"] = thread_id(self.id, task)
+
+            def begin(flow: Any) -> Any:
+                return flow.kickoff_async(inputs=inputs)
+
+            return await self._run(task, begin)
+        question = _question(token["context"])
+        try:
+            (value,) = answers([question], Answer(task.message)).values()
+        except Unclear as problem:
+            return ask([question], token, str(problem))
+        feedback = value if isinstance(value, str) else to_json(value).decode()
+
+        def resume(flow: Any) -> Any:
+            resuming(flow, token["state"], PendingFeedbackContext.from_dict(token["context"]))
+            return flow.resume_async(feedback)
+
+        return await self._run(task, resume)
+
+    async def _run(self, task: Task, start: Any) -> AgentResponse:
+        run = self._begin(task)
+
+        async def work() -> Any:
+            flow = copy_of_flow(self._flow, tells_methods=bool(self._text_from))
+            run.relay.answers = lambda source, event: self._speaks(flow, source, event)
+            result = await start(flow)
+            if isinstance(result, HumanFeedbackPending):
+                return _Pending(json_value(flow.state), json_value(result.context.to_dict()))
+            return result
+
+        result = await run.execute(work)
+        if isinstance(result, _Pending):
+            return ask([_question(result.context)], {"state": result.state, "context": result.context})
+        return await answer_of(result, run.relay)
+
+    def _speaks(self, flow: Any, source: Any, event: Any) -> bool:
+        """Whether an event belongs to a method whose text is the answer. Threads of a method have its context."""
+        if isinstance(event, MethodExecutionStartedEvent) and source is flow:
+            _METHOD.set(event.method_name)
+        return _METHOD.get() in self._text_from
+
+
+def _question(context: Mapping[str, Any]) -> Question:
+    """What a flow asks: its message, and what there is to say something about."""
+    shown = "" if context["method_output"] is None else f"{readable(context['method_output'])}\n\n"
+    outcomes = f"\nPossible outcomes: {', '.join(context['emit'])}" if context["emit"] else ""
+    value = {"output": context["method_output"], "outcomes": context["emit"]}
+    return Question(context["method_name"], f"{shown}{context['message']}{outcomes}", value)
+
+
+def _fields(flow: Flow[Any], options: CrewAIOptions, name: str) -> Fields:
+    state, values = flow.state, options.get("defaults", {})
+    if not isinstance(state, BaseModel):
+        return Fields(name, None, text=options.get("text_field", _OPEN_TEXT), values=values)
+    fields = {field: info for field, info in type(state).model_fields.items() if field != "id"}
+    texts = [field for field, info in fields.items() if info.annotation is str and field not in values]
+    wanted = text_field(options.get("text_field"), texts, fields)
+    return Fields(name, list(fields), _schema(type(state)) if fields else None, text=wanted, values=values)
+
+
+def _schema(state: type[BaseModel]) -> Mapping[str, Any]:
+    """The state's schema without its id, which is codin's."""
+    schema = state.model_json_schema()
+    properties = {name: value for name, value in schema["properties"].items() if name != "id"}
+    kept = {key: schema[key] for key in ("$defs", "required") if key in schema}
+    return {"type": "object", "properties": properties, **kept}
+
+
+def _check(flow: Flow[Any], inputs: Mapping[str, Any], name: str) -> None:
+    """Refuse what the state's model refuses."""
+    if not isinstance(flow.state, BaseModel):
+        return
+    try:
+        type(flow.state).model_validate({**flow.state.model_dump(), **inputs})
+    except ValidationError as error:
+        raise Reject(f"{name}: {problem(error)}.") from None
+
+
+def _described(flow: Flow[Any]) -> str | None:
+    """The docstring of the flow's own class."""
+    text = vars(type(flow)).get("__doc__")
+    return inspect.cleandoc(text) if isinstance(text, str) else None

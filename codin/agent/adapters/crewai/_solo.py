@@ -1,0 +1,49 @@
+"""A single agent of CrewAI as an agent."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack, cast
+
+from crewai import Agent
+from crewai.lite_agent_output import LiteAgentOutput
+
+from codin.agent.adapters.crewai._input import text_of
+from codin.agent.adapters.crewai._options import CrewAIOptions
+from codin.agent.adapters.crewai._output import answer_of, schema_of
+from codin.agent.adapters.crewai._served import Served
+from codin.agent.adapters.crewai._tools import tools_of
+from codin.task import AgentResponse, Reject, Task
+
+__all__ = ["SoloAgent"]
+
+
+class SoloAgent(Served):
+    """An agent that works alone, as `Agent.kickoff` runs it: it is given the message, and remembers none."""
+
+    def __init__(self, agent: Agent, **options: Unpack[CrewAIOptions]) -> None:
+        self._agent = agent
+        self._model = options.get("output")
+        super().__init__(
+            options,
+            name=agent.role,
+            description=agent.goal,
+            tools=tools_of(agent.tools or ()),
+            output_modes=["text/plain"] if self._model is None else ["application/json"],
+            output_schema=schema_of(self._model),
+        )
+        self._streams = self._model is None and agent.guardrail is None
+
+    async def handle(self, task: Task) -> AgentResponse:
+        """Give the agent the message."""
+        text = text_of(self.name, task.message)
+        if not text:
+            raise Reject(f"{self.name} takes text.")
+        run = self._begin(task)
+
+        async def work() -> LiteAgentOutput:
+            agent = cast("Any", self._agent).copy()
+            own = str(agent.id)
+            run.relay.answers = lambda _, event: self._streams and event.agent_id == own
+            return await agent.kickoff_async(text, response_format=self._model)
+
+        return await answer_of(await run.execute(work), run.relay)

@@ -1,0 +1,219 @@
+"""Serves the tools of an MCP server as an agent."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, Unpack, cast
+
+from mcp import McpError, types
+from mcp.server.fastmcp import FastMCP
+from mcp.server.lowlevel import Server
+
+from codin import a2a
+from codin.agent.adapters._activity import ACTIVITY_KEY, ToolActivity
+from codin.agent.adapters._profile import AdapterOptions, Profile
+from codin.agent.adapters.mcp._connect import Connect, http, in_thread, stdio
+from codin.agent.adapters.mcp._input import Tools
+from codin.agent.adapters.mcp._output import respond
+from codin.agent.adapters.mcp._questions import elicit
+from codin.agent.adapters.mcp._session import Call, Listing, Session, Unreachable, listing_of
+from codin.errors import ConfigError
+from codin.task import AgentResponse, Task
+from codin.tool import ToolSpec
+
+__all__ = ["McpAgent", "McpOptions", "adapt", "server"]
+
+T = TypeVar("T")
+
+
+class McpOptions(AdapterOptions, total=False):
+    """What `adapt` and `server` take beside the server.
+
+    Name and description are those of the server by default; its tools are the skills.
+
+    Args:
+        text_tool: the tool that plain text goes to, when more than one takes one text.
+    """
+
+    text_tool: str
+
+
+def adapt(mcp_server: object, **options: Unpack[McpOptions]) -> McpAgent:
+    """A server object of MCP's SDK, `FastMCP` or the low-level `Server`, as an agent.
+
+    It runs in this process, in a thread, because it calls tools that block as they are.
+
+    Raises:
+        ConfigError: this is no server, or it has no tools.
+    """
+    if isinstance(mcp_server, FastMCP):
+        low: Any = cast("Any", mcp_server)._mcp_server  # the SDK's own in-memory transport reads it there
+    elif isinstance(mcp_server, Server):
+        low = cast("Any", mcp_server)
+    else:
+        raise ConfigError(f"{type(mcp_server).__name__} is no MCP server", hint="give a FastMCP object")
+    return McpAgent(in_thread(low), _meanwhile(_listing(low)), **options)
+
+
+def server(
+    target: str | Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: str | Path | None = None,
+    headers: Mapping[str, str] | None = None,
+    **options: Unpack[McpOptions],
+) -> McpAgent:
+    """An MCP server elsewhere as an agent: `server("uvx mcp-server-time")`, `server("https://example.com/mcp")`.
+
+    It is asked for its tools now, because the card tells them, and connected again with the first call.
+
+    Args:
+        target: a command that speaks MCP over stdio, or the URL of a server that speaks streamable HTTP.
+        env: for the command, beside the few variables that the SDK passes on.
+        cwd: the folder the command runs in.
+        headers: of every request, e.g. an authorization.
+
+    Raises:
+        ConfigError: there is no such server, it does not answer, or it has no tools.
+    """
+    if isinstance(target, str) and target.startswith(("http://", "https://")):
+        connect = http(target, headers)
+    else:
+        words = shlex.split(target) if isinstance(target, str) else list(target)
+        if not words:
+            raise ConfigError("there is no command to run", hint='server("uvx mcp-server-time")')
+        connect = stdio(words, env=env, cwd=cwd)
+    try:
+        listing = _meanwhile(listing_of(connect))
+    except Exception as error:
+        raise ConfigError(f"the MCP server {target!r} cannot be asked for its tools: {_innermost(error)}") from error
+    return McpAgent(connect, listing, **options)
+
+
+async def _listing(low: Server[Any, Any]) -> Listing:
+    """What a server object says, without running it: its lifespan may be dear."""
+    handler = low.request_handlers.get(types.ListToolsRequest)
+    told: Any = await handler(types.ListToolsRequest()) if handler is not None else None
+    return Listing(low.name, low.instructions or "", told.root.tools if told is not None else ())
+
+
+def _meanwhile(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end, also where an event loop runs already."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The first of the errors that a task group has bundled."""
+    inside: Sequence[BaseException] = getattr(error, "exceptions", ())
+    return _innermost(inside[0]) if inside else error
+
+
+class McpTool:
+    """A tool of an MCP server by the names codin gives things."""
+
+    def __init__(self, tool: types.Tool, session: Session) -> None:
+        self.name = tool.name
+        self.spec = ToolSpec(tool.description or "", tool.inputSchema, tool.outputSchema)
+        self._session = session
+
+    async def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it: with its arguments by name, or with one dict of them. Nobody answers what it asks."""
+        result = await self._session.call(self.name, args[0] if args else kwargs, Call(_declined))
+        texts = "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
+        if result.isError:
+            raise RuntimeError(texts or f"the tool {self.name!r} failed")
+        return texts if result.structuredContent is None else result.structuredContent
+
+
+async def _declined(params: types.ElicitRequestParams) -> types.ElicitResult:
+    return types.ElicitResult(action="decline")
+
+
+class McpAgent(Profile):
+    """An MCP server as an agent: a message calls one tool, and its result is the answer."""
+
+    def __init__(self, connect: Connect, listing: Listing, **options: Unpack[McpOptions]) -> None:
+        if not listing.tools:
+            raise ConfigError(f"the MCP server {listing.name!r} has no tools")
+        text_tool = options.get("text_tool")
+        self._choice = Tools(listing.tools, text_tool)
+        if text_tool is not None and self._choice.text_tool is None:
+            raise ConfigError(f"text_tool {text_tool!r} is no tool that takes one text")
+        self._session = Session(connect)
+        tags, examples = list(options.get("tags", ["mcp"])), list(options.get("examples", []))
+        super().__init__(
+            {**options, "expose_tools": False},  # they are the skills already
+            name=listing.name,
+            description=listing.instructions or f"The tools of the MCP server {listing.name!r}.",
+            framework="mcp",
+            skills=[_skill(tool, tags, examples) for tool in listing.tools],
+            tools=[McpTool(tool, self._session) for tool in listing.tools],
+            input_modes=["text/plain", "application/json"]
+            if self._choice.text_tool
+            else ["application/json", "text/plain"],
+            output_modes=["text/plain", "application/json"],
+            input_schema=self._choice.schema,
+            output_schema=listing.tools[0].outputSchema if len(listing.tools) == 1 else None,
+        )
+        self._activity = options.get("tool_activity", False)
+
+    async def handle(self, task: Task) -> AgentResponse:
+        """Call the tool that the message asks for."""
+        name, arguments = self._choice.call_of(task.message)
+        activity = ToolActivity(task, enabled=self._activity)
+        await activity.started(task.id, name, arguments)
+        try:
+            result = await self._called(task, name, arguments)
+        except Unreachable as error:
+            return AgentResponse.failed(str(error))
+        except McpError as error:
+            return AgentResponse.failed(error.error.message)
+        await activity.finished(task.id, name, result.structuredContent or [block.type for block in result.content])
+        return await respond(task, result)
+
+    async def _called(self, task: Task, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
+        while True:
+            call = Call(partial(elicit, task))
+            try:
+                return await self._session.call(name, arguments, call, partial(_progress, task, call))
+            except McpError as error:
+                if error.error.code != types.URL_ELICITATION_REQUIRED:
+                    raise
+                await _visit_all(task, error)
+
+    async def close(self) -> None:
+        """End the session with the server; the next call begins another."""
+        await self._session.close()
+
+
+def _skill(tool: types.Tool, tags: Sequence[str], examples: Sequence[str]) -> a2a.AgentSkill:
+    return a2a.AgentSkill(
+        id=tool.name,
+        name=tool.title or tool.name,
+        description=tool.description or f"The tool {tool.name!r}.",
+        tags=list(tags),
+        examples=list(examples),
+    )
+
+
+async def _progress(task: Task, call: Call, progress: float, total: float | None, message: str | None) -> None:
+    if call.asking:
+        return  # a task that waits for an answer takes nothing else
+    text = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
+    event = {"progress": progress, "total": total, "message": message}
+    await task.status(text, metadata={ACTIVITY_KEY: {"event": event}})
+
+
+async def _visit_all(task: Task, error: McpError) -> None:
+    """The server wants something done at a URL before the call can be made again."""
+    told = cast("dict[str, Any]", error.error.data or {})
+    for each in told.get("elicitations", ()):
+        result = await elicit(task, types.ElicitRequestURLParams.model_validate(each))
+        if result.action != "accept":
+            raise error

@@ -1,0 +1,300 @@
+"""A session with an MCP server, which calls of many tasks share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from mcp import ClientSession, McpError, types
+from mcp.shared.message import SessionMessage
+
+from codin.agent.adapters.mcp._connect import Connect
+
+__all__ = ["Call", "Listing", "Session", "Unreachable", "listing_of"]
+
+_logger = logging.getLogger("codin.mcp")
+
+_START = 30.0  # seconds in which a server has to be there
+_PING = 15.0  # seconds after which a call looks whether its server still lives
+_GRACE = 1.0  # seconds to tell a server that nobody waits for it any more
+_TERMINATED = 32600  # how the SDK says that the server does not know the session any more
+
+_WENT = "The MCP server went away before it answered."
+
+Elicit = Callable[[types.ElicitRequestParams], Awaitable[types.ElicitResult]]
+
+
+class Unreachable(Exception):
+    """There is no MCP server to call, or it went away before it answered."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a server says of itself."""
+
+    name: str
+    instructions: str
+    tools: Sequence[types.Tool]
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a tool.
+
+    Args:
+        elicit: answers what the server asks while it works on the call.
+
+    Attributes:
+        id: of the request, once it has been sent.
+        asking: a question of it is open.
+    """
+
+    elicit: Elicit
+    id: types.RequestId | None = None
+    asking: bool = False
+    questions: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+
+
+_CALL: ContextVar[Call | None] = ContextVar("codin_mcp_call", default=None)
+
+
+class Session:
+    """One session, begun with the first call, and begun anew when the server has gone."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._link: _Link | None = None
+
+    async def call(
+        self, name: str, arguments: Mapping[str, Any], call: Call, progress: Any = None
+    ) -> types.CallToolResult:
+        """Call a tool. When that is canceled, the server is told.
+
+        Raises:
+            Unreachable: there is no server, or it went away meanwhile.
+            McpError: the server refused the request.
+        """
+        try:
+            return await (await self._linked()).call(name, arguments, call, progress)
+        except McpError as error:
+            if error.error.code != _TERMINATED:
+                raise
+        await self.close()  # the server has forgotten the session, and has not seen the call
+        return await (await self._linked()).call(name, arguments, call, progress)
+
+    async def _linked(self) -> _Link:
+        link = self._link
+        if link is None or not link.lives():
+            link = self._link = _Link(self._connect)
+        await asyncio.shield(link.opened)
+        return link
+
+    async def close(self) -> None:
+        """End the session; the next call begins another."""
+        link, self._link = self._link, None
+        if link is not None and link.lives():
+            await link.close()
+
+
+class _Link:
+    """One life of a session. The SDK wants it opened and closed by one asyncio task."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connect = connect
+        self._calls: dict[str, Call] = {}
+        self._gone = asyncio.Event()
+        self._session: Any = None
+        self._writer: Any = None
+        self.opened: asyncio.Future[None] = self._loop.create_future()
+        self._keeper = self._loop.create_task(self._keep())
+
+    def lives(self) -> bool:
+        """Whether calls can be made here."""
+        return not self._gone.is_set() and self._loop is asyncio.get_running_loop()
+
+    async def _keep(self) -> None:
+        try:
+            async with self._connect() as (read, write):
+                self._writer = _Writer(write, self._calls)
+                streams: tuple[Any, Any] = (_Reader(read, self), self._writer)
+                # The callback only makes it known that there is one: the reader takes the questions out before it.
+                async with ClientSession(*streams, elicitation_callback=_unused) as session:
+                    async with asyncio.timeout(_START):
+                        await session.initialize()
+                        await session.list_tools()  # it checks results against their schemas
+                    self._session = session
+                    self.opened.set_result(None)
+                    await self._gone.wait()
+        except Exception as error:  # what went wrong inside the SDK ends here, as a group of whatever it was
+            if self.opened.done():
+                _logger.info("the session with an MCP server ended: %r", error)
+            else:
+                _logger.warning("an MCP server cannot be reached: %r", error)
+        finally:
+            self.end()
+            if not self.opened.done():
+                self.opened.set_exception(Unreachable("The MCP server cannot be reached."))
+                self.opened.exception()  # nobody may be waiting
+
+    def end(self) -> None:
+        """Nothing more comes from the server."""
+        self._gone.set()
+
+    async def close(self) -> None:
+        """Say goodbye."""
+        self.end()
+        await asyncio.wait({self._keeper})
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+
+    async def call(self, name: str, arguments: Mapping[str, Any], call: Call, progress: Any) -> types.CallToolResult:
+        token = _CALL.set(call)
+        work = asyncio.create_task(self._session.call_tool(name, dict(arguments), progress_callback=progress))
+        _CALL.reset(token)
+        gone = asyncio.create_task(self._gone.wait())
+        try:
+            while not (await asyncio.wait({work, gone}, timeout=_PING, return_when=asyncio.FIRST_COMPLETED))[0]:
+                self._look()
+            if work.done():
+                return work.result()
+            raise Unreachable(_WENT)
+        except McpError as error:
+            if error.error.code != types.CONNECTION_CLOSED:
+                raise
+            raise Unreachable(_WENT) from None
+        except asyncio.CancelledError:
+            await self._cancel(call)
+            raise
+        finally:
+            for task in (work, gone, *call.questions):
+                task.cancel()
+            self._calls.pop(str(call.id), None)
+
+    def _look(self) -> None:
+        """A ping that does not arrive ends the session. Nobody waits for its answer: a tool may block the server."""
+        ping = asyncio.create_task(self._session.send_ping())
+        ping.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._loop.call_later(_PING, ping.cancel)
+
+    async def _cancel(self, call: Call) -> None:
+        if call.id is None or self._gone.is_set():
+            return
+        told = types.CancelledNotification(params=types.CancelledNotificationParams(requestId=call.id))
+        with suppress(Exception):  # it is gone already, or does not listen
+            async with asyncio.timeout(_GRACE):
+                await self._session.send_notification(types.ClientNotification(told))
+
+    # -- questions -----------------------------------------------------------------------------------------------------
+
+    def asked(self, message: SessionMessage) -> None:
+        """The server asks. It is answered beside the stream, which brings the results of other calls meanwhile."""
+        request = cast("types.JSONRPCRequest", message.message.root)
+        call = self._asking(message)
+        if call is None:
+            problem = "It is not clear which of several calls asks; only one of them can ask at a time."
+            error = types.ErrorData(code=types.INVALID_REQUEST, message=problem)
+            answer = types.JSONRPCError(jsonrpc="2.0", id=request.id, error=error)
+            task = asyncio.create_task(self._writer.send(SessionMessage(types.JSONRPCMessage(answer))))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            return
+        call.asking = True
+        task = asyncio.create_task(self._answer(call, request))
+        call.questions.add(task)
+        task.add_done_callback(call.questions.discard)
+
+    def _asking(self, message: SessionMessage) -> Call | None:
+        """The call a question belongs to. MCP does not say, unless the server is in this process."""
+        related = getattr(message.metadata, "related_request_id", None)
+        if related is not None:
+            return self._calls.get(str(related))
+        waiting = [call for call in self._calls.values() if not call.asking]
+        return waiting[0] if len(waiting) == 1 else None
+
+    async def _answer(self, call: Call, request: types.JSONRPCRequest) -> None:
+        try:
+            params = types.ElicitRequest.model_validate({"method": request.method, "params": request.params}).params
+            result = await call.elicit(params)
+        except Exception as error:
+            _logger.warning("a question of an MCP server could not be put: %r", error)
+            result = types.ElicitResult(action="cancel")
+        fields = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+        answer = types.JSONRPCResponse(jsonrpc="2.0", id=request.id, result=fields)
+        call.asking = False
+        await self._writer.send(SessionMessage(types.JSONRPCMessage(answer)))
+
+
+async def _unused(context: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
+    return types.ElicitResult(action="cancel")
+
+
+class _Stream:
+    """An end of a transport, as the SDK uses it."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def __aenter__(self) -> _Stream:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        close = getattr(self._inner, "aclose", None)
+        if close is not None:
+            await close()
+
+
+class _Reader(_Stream):
+    """Takes out what the server asks, and sees when it has gone."""
+
+    def __init__(self, inner: Any, link: _Link) -> None:
+        super().__init__(inner)
+        self._link = link
+
+    def __aiter__(self) -> _Reader:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            while True:
+                message = await self._inner.__anext__()
+                root = message.message.root if isinstance(message, SessionMessage) else None
+                if not isinstance(root, types.JSONRPCRequest) or root.method != "elicitation/create":
+                    return message
+                self._link.asked(message)
+        except BaseException:
+            self._link.end()
+            raise
+
+
+class _Writer(_Stream):
+    """Remembers which request is which call."""
+
+    def __init__(self, inner: Any, calls: dict[str, Call]) -> None:
+        super().__init__(inner)
+        self._calls = calls
+
+    async def send(self, message: SessionMessage) -> None:
+        root = message.message.root
+        call = _CALL.get()
+        if call is not None and isinstance(root, types.JSONRPCRequest) and root.method == "tools/call":
+            call.id = root.id
+            self._calls[str(root.id)] = call
+        await self._inner.send(message)
+
+
+async def listing_of(connect: Connect) -> Listing:
+    """Ask a server who it is and what it can do, and go again."""
+    async with asyncio.timeout(_START), connect() as (read, write), ClientSession(read, write) as session:
+        told = await session.initialize()
+        tools: list[types.Tool] = []
+        page: types.ListToolsResult | None = None
+        while page is None or page.nextCursor:
+            cursor = types.PaginatedRequestParams(cursor=page.nextCursor if page else None)
+            page = await session.list_tools(params=cursor)
+            tools += page.tools
+    return Listing(told.serverInfo.title or told.serverInfo.name, told.instructions or "", tools)

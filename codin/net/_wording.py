@@ -1,0 +1,27 @@
+"""Words that the errors of every transport share."""
+
+from __future__ import annotations
+
+from codin.errors import TransportError
+
+__all__ = ["cause", "lost", "within"]
+
+_LARGE = 4 * 1024 * 1024  # bytes of a request that a peer may well refuse
+
+
+def cause(error: BaseException | None) -> str:
+    """Why a connection was lost; many errors of the network say nothing themselves."""
+    return str(error or "") or "the peer hung up"
+
+
+def lost(url: str, error: BaseException | None, size: int) -> TransportError:
+    """The connection was lost after a request of `size` bytes had begun."""
+    hint = f"the request has {size} bytes; a peer that takes less may hang up without a word" if size > _LARGE else None
+    return TransportError(f"The connection to {url} was lost: {cause(error)}", hint=hint)
+
+
+def within(timeout: float | None) -> str:
+    """A time as a person would give it: what was left of 60 seconds when the request went out is 60."""
+    if timeout is None:
+        return "in time"
+    return f"within {timeout:.0f} s" if timeout >= 10 else f"within {timeout:.2g} s"

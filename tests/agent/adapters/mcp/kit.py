@@ -1,0 +1,157 @@
+"""An MCP server of many tools, in this process or as a program: `python kit.py [port]`."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import os
+import sys
+import threading
+from typing import Any
+
+from mcp import types
+from mcp.server.fastmcp import Context, FastMCP, Image
+from mcp.shared.exceptions import UrlElicitationRequiredError
+from pydantic import BaseModel
+
+__all__ = ["PNG", "Kit", "kit"]
+
+PNG = b"\x89PNG"
+
+
+class Size(BaseModel):
+    size: int
+
+
+class Order(BaseModel):
+    tea: str
+    cups: int
+
+
+class Kit:
+    """What the tools of a server have done."""
+
+    def __init__(self) -> None:
+        self.threads: set[str] = set()
+        self.waits = threading.Event()
+        self.released = threading.Event()
+        self.stuck = threading.Event()
+        self.stopped = threading.Event()
+        self.visited = False
+
+
+def kit(state: Kit | None = None, **settings: Any) -> FastMCP:
+    """A server; it is made without a change to the root logger, which is the tests'."""
+    state = state or Kit()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    server = FastMCP("kit", "A bit of everything.", **settings)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    _simple(server, state)
+    _asking(server, state)
+    return server
+
+
+def _simple(server: FastMCP, state: Kit) -> None:
+    @server.tool()
+    def add(a: int, b: int) -> int:
+        """Add two numbers."""
+        state.threads.add(threading.current_thread().name)
+        return a + b
+
+    @server.tool(title="Shout it")
+    def shout(text: str, times: int = 1) -> str:
+        """Say it louder."""
+        return " ".join([text.upper()] * times)
+
+    @server.tool()
+    async def count(to: int, context: Context[Any, Any, Any]) -> list[types.TextContent]:
+        """Count, and tell of it."""
+        for number in range(to):
+            await context.report_progress(number + 1, to, f"at {number + 1}" if number else None)
+        return [types.TextContent(type="text", text="one"), types.TextContent(type="text", text="two")]
+
+    @server.tool(structured_output=False)
+    def picture(kind: int) -> list[Any]:
+        """Draw."""
+        return [Image(data=PNG, format="png"), *_resources()]
+
+    @server.tool()
+    def fail(why: int) -> str:
+        """Fail."""
+        raise ValueError(f"no such town: {why}")
+
+    @server.tool()
+    def die(code: int) -> str:
+        """End the process."""
+        os._exit(code)
+
+    @server.tool()
+    def block(seconds: int) -> str:
+        """Block the thread it runs in."""
+        state.waits.set()
+        return "released" if state.released.wait(seconds) else "too long"
+
+    @server.tool()
+    async def hang(seconds: int) -> str:
+        """Wait for nothing."""
+        state.stuck.set()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            state.stopped.set()
+        return "slept"
+
+
+def _resources() -> list[Any]:
+    blob = base64.b64encode(b"tide").decode()
+    return [
+        types.EmbeddedResource.model_validate(
+            {"type": "resource", "resource": {"uri": "file:///notes/note.txt", "blob": blob, "mimeType": "text/plain"}}
+        ),
+        types.EmbeddedResource.model_validate(
+            {"type": "resource", "resource": {"uri": "memo://1", "text": "a memo", "mimeType": "text/markdown"}}
+        ),
+        types.ResourceLink.model_validate({"type": "resource_link", "name": "map", "uri": "https://example.com/map"}),
+    ]
+
+
+def _asking(server: FastMCP, state: Kit) -> None:
+    @server.tool()
+    async def measure(what: int, context: Context[Any, Any, Any]) -> str:
+        """Ask how big it is."""
+        result = await context.elicit(f"How big is {what}?", Size)
+        await context.report_progress(1)
+        return f"{what} is {result.data.size}" if result.action == "accept" else result.action
+
+    @server.tool()
+    async def order(table: int, context: Context[Any, Any, Any]) -> str:
+        """Ask for several things."""
+        result = await context.elicit("What would you like?", Order)
+        return f"{result.data.cups} {result.data.tea}" if result.action == "accept" else result.action
+
+    @server.tool()
+    async def sign(paper: int, context: Context[Any, Any, Any]) -> str:
+        """Send the user elsewhere."""
+        result = await context.elicit_url("Please sign in.", "https://example.com/sign", "e1")
+        return result.action
+
+    @server.tool()
+    def locked(door: int) -> str:
+        """Want a visit before it works."""
+        if not state.visited:
+            state.visited = True
+            asked = types.ElicitRequestURLParams(
+                message="Please log in.", url="https://example.com/log-in", elicitationId="e2"
+            )
+            raise UrlElicitationRequiredError([asked])
+        return "open"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        kit(port=int(sys.argv[1]), log_level="WARNING").run("streamable-http")
+    else:
+        kit(log_level="WARNING").run()
