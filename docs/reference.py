@@ -20,7 +20,15 @@ from typing import Any
 PACKAGES = (
     "codin",
     "codin.agent",
+    "codin.agent.adapters",
+    "codin.agent.adapters.adk",
+    "codin.agent.adapters.agno",
+    "codin.agent.adapters.langchain",
     "codin.agent.adapters.langgraph",
+    "codin.agent.adapters.mcp",
+    "codin.agent.adapters.openai_agents",
+    "codin.agent.adapters.pydantic_ai",
+    "codin.agent.adapters.remote",
     "codin.task",
     "codin.task.stores",
     "codin.task.stores.memory",
@@ -33,6 +41,10 @@ PACKAGES = (
     "codin.a2a",
     "codin.errors",
     "codin.cli",
+    "codin.testing",
+    "codin.testing.adapter_laws",
+    "codin.testing.model",
+    "codin.testing.plugin",
 )
 _HEAD = """\
 # Reference

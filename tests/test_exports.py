@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -20,7 +21,10 @@ def _public_modules() -> Iterator[str]:
         parts = path.relative_to(root.parent).with_suffix("").parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts
         if not any(part.startswith("_") for part in parts):
-            yield ".".join(parts)
+            name = ".".join(parts)
+            # CrewAI has an environment of its own, in which `make test` runs these tests for its adapter.
+            if name != "codin.agent.adapters.crewai" or find_spec("crewai") is not None:
+                yield name
 
 
 MODULES = list(_public_modules())

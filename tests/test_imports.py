@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-FRAMEWORKS = {"langchain_core", "langgraph", "langsmith"}
+FRAMEWORKS = {"agents", "agno", "crewai", "google", "langchain_core", "langgraph", "langsmith", "mcp", "pydantic_ai"}
 SERVING = {"jsonrpcserver", "jsonschema", "sse_starlette", "starlette", "uvicorn"}
 TRANSPORTS = {"httptools", "httpx"}
 PROGRAMS = {"click", "rich", "watchfiles"}

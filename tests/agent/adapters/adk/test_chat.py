@@ -119,6 +119,22 @@ async def test_an_agent_of_one_s_own_is_served() -> None:
     assert (await Desk(adapt(Shout(name="shout"))).send("hello")).text == "HELLO"
 
 
+class Rewritten(BaseAgent):
+    """What was streamed may be changed at the end, e.g. by a callback."""
+
+    final: str
+
+    async def _run_async_impl(self, ctx: InvocationContext) -> AsyncGenerator[Event, None]:
+        yield event("Hello", author=self.name, partial=True)
+        yield event(self.final, author=self.name)
+
+
+@pytest.mark.parametrize(("final", "text"), [("Hello there", "Hello there"), ("Goodbye", "Hello"), ("", "Hello")])
+async def test_what_was_streamed_stays_and_what_is_added_is_added(final: str, text: str) -> None:
+    turn = await Desk(adapt(Rewritten(name="r", final=final))).send("go")
+    assert (turn.text, "".join(turn.chunks)) == (text, text)
+
+
 async def test_an_input_schema_is_checked_before_the_run() -> None:
     agent = speaker("c", "fine", input_schema=Place)
     desk = Desk(adapt(agent))

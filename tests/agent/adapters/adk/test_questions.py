@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from google.adk.agents.context import Context
 from google.adk.events import RequestInput
 from google.adk.tools import FunctionTool, LongRunningFunctionTool, ToolContext
 from google.adk.tools import request_input as ask_by_model
@@ -330,6 +331,23 @@ async def test_questions_of_nodes_side_by_side_reach_each_of_them() -> None:
     ids = {question["question"]: question["id"] for question in asked.questions}
     done = await desk.send({ids["colour?"]: "red", ids["size?"]: "big"}, task=asked.task)
     assert done.data == {"colour": "red", "size": "big"}
+
+
+async def test_nodes_as_tools_that_are_run_again_while_they_wait_are_not_asked_for_twice() -> None:
+    async def choose(ctx: Context, item: str) -> AsyncGenerator[Any, None]:
+        """Let a person choose."""
+        if item in ctx.resume_inputs:
+            yield ctx.resume_inputs[item]
+        else:
+            yield RequestInput(interrupt_id=item, message=f"{item}?", response_schema=None)
+
+    calls: Any = [("choose", {"item": "colour"}), ("choose", {"item": "size"})]
+    agent = speaker("c", calls, "Done.", tools=[node(choose, rerun_on_resume=True)])
+    desk = Desk(adapt(agent))
+    asked = await desk.send("cup")
+    done = await desk.send({"colour": "red", "size": "big"}, task=asked.task)
+    assert (done.state, done.text) == ("COMPLETED", "Done.")
+    assert heard(agent) == [{"result": "red"}, {"result": "big"}]
 
 
 async def test_a_sub_agent_asks_and_gets_its_answer() -> None:

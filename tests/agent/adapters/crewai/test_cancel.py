@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from crewai import BaseLLM, Flow
+from crewai.events import LLMStreamChunkEvent, crewai_event_bus
 from crewai.flow import listen, start
 from crewai.tools import BaseTool
 from pydantic import Field
@@ -93,20 +94,45 @@ async def test_the_call_of_the_model_is_dropped_and_nothing_follows(model: Model
     assert (model.dropped, len(model.requests)) == (1, 2)
 
 
-async def test_a_method_that_calls_its_model_itself_is_stopped_too(model: ModelServer, llm: Any) -> None:
+async def test_a_method_that_awaits_its_model_is_stopped_too(model: ModelServer, llm: Any) -> None:
     class Direct(Flow[Any]):
         @start()
         async def work(self) -> Any:
             return await llm.acall("hang on")
 
+    llm.stream = True
     desk = Desk(adapt(Direct()))
     task = await desk.begin("go")
-    model.answer = lambda body: ModelAnswer("Let me think", ends=False)
-    llm.stream = True
     async with asyncio.timeout(20):
         await model.stuck.wait()
         await desk.cancel(task)
         await model.drop.wait()
+    assert model.dropped == 1
+
+
+async def test_a_model_that_a_method_blocks_on_is_dropped_at_its_next_piece(model: ModelServer, llm: Any) -> None:
+    class Direct(Flow[Any]):
+        @start()
+        def work(self) -> Any:
+            return llm.call("on and on")
+
+    llm.stream = True
+    model.answer = lambda body: ModelAnswer("word " * 50_000)
+    heard = threading.Event()
+
+    @crewai_event_bus.on(LLMStreamChunkEvent)
+    def hear(source: Any, event: Any) -> None:
+        heard.set()
+
+    desk = Desk(adapt(Direct()))
+    try:
+        task = await desk.begin("go")
+        await happens(heard)
+        await desk.cancel(task)
+        async with asyncio.timeout(20):
+            await model.drop.wait()
+    finally:
+        crewai_event_bus.off(LLMStreamChunkEvent, hear)
     assert model.dropped == 1
 
 

@@ -122,7 +122,10 @@ def _asking(server: FastMCP, state: Kit) -> None:
     @server.tool()
     async def measure(what: int, context: Context[Any, Any, Any]) -> str:
         """Ask how big it is."""
-        result = await context.elicit(f"How big is {what}?", Size)
+        try:
+            result = await context.elicit(f"How big is {what}?", Size)
+        finally:
+            state.stopped.set()
         await context.report_progress(1)
         return f"{what} is {result.data.size}" if result.action == "accept" else result.action
 
@@ -152,6 +155,6 @@ def _asking(server: FastMCP, state: Kit) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        kit(port=int(sys.argv[1]), log_level="WARNING").run("streamable-http")
+        kit(port=int(sys.argv[1])).run("streamable-http")  # uvicorn logs when it listens
     else:
         kit(log_level="WARNING").run()

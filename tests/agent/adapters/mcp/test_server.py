@@ -15,7 +15,7 @@ from codin.agent import as_agent
 from codin.agent.adapters import ACTIVITY_KEY
 from codin.agent.adapters.mcp import McpAgent, adapt
 from codin.errors import ConfigError
-from codin.task import MemoryStore
+from codin.task import Limits, MemoryStore
 from codin.tool import Tool
 from tests.agent.adapters.desk import Desk, Turn
 from tests.agent.adapters.mcp.kit import PNG, Kit, kit
@@ -265,6 +265,14 @@ async def test_a_question_is_answered_after_a_restart(state: Kit) -> None:
     done = await Desk(second, store).send("12", task=asked.task)
     assert (done.state, done.text) == ("COMPLETED", "7 is 12")
     await second.close()
+
+
+async def test_a_question_outlives_the_call_that_asked(agent: McpAgent, state: Kit) -> None:
+    desk = Desk(agent, limits=Limits(park_timeout=0.05))
+    asked = await desk.send(call("measure", what=7))
+    assert await asyncio.to_thread(state.stopped.wait, 20)  # the call has been let go
+    done = await desk.send("12", task=asked.task)  # and is made again
+    assert (done.state, done.text) == ("COMPLETED", "7 is 12")
 
 
 @pytest.mark.parametrize(
