@@ -34,7 +34,7 @@ demo: $(READY) $(CREW) $(ALONE)  ## agents at work on a document: make demo [FIL
 
 test: $(READY) $(CREW) $(ALONE) $(PEER) $(JSPEER)  ## the whole suite, in parallel: make test [ARGS="-k name"]
 	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
-	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai "tests/test_exports.py::test_all_says_what_is_there[codin.agent.adapters.crewai]"
+	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai
 
 test-adapters: $(READY) $(CREW)  ## every framework's adapter, in the environment that holds its newest release
 	$(PY) -m pytest -n auto --dist worksteal tests/agent/adapters $(ARGS)

@@ -22,7 +22,7 @@ def _public_modules() -> Iterator[str]:
         parts = parts[:-1] if parts[-1] == "__init__" else parts
         if not any(part.startswith("_") for part in parts):
             name = ".".join(parts)
-            # CrewAI has an environment of its own, in which `make test` runs these tests for its adapter.
+            # CrewAI has an environment of its own, with a test like these.
             if name != "codin.agent.adapters.crewai" or find_spec("crewai") is not None:
                 yield name
 

@@ -1,10 +1,10 @@
 """Serves a CrewAI crew, flow or agent, unchanged, and gives a remote agent to CrewAI as a tool."""
 
-from codin.agent.adapters._quiet import quiet
+from codin.agent.adapters import _quiet
 
 # CrewAI reads these late, at the latest when something runs. OTEL_SDK_DISABLED, which its documentation also names, is
 # not touched: it would end the tracing of everybody in the process.
-quiet(CREWAI_DISABLE_TELEMETRY="true", CREWAI_TRACING_ENABLED="false", CREWAI_DISABLE_VERSION_CHECK="true")
+_quiet.quiet(CREWAI_DISABLE_TELEMETRY="true", CREWAI_TRACING_ENABLED="false", CREWAI_DISABLE_VERSION_CHECK="true")
 
 from codin.agent.adapters.crewai._adapt import adapt  # noqa: E402
 from codin.agent.adapters.crewai._crew import CrewAgent  # noqa: E402

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from crewai.agents.agent_executor import AgentExecutor
 from crewai.core.providers.human_input import HumanInputProvider, set_provider
-from crewai.events import FlowStartedEvent
+from crewai.events import FlowStartedEvent, LLMStreamChunkEvent
 from crewai.events.stream_context import add_stream_sink
 from crewai_core.printer import set_suppress_console_output
 
@@ -49,6 +50,7 @@ class Run:
         self._deeds: asyncio.Queue[_Deed | None] = asyncio.Queue()
         self._lock = threading.Lock()
         self._stopped = False
+        self._broke_off = False
         self._waiting: set[Future[Any]] = set()
         self._main: asyncio.Task[Any] | None = None
 
@@ -93,8 +95,12 @@ class Run:
         add_stream_sink(self._heard)
         set_provider(self._human)
         set_suppress_console_output(not self._console)
-        with asyncio.Runner() as runner:
-            return runner.run(self._work(work))
+        try:
+            with asyncio.Runner() as runner:
+                return runner.run(self._work(work))
+        finally:
+            if self._broke_off:
+                gc.collect()  # a stream of OpenAI's client refers to itself, and has its connection open until then
 
     async def _work(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         with self._lock:
@@ -105,6 +111,7 @@ class Run:
     def _heard(self, source: Any, event: Any) -> None:
         """Called by CrewAI, where an event of this run happens, before it goes on."""
         if not MODELS.runs_this():  # a call of a model is canceled; to break out of it would leave its connection open
+            self._broke_off |= self._stopped and isinstance(event, LLMStreamChunkEvent)
             self._go_on()
         if isinstance(event, FlowStartedEvent) and isinstance(source, AgentExecutor):
             executor = cast("Any", source)  # an agent is about to work
