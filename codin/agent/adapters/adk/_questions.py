@@ -23,7 +23,8 @@ CREDENTIAL = "adk_request_credential"
 INPUT = "adk_request_input"
 """The names of the calls that ADK asks with."""
 _ADK_HINT = "FunctionResponse"  # a word of the hint that ADK writes itself, for programs
-_ASKING = ("question", "message", "prompt")  # arguments of a long-running tool that read like a question
+# Arguments of a long-running tool that read like a question; the last two are those of ADK's own A2A client.
+_ASKING = ("question", "message", "prompt", "input_required", "auth_required")
 
 REMOTE = "codin_remote"
 """In a payload: it is the question of a remote agent, and the value says of which task."""
@@ -72,7 +73,8 @@ def question_of(pending: Pending) -> Question:
     if pending.name == INPUT:
         return _input(pending)
     value = {"tool": pending.name, "args": json_value(pending.args)}
-    return Question(pending.id, _text_of_call(pending.name, pending.args), value)
+    text = _text_of_call(pending.name, pending.args)
+    return Question(pending.id, text, value, auth="auth_required" in pending.args)
 
 
 def response_of(pending: Pending, value: Any) -> dict[str, Any]:
@@ -119,10 +121,9 @@ def _confirmation(pending: Pending) -> Question:
 
 def _deciding(pending: Pending, text: str, value: Any) -> Question:
     """A question answered by yes or no, unless it is a remote agent's, which is answered by anything."""
-    read = partial(_decision, pending)
     if remote := object_of(object_of(_payload(pending)).get(REMOTE)):
-        return Question(pending.id, text, remote.get("question"), auth=remote.get("auth") is True, read=read)
-    return Question(pending.id, text, value, _DECISION, read=read)
+        return Question(pending.id, text, remote.get("question"), auth=remote.get("auth") is True)
+    return Question(pending.id, text, value, _DECISION, read=partial(_decision, pending))
 
 
 def _is_decision(schema: Mapping[str, Any]) -> bool:
@@ -140,9 +141,8 @@ def _payload(pending: Pending) -> Any:
 def _decision(pending: Pending, value: Any) -> dict[str, Any]:
     """Yes or no, with a payload where one is expected."""
     payload, fields = _payload(pending), object_of(value)
-    if REMOTE in object_of(payload):
-        asked = REMOTE in object_of(fields.get("payload"))  # it has been read already
-        return fields if asked else {"confirmed": True, "payload": {**object_of(payload), ANSWER: value}}
+    if REMOTE in object_of(payload):  # whose answer it is was settled when it asked; no caller may say otherwise
+        return {"confirmed": True, "payload": {**object_of(payload), ANSWER: value}}
     if isinstance(fields.get("confirmed"), bool) and fields.keys() <= {"confirmed", "payload", "hint"}:
         return fields
     if isinstance(value, (bool, str)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -111,7 +111,7 @@ class _RemoteAgent(BaseAgent):
 
     def _turn(self, ctx: InvocationContext) -> tuple[Content, Mapping[str, Any]] | None:
         """What to send, and the remote task or context it goes on with; None while its question waits."""
-        events = ctx.session.events
+        events = _without_rewound(ctx.session.events)
         newest: Content = []
         for event in reversed(events):
             if event.author != self.name:
@@ -197,6 +197,20 @@ def _request_in(event: Event) -> Mapping[str, Any] | None:
         if call.name == INPUT and REMOTE in object_of(object_of(call.args).get("payload")):
             return object_of(call.args)
     return None
+
+
+def _without_rewound(events: Sequence[Event]) -> list[Event]:
+    """The events as ADK's models see them: what was taken back is still in the session."""
+    kept: list[Event] = []
+    place = len(events) - 1
+    while place >= 0:
+        before = events[place].actions.rewind_before_invocation_id
+        if before:
+            place = next((i for i, event in enumerate(events[:place]) if event.invocation_id == before), place)
+        else:
+            kept.append(events[place])
+        place -= 1
+    return kept[::-1]
 
 
 def _response_to(request: str, events: list[Event]) -> dict[str, Any] | None:

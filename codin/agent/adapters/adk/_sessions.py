@@ -77,12 +77,13 @@ class Sessions:
                 app_name=self._runner.app_name, user_id=place.user, session_id=place.session
             )
             return place
-        other = _task_of(events[-1]) if events else None
-        if other is not None and await self._unfinished(task, other, events):
+        newest = _newest(events)
+        other = newest and _task_of(newest)
+        if newest is not None and other is not None and await self._unfinished(task, other, events, newest):
             await self._take_back(place, other, events)
         return place
 
-    async def _unfinished(self, task: Task, other: str, events: Sequence[Event]) -> bool:
+    async def _unfinished(self, task: Task, other: str, events: Sequence[Event], newest: Event) -> bool:
         """Whether what another task left must be taken back.
 
         The log knows how that task ended. What it has not committed yet, or has forgotten, shows in the session.
@@ -96,13 +97,13 @@ class Sessions:
             )
         if state is not None and state.terminal:
             return state is not a2a.TaskState.COMPLETED
-        return waits or events[-1].author == "user" or not events[-1].is_final_response()
+        return waits or newest.author == "user" or not newest.is_final_response()
 
     async def _take_back(self, place: Place, other: str, events: Sequence[Event]) -> None:
         first = next(event for event in events if _task_of(event) == other)
         # An agent in ADK's task mode goes on with the invocation of an earlier task, which completed.
         begun = next(event for event in events if event.invocation_id == first.invocation_id)
-        if False:
+        if begun is first:
             await self._runner.rewind_async(
                 user_id=place.user, session_id=place.session, rewind_before_invocation_id=first.invocation_id
             )
@@ -171,9 +172,21 @@ def _task_of(event: Event) -> str | None:
     return (event.custom_metadata or {}).get(TASK)
 
 
+def _newest(events: Sequence[Event]) -> Event | None:
+    """The last event of a task. ADK adds some of its own behind, and what was taken back is no more."""
+    for event in reversed(events):
+        if event.actions.rewind_before_invocation_id:
+            return None
+        if _task_of(event) is not None:
+            return event
+    return None
+
+
 def _requests(event: Event, calls: Mapping[str | None, types.FunctionCall]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and arguments of the calls for what tools ask in an event. ADK reads them again when it goes on."""
     for call, confirmation in event.actions.requested_tool_confirmations.items():
+        if call not in calls:
+            continue
         original = calls[call].model_dump(exclude_none=True, by_alias=True)
         asked = confirmation.model_dump(exclude_none=True, by_alias=True)
         yield CONFIRMATION, {"originalFunctionCall": original, "toolConfirmation": asked}

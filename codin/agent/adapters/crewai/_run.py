@@ -104,25 +104,22 @@ class Run:
 
     async def _work(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         with self._lock:
-            self._go_on()
+            if self._stopped:
+                raise Halt
             self._main = asyncio.current_task()
         return await work()
 
     def _heard(self, source: Any, event: Any) -> None:
         """Called by CrewAI, where an event of this run happens, before it goes on."""
-        if not MODELS.runs_this():  # a call of a model is canceled; to break out of it would leave its connection open
-            self._broke_off |= self._stopped and isinstance(event, LLMStreamChunkEvent)
-            self._go_on()
+        if self._stopped and not MODELS.runs_this():  # what runs there is canceled
+            self._broke_off |= isinstance(event, LLMStreamChunkEvent)
+            raise Halt
         if isinstance(event, FlowStartedEvent) and isinstance(source, AgentExecutor):
             executor = cast("Any", source)  # an agent is about to work
             executor.llm = stand_in(executor.llm)
         deed = self.relay.deed(source, event)
         if deed is not None:
             self._post(deed)
-
-    def _go_on(self) -> None:
-        if self._stopped:
-            raise Halt
 
     def _post(self, deed: _Deed | None) -> None:
         with suppress(RuntimeError):  # the server's loop is closed, and nobody waits for this any more

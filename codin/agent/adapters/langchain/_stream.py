@@ -86,7 +86,7 @@ class Events(AsyncCallbackHandler):
     would wait for itself.
     """
 
-    run_inline = True  # otherwise LangChain makes an asyncio task of every token, also for a handler that ignores it
+    run_inline = True  # otherwise LangChain makes an asyncio task for every token, also when the token is ignored
 
     def __init__(self, task: Task, *, events: bool, tools: bool) -> None:
         self._task = task
@@ -95,6 +95,11 @@ class Events(AsyncCallbackHandler):
         self._names: dict[UUID, str] = {}
         self._loop = asyncio.get_running_loop()
         self._sent: list[Future[None]] = []
+
+    @property
+    def ignore_llm(self) -> bool:
+        """Tokens come as pieces of the answer."""
+        return True
 
     async def on_tool_start(self, serialized: dict[str, Any], input_str: str, *, run_id: UUID, **kwargs: Any) -> None:
         """A tool is called."""

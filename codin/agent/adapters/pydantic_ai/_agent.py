@@ -154,13 +154,10 @@ class PydanticAIAgent(Profile):
         }
         usage = RunUsage()
         try:
-            if not self._streams:
-                return await self.agent.run(usage=usage, **given)
-            async with self.agent.run_stream_events(usage=usage, **given) as events:
-                async for event in events:
-                    await relay.take(event)
-            assert events.result is not None
-            return events.result
+            # `run_stream_events` is this with another asyncio task, which hands over every event: a fourth more CPU.
+            return await self.agent.run(
+                usage=usage, event_stream_handler=relay.hear if self._streams else None, **given
+            )
         finally:
             if usage.requests:
                 counts = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}

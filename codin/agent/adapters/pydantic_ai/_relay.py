@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
 from typing import Any
 
 from pydantic_ai import (
-    AgentRunResultEvent,
     AgentStreamEvent,
     FunctionToolCallEvent,
     FunctionToolResultEvent,
     NativeToolCallPart,
     PartDeltaEvent,
     PartStartEvent,
+    RunContext,
     TextPart,
     TextPartDelta,
 )
@@ -38,8 +39,12 @@ class Relay:
         self._before = ""  # that call
         self._wrote = False
 
-    async def take(self, event: AgentStreamEvent | AgentRunResultEvent[Any]) -> None:
-        """Write one event."""
+    async def hear(self, _: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
+        """Write the events of one step."""
+        async for event in events:
+            await self._take(event)
+
+    async def _take(self, event: AgentStreamEvent) -> None:
         if isinstance(event, PartStartEvent):
             if event.index == 0:
                 self._said = self._before = ""

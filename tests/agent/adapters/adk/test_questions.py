@@ -57,6 +57,15 @@ async def test_data_is_the_result_as_it_is() -> None:
     assert heard(agent) == [{"red": 1, "blue": 2}]
 
 
+async def test_what_adk_s_own_a2a_client_waits_for_is_readable() -> None:
+    def mock_function_call_for_required_user_input(input_required: str) -> None:
+        """What `RemoteA2aAgent` makes of a question."""
+
+    tool = LongRunningFunctionTool(mock_function_call_for_required_user_input)
+    agent = speaker("c", (tool.name, {"input_required": "Which cup?"}), tools=[tool])
+    assert (await Desk(adapt(agent)).send("go")).said == "Which cup?"
+
+
 async def test_a_long_running_tool_without_a_question_is_shown_as_the_call() -> None:
     def approve(amount: int) -> None:
         """Have it approved."""

@@ -245,6 +245,20 @@ async def test_data_reaches_the_peer_as_it_is(peer: Peer, translator: Translator
     assert translator.answers == [{"confirmed": False}, ["a", 1]]
 
 
+async def test_a_caller_cannot_name_another_task_of_the_peer(peer: Peer, translator: Translator) -> None:
+    victim = await peer.send("which")
+    desk = Desk(adapt(calling(peer, "which")))
+    asked = await desk.send("go")
+    place = {"task": victim.task_id, "context": victim.context_id}
+    forged = {"confirmed": True, "payload": {"codin_remote": place, "answer": "mine"}}
+    asked = await desk.send(forged, task=asked.task)
+    assert asked.said == "Which mood?"  # it went to the caller's own task, as an answer like any other
+    assert victim.task_id is not None
+    message = (await peer.get(victim.task_id)).status.message
+    assert message is not None
+    assert a2a.text_of(message.parts) == victim.text == "Formal or familiar?"
+
+
 # -- as an agent -----------------------------------------------------------------------------------------------------
 
 
@@ -282,6 +296,14 @@ async def test_the_root_pauses_and_goes_on_with_the_same_task(peer: Peer, transl
     assert second.said == "Which mood?"
     assert (await desk.send("glad", task=first.task)).text == "which: formal, glad"
     assert len(translator.tasks) == 1
+
+
+async def test_after_a_canceled_question_the_next_message_begins_a_task(peer: Peer, translator: Translator) -> None:
+    desk = Desk(adapt(agent(peer)))
+    asked = await desk.send("which", context="k")
+    await desk.cancel(asked.task)
+    assert (await desk.send("you", context="k")).text == "bonjour you"
+    assert len(translator.tasks) == 2
 
 
 async def test_a_sub_agent_pauses_and_goes_on_with_the_same_task(peer: Peer, translator: Translator) -> None:

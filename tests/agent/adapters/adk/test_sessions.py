@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from google.adk.agents import LlmAgent
 from google.adk.apps import App
+from google.adk.events import Event
 from google.adk.integrations.openai import OpenAILlm
 from google.adk.runners import Runner
 from google.adk.sessions import InMemorySessionService
@@ -219,6 +220,19 @@ async def test_a_new_task_is_rejected_while_another_task_s_question_is_open_in_i
     done = await desk.send("red", task=asked.task)
     assert done.text == "Painted."
     assert (await desk.send("plate", context="k")).state == "COMPLETED"
+
+
+async def test_events_that_adk_adds_behind_a_question_do_not_hide_it() -> None:
+    agent = adapt(painter())
+    desk = Desk(agent)
+    asked = await desk.send("cup", context="k")
+    service = agent.runner.session_service
+    (listed,) = (await service.list_sessions(app_name="painter")).sessions
+    session = await service.get_session(app_name="painter", user_id=listed.user_id, session_id=listed.id)
+    assert session is not None
+    await service.append_event(session, Event(author="painter", invocation_id="compaction"))
+    refused = await desk.send("plate", context="k")
+    assert (refused.state, asked.task.id in refused.said) == ("REJECTED", True)
 
 
 async def test_a_question_does_not_stand_in_the_way_of_another_context() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -105,6 +106,13 @@ async def test_a_node_says_something_besides_its_output() -> None:
 
     turn = await Desk(adapt(Workflow(name="w", edges=[(START, tell)]))).send("cup")
     assert (turn.text, turn.data) == ("Looking.", {"found": "cup"})
+
+
+async def test_a_node_that_blocks_is_called_in_a_thread() -> None:
+    def where(node_input: str) -> bool:
+        return threading.current_thread() is threading.main_thread()
+
+    assert (await Desk(adapt(Workflow(name="w", edges=[(START, where)]))).send("go")).data is False
 
 
 async def test_outputs_inside_a_graph_are_not_its_output() -> None:

@@ -50,7 +50,7 @@ async def serve(url: str) -> None:
 
     llm = LLM(model="openai/local", base_url=url, api_key="x")
 
-    class Ask(Flow[Any]):
+    class Ask(Flow[dict[str, Any]]):
         @start()
         @human_feedback(message="Well?")
         def work(self) -> str:

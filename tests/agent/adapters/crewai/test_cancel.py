@@ -60,7 +60,7 @@ async def happens(event: threading.Event) -> None:
 
 
 def in_a_flow(make: Callable[[], Any]) -> Any:
-    class Nested(Flow[Any]):
+    class Nested(Flow[dict[str, Any]]):
         @start()
         def work(self) -> Any:
             return make()
@@ -95,7 +95,7 @@ async def test_the_call_of_the_model_is_dropped_and_nothing_follows(model: Model
 
 
 async def test_a_method_that_awaits_its_model_is_stopped_too(model: ModelServer, llm: Any) -> None:
-    class Direct(Flow[Any]):
+    class Direct(Flow[dict[str, Any]]):
         @start()
         async def work(self) -> Any:
             return await llm.acall("hang on")
@@ -111,7 +111,7 @@ async def test_a_method_that_awaits_its_model_is_stopped_too(model: ModelServer,
 
 
 async def test_a_model_that_a_method_blocks_on_is_dropped_at_its_next_piece(model: ModelServer, llm: Any) -> None:
-    class Direct(Flow[Any]):
+    class Direct(Flow[dict[str, Any]]):
         @start()
         def work(self) -> Any:
             return llm.call("on and on")

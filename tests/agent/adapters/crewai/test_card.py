@@ -58,7 +58,7 @@ def test_a_flow_tells_its_docstring(llm: Any) -> None:
 
 
 def test_a_flow_without_docstring_is_told_what_it_is() -> None:
-    class Mute(Flow[Any]):
+    class Mute(Flow[dict[str, Any]]):
         @start()
         def work(self) -> None: ...
 

@@ -66,7 +66,7 @@ def closed_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def returning(value: Any) -> Any:
-    class Returns(Flow[Any]):
+    class Returns(Flow[dict[str, Any]]):
         @start()
         def work(self) -> Any:
             return value
@@ -101,7 +101,7 @@ async def test_what_a_flow_returns_is_text_or_data(value: Any, text: str, data: 
 
 
 async def test_what_a_crew_in_a_flow_says_is_the_answer(llm: Any) -> None:
-    class Outer(Flow[Any]):
+    class Outer(Flow[dict[str, Any]]):
         @start()
         def work(self) -> Any:
             return crew_of(llm).kickoff(inputs={"q": self.state["message"]})
@@ -112,7 +112,7 @@ async def test_what_a_crew_in_a_flow_says_is_the_answer(llm: Any) -> None:
 
 
 async def test_text_from_streams_the_words_of_the_methods_it_names(model: ModelServer, llm: Any) -> None:
-    class Outer(Flow[Any]):
+    class Outer(Flow[dict[str, Any]]):
         @start()
         def think(self) -> Any:
             return crew_of(llm, "think").kickoff()
@@ -130,7 +130,7 @@ async def test_text_from_streams_the_words_of_the_methods_it_names(model: ModelS
 async def test_methods_that_speak_at_once_do_not_mix_their_words(model: ModelServer, llm: Any) -> None:
     model.answer = lambda body: ModelAnswer(f"{'red' if 'red' in str(body) else 'blue'} " * 20)
 
-    class Two(Flow[Any]):
+    class Two(Flow[dict[str, Any]]):
         @start()
         def red(self) -> Any:
             return crew_of(llm, "red").kickoff().raw
@@ -266,7 +266,7 @@ async def test_a_provider_of_the_user_s_own_may_pause_too() -> None:
 
 
 async def test_a_flow_that_asks_waits_for_its_answer() -> None:
-    class Asks(Flow[Any]):
+    class Asks(Flow[dict[str, Any]]):
         @start()
         def work(self) -> str:
             return f"{self.ask('Which colour?')} {self.ask('Which size?')}"

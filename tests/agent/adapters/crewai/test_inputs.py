@@ -32,7 +32,7 @@ class Essay(Flow[Wish]):
         return self.state.model_dump(exclude={"id"})
 
 
-class Open(Flow[Any]):
+class Open(Flow[dict[str, Any]]):
     @start()
     def work(self) -> dict[str, Any]:
         return {name: value for name, value in self.state.items() if name != "id"}

@@ -38,7 +38,7 @@ def wordy(llm: Any) -> Any:
 
 
 def loud(llm: Any) -> Any:
-    class Loud(Flow[Any]):
+    class Loud(Flow[dict[str, Any]]):
         @start()
         def work(self) -> Any:
             return wordy(llm).kickoff({"q": "hello"})

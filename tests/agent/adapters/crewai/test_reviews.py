@@ -202,7 +202,7 @@ async def _reviewed(desk: Desk, asked: Turn) -> Turn:
 
 
 async def test_a_crew_inside_a_flow_asks_where_it_is(llm: Any) -> None:
-    class Outer(Flow[Any]):
+    class Outer(Flow[dict[str, Any]]):
         @start()
         def work(self) -> Any:
             return crew_of(llm, "inside", human_input=True).kickoff()
@@ -213,7 +213,7 @@ async def test_a_crew_inside_a_flow_asks_where_it_is(llm: Any) -> None:
 
 
 async def test_a_crew_that_a_flow_awaits_asks_too(llm: Any) -> None:
-    class Outer(Flow[Any]):
+    class Outer(Flow[dict[str, Any]]):
         @start()
         async def work(self) -> Any:
             return await crew_of(llm, "inside", human_input=True).akickoff()
@@ -226,7 +226,7 @@ async def test_a_crew_that_a_flow_awaits_asks_too(llm: Any) -> None:
 async def test_a_question_that_is_canceled_ends_its_thread(llm: Any) -> None:
     after: list[str] = []
 
-    class Outer(Flow[Any]):
+    class Outer(Flow[dict[str, Any]]):
         @start()
         def work(self) -> Any:
             crew_of(llm, "inside", human_input=True).kickoff()

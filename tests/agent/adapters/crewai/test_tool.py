@@ -116,7 +116,7 @@ async def test_a_credential_is_asked_for_as_such(llm: Any, peer: Peer) -> None:
 
 
 async def test_a_crew_in_a_flow_asks_for_its_peer_too(llm: Any, peer: Peer) -> None:
-    class Outer(Flow[Any]):
+    class Outer(Flow[dict[str, Any]]):
         @start()
         def work(self) -> Any:
             return crew_of(llm, CALL % "which", tools=[made]).kickoff()
