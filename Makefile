@@ -8,6 +8,7 @@ UV     := $(VENV)/bin/uv
 READY  := $(VENV)/.ready
 PEERS  := .peers
 PEER   := $(PEERS)/a2a/.ready
+ADKPEER := $(PEERS)/adk/.ready
 JSPEER := $(PEERS)/js/node_modules/.package-lock.json
 # CrewAI's newest release shares no environment with the newest releases of the other frameworks.
 CREWAI := .frameworks/crewai
@@ -32,7 +33,7 @@ help:  ## what there is
 demo: $(READY) $(CREW) $(ALONE)  ## agents at work on a document: make demo [FILE=path]
 	@$(PY) -m examples.brief $(if $(FILE),"$(FILE)")
 
-test: $(READY) $(CREW) $(ALONE) $(PEER) $(JSPEER)  ## the whole suite, in parallel: make test [ARGS="-k name"]
+test: $(READY) $(CREW) $(ALONE) $(PEER) $(ADKPEER) $(JSPEER)  ## the whole suite, in parallel: make test [ARGS="-k name"]
 	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai
 
@@ -61,7 +62,7 @@ docs: $(READY)  ## run every code block and follow every link of README and docs
 
 frameworks: $(READY) $(CREW) $(ALONE)  ## environments for agents whose frameworks cannot share one
 
-peers: $(PEER) $(JSPEER)  ## the official SDKs, Python and JavaScript, each in an environment of its own
+peers: $(PEER) $(ADKPEER) $(JSPEER)  ## other people's A2A software, each in an environment of its own
 
 clean:  ## back to a fresh checkout
 	rm -rf $(VENV) $(PEERS) .frameworks build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
@@ -97,6 +98,10 @@ $(ALONE): .frameworks/%/.ready: $(READY)
 
 $(PEER): $(READY)
 	UV_PROJECT_ENVIRONMENT=$(PEERS)/a2a $(LOCKED) --only-group peer --python $(PY)
+	@touch $@
+
+$(ADKPEER): $(READY)
+	UV_PROJECT_ENVIRONMENT=$(PEERS)/adk $(LOCKED) --only-group adk-peer --python $(PY)
 	@touch $@
 
 # npm itself writes the file that this makes. Without npm the tests that need it say so; in CI they fail.
