@@ -54,7 +54,7 @@ fix: $(READY)  ## let ruff mend what it can
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: $(READY) $(PEER)  ## side by side with the official SDK: make bench [ARGS=...]
+bench: $(READY) $(CREW) $(PEER)  ## side by side with the official SDK: make bench [ARGS=...]
 	@$(PY) -m benchmarks --json $(ARGS)
 
 docs: $(READY)  ## run every code block and follow every link of README and docs
