@@ -195,7 +195,11 @@ class Fold:
     def _replace(self, task: a2a.Task) -> str:
         old, self.snapshot = self.snapshot, Snapshot.of(task)
         seen = {} if old is None else old.artifacts
-        text = "".join(_beyond(kept.text(), seen.get(name)) for name, kept in self.snapshot.artifacts.items())
+        told, self._told = self._told, {}
+        text = "".join(
+            self._retold(name, kept.text(), told[name]) if name in told else _beyond(kept.text(), seen.get(name))
+            for name, kept in self.snapshot.artifacts.items()
+        )
         if old is not None and old.status.message == task.status.message:
             return text
         return text + self._speak(self.snapshot)

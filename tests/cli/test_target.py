@@ -239,6 +239,8 @@ def test_what_cannot_be_served_is_one_line(codin: Codin, write: Write, source: s
 def test_a_missing_framework_is_named_with_its_extra(
     codin: Codin, write: Write, monkeypatch: pytest.MonkeyPatch, module: str, package: str, extra: str
 ) -> None:
+    if module != package:
+        monkeypatch.delitem(sys.modules, module, raising=False)  # another test may have imported it
     monkeypatch.setitem(sys.modules, package, None)
     write("bad.py", f"import {module}")
     assert f"pip install 'codin[{extra}]' brings {package}" in refused(codin("card", "bad.py"))
