@@ -22,7 +22,8 @@ _DEADLINE = 150.0
 _LANGUAGES = {"console", "json", "python", "sh", "text"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+# CrewAI's page runs where CrewAI is: tests/agent/adapters/crewai.
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem != "crewai"], ids=lambda page: page.stem)
 def test_its_code_runs(page: Path, tmp_path: Path) -> None:
     done = _play(page, tmp_path)
     assert done.returncode == 0, done.stdout

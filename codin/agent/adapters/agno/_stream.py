@@ -119,11 +119,15 @@ class Relay:
         return AgentResponse.completed(text, data=json_value(self._data), artifacts=await artifacts_of(self._ended))
 
     def usage(self) -> Mapping[str, int]:
-        """What this part of the run has cost: the run's own calls as Agno counts them, and those of the members."""
+        """What this part of the run has cost: the run's own calls as Agno counts them, and those of the members.
+
+        Empty when no model was called.
+        """
         own = self._requests
         if self.output is not None and self.output.metrics is not None:
             own = {key: count - self._before[key] for key, count in _counts(self.output.metrics).items()}
-        return {key: own[key] + self._member_requests[key] for key in _COUNTS}
+        spent = {key: own[key] + self._member_requests[key] for key in _COUNTS}
+        return spent if any(spent.values()) else {}
 
 
 def _counts(metrics: Any) -> dict[str, int]:

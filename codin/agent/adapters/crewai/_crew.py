@@ -92,10 +92,11 @@ def _fields(crew: Crew, options: CrewAIOptions) -> Fields:
     variables = sorted(variable for variable in crew.fetch_inputs() if _VARIABLE.fullmatch(variable))
     open_ones = [variable for variable in variables if variable not in values]
     if crew.before_kickoff_callbacks:  # they make inputs of inputs
-        return Fields(name, None, text=text_field(options.get("text_field"), open_ones, ()), values=values)
+        wanted = text_field(options.get("text_field"), open_ones, ())
+        return Fields(name, None, text=wanted, values=values, refuses_text=bool(variables))
     wanted = text_field(options.get("text_field"), open_ones, variables)
     schema = {"type": "object", "properties": {name: {"type": "string"} for name in variables}, "required": open_ones}
-    return Fields(name, variables, schema if variables else None, variables, wanted, values)
+    return Fields(name, variables, schema if variables else None, variables, wanted, values, bool(variables))
 
 
 def _saved(crew: Crew, index: int) -> list[dict[str, Any]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Unpack, cast
+from typing import Any, TypeAlias, Unpack, cast
 
 from crewai import Flow
 from crewai.events import MethodExecutionStartedEvent
@@ -18,7 +19,7 @@ from codin.agent.adapters._expected import problem
 from codin.agent.adapters._profile import thread_id
 from codin.agent.adapters._questions import Question, Unclear, answers, ask, json_value, readable
 from codin.agent.adapters.crewai._copies import copy_of_flow, resuming
-from codin.agent.adapters.crewai._input import Fields, text_field
+from codin.agent.adapters.crewai._input import Fields, text_field, text_of
 from codin.agent.adapters.crewai._options import CrewAIOptions
 from codin.agent.adapters.crewai._output import answer_of
 from codin.agent.adapters.crewai._served import Served
@@ -27,6 +28,8 @@ from codin.task import AgentResponse, Answer, Reject, Task
 __all__ = ["FlowAgent"]
 
 _OPEN_TEXT = "message"  # where plain text goes in a state that is a dict
+
+_Start: TypeAlias = Callable[[Any], Coroutine[Any, Any, Any]]
 
 _METHOD: ContextVar[str] = ContextVar("codin_crewai_method", default="")
 
@@ -45,8 +48,10 @@ class FlowAgent(Served):
     def __init__(self, flow: Flow[Any], **options: Unpack[CrewAIOptions]) -> None:
         self._flow = flow
         self._text_from = frozenset(options.get("text_from", ()))
-        name = flow.name or type(flow).__name__
-        self._fields = _fields(flow, options, name)
+        inner: Any = flow
+        name = flow.name or str(inner._definition.name)
+        self._talks: bool = inner._is_conversational_enabled()
+        self._fields = Fields(name, None) if self._talks else _fields(flow, options, name)
         super().__init__(
             options,
             name=name,
@@ -59,15 +64,7 @@ class FlowAgent(Served):
         """Run the flow for a new task, or go on with one that has asked for feedback."""
         token = cast("Mapping[str, Any] | None", task.resume)
         if token is None:
-            inputs = self._fields.read(task.message)
-            _check(self._flow, inputs, self.name)
-            if self._flow.persistence is not None:
-                inputs["id"] = thread_id(self.id, task)
-
-            def begin(flow: Any) -> Any:
-                return flow.kickoff_async(inputs=inputs)
-
-            return await self._run(task, begin)
+            return await self._run(task, self._turn(task) if self._talks else self._kickoff(task))
         question = _question(token["context"])
         try:
             (value,) = answers([question], Answer(task.message)).values()
@@ -81,7 +78,20 @@ class FlowAgent(Served):
 
         return await self._run(task, resume)
 
-    async def _run(self, task: Task, start: Any) -> AgentResponse:
+    def _kickoff(self, task: Task) -> _Start:
+        inputs = self._fields.read(task.message)
+        _check(self._flow, inputs, self.name)
+        if self._flow.persistence is not None:
+            inputs["id"] = thread_id(self.id, task)
+        return lambda flow: flow.kickoff_async(inputs=inputs)
+
+    def _turn(self, task: Task) -> _Start:
+        """A flow that holds a conversation is told what the caller says."""
+        text = text_of(self.name, task.message)
+        session = thread_id(self.id, task)
+        return lambda flow: asyncio.to_thread(flow.handle_turn, text, session_id=session)
+
+    async def _run(self, task: Task, start: _Start) -> AgentResponse:
         run = self._begin(task)
 
         async def work() -> Any:
@@ -119,7 +129,8 @@ def _fields(flow: Flow[Any], options: CrewAIOptions, name: str) -> Fields:
     fields = {field: info for field, info in type(state).model_fields.items() if field != "id"}
     texts = [field for field, info in fields.items() if info.annotation is str and field not in values]
     wanted = text_field(options.get("text_field"), texts, fields)
-    return Fields(name, list(fields), _schema(type(state)) if fields else None, text=wanted, values=values)
+    schema = _schema(type(state)) if fields else None
+    return Fields(name, list(fields), schema, text=wanted, values=values, refuses_text=bool(fields))
 
 
 def _schema(state: type[BaseModel]) -> Mapping[str, Any]:

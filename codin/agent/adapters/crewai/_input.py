@@ -29,6 +29,7 @@ class Fields:
         required: those it must give.
         text: the one that takes plain text; None when none does.
         values: of those it need not give.
+        refuses_text: when no field takes it; else any text starts a run.
     """
 
     agent: str
@@ -37,6 +38,7 @@ class Fields:
     required: Collection[str] = ()
     text: str | None = None
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    refuses_text: bool = False
 
     def read(self, message: a2a.Message) -> dict[str, Any]:
         """The inputs that a message gives.
@@ -52,7 +54,7 @@ class Fields:
         given: dict[str, Any] = dict(object_of(data))
         if text and self.text is not None:
             given.setdefault(self.text, text)
-        elif text and data is None and self.names:
+        elif text and data is None and self.refuses_text:
             raise Reject(self._expected())
         if self.names is not None and (unknown := sorted(given.keys() - set(self.names))):
             raise Reject(f"{self.agent} has no input {', '.join(map(repr, unknown))}. {self._expected()}")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import threading
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from crewai import BaseLLM
@@ -45,48 +46,49 @@ class _Loop:
 
 MODELS = _Loop()
 
+_NATIVE = "crewai.llms.providers."
+
 # An async client belongs to the event loop that it is first used on; that of the user's model may be used elsewhere.
 _OWN_CLIENTS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 _CLIENTS_LOCK = threading.Lock()
 
 
 def stand_in(llm: Any) -> Any:
-    """A copy of the model whose calls end with the run they belong to; itself, when it has no async calls of CrewAI's.
+    """A copy of the model that streams, and whose calls end with the run they belong to.
 
-    A model of the user's own class is left alone: its async method may not exist, or block.
+    Through LiteLLM a model is called as CrewAI would: its async method changes the warning filters of the process, and
+    two calls at once leave them changed. A model of the user's own class stays itself.
     """
-    if not isinstance(llm, BaseLLM) or "call" in vars(llm) or not _of_crewai(type(llm)):
+    kind = cast("Any", type(llm))
+    if not isinstance(llm, BaseLLM) or "call" in vars(llm) or not kind.call.__module__.startswith("crewai."):
         return llm
-    copied = _own_copy(llm)
+    native = kind.acall.__module__.startswith(_NATIVE)
+    copied: Any = copy.copy(llm)
+    if native:
+        _give_own_client(copied)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         run = running()
-        # With available_functions the model's method itself runs tools, which would block the loop.
-        if run is None or kwargs.get("available_functions"):
+        if run is None:
             return llm.call(*args, **kwargs)
         # The async methods of CrewAI 1.15 forget the schema of a structured answer when they stream.
         streams = kwargs.get("response_model") is None
         with call_stop_override(copied, llm.stop_sequences), call_stream_override(copied, streams):
-            try:
-                return run.wait(copied.acall(*args, **kwargs), MODELS.get())
-            except NotImplementedError:  # e.g. Bedrock without aiobotocore
-                return llm.call(*args, **kwargs)
+            if native and not kwargs.get("available_functions"):  # which would be called on the loop, and block it
+                with suppress(NotImplementedError):  # e.g. Bedrock without aiobotocore
+                    return run.wait(copied.acall(*args, **kwargs), MODELS.get())
+            return kind.call(copied, *args, **kwargs)
 
     vars(copied)["call"] = call
     return copied
 
 
-def _of_crewai(kind: type[BaseLLM]) -> bool:
-    return all(method.__module__.startswith("crewai.") for method in (kind.call, kind.acall))
-
-
-def _own_copy(llm: BaseLLM) -> Any:
-    copied: Any = copy.copy(llm)
+def _give_own_client(copied: Any) -> None:
     client = getattr(copied, "_async_client", None)
-    if client is not None:
-        with _CLIENTS_LOCK:
-            if client not in _OWN_CLIENTS:
-                copied._async_client = None
-                _OWN_CLIENTS[client] = copied._get_async_client()
-            copied._async_client = _OWN_CLIENTS[client]
-    return copied
+    if client is None:
+        return
+    with _CLIENTS_LOCK:
+        if client not in _OWN_CLIENTS:
+            copied._async_client = None
+            _OWN_CLIENTS[client] = copied._get_async_client()
+        copied._async_client = _OWN_CLIENTS[client]

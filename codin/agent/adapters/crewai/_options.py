@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from codin.agent.adapters._profile import AdapterOptions
+from codin.agent.adapters.crewai._history import History
 
 __all__ = ["CrewAIOptions"]
 
@@ -22,6 +23,7 @@ class CrewAIOptions(AdapterOptions, total=False):
         text_from: the methods of a flow whose model text is streamed as the answer. By default none: a flow's answer is
             what it returns, and only the flow knows which of its models says that.
         output: the model that the answer of a single agent is made into; it is sent as data.
+        history: keeps what was said to a single agent in each context; in memory by default.
         console: let CrewAI print its boxes on stdout.
         max_threads: runs at once, 64 by default. A flow that waits in `ask()` keeps its thread.
     """
@@ -30,5 +32,6 @@ class CrewAIOptions(AdapterOptions, total=False):
     defaults: Mapping[str, Any]
     text_from: Sequence[str]
     output: type[BaseModel]
+    history: History
     console: bool
     max_threads: int

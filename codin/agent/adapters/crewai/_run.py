@@ -146,4 +146,5 @@ class Run:
         except CancelledError:
             raise Halt from None
         finally:
-            self._waiting.discard(future)
+            with self._lock:
+                self._waiting.discard(future)

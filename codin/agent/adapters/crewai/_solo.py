@@ -7,6 +7,8 @@ from typing import Any, Unpack, cast
 from crewai import Agent
 from crewai.lite_agent_output import LiteAgentOutput
 
+from codin.agent.adapters._profile import thread_id
+from codin.agent.adapters.crewai._history import History, MemoryHistory, Said
 from codin.agent.adapters.crewai._input import text_of
 from codin.agent.adapters.crewai._options import CrewAIOptions
 from codin.agent.adapters.crewai._output import answer_of, schema_of
@@ -18,7 +20,7 @@ __all__ = ["SoloAgent"]
 
 
 class SoloAgent(Served):
-    """An agent that works alone, as `Agent.kickoff` runs it: it is given the message, and remembers none."""
+    """An agent that works alone, as `Agent.kickoff` runs it. A context is a conversation with it."""
 
     def __init__(self, agent: Agent, **options: Unpack[CrewAIOptions]) -> None:
         self._agent = agent
@@ -31,6 +33,7 @@ class SoloAgent(Served):
             output_modes=["text/plain"] if self._model is None else ["application/json"],
             output_schema=schema_of(self._model),
         )
+        self._history: History = options.get("history") or MemoryHistory()
         self._streams = self._model is None and agent.guardrail is None
 
     async def handle(self, task: Task) -> AgentResponse:
@@ -38,12 +41,18 @@ class SoloAgent(Served):
         text = text_of(self.name, task.message)
         if not text:
             raise Reject(f"{self.name} takes text.")
+        said: Said = {"role": "user", "content": text}
+        thread = thread_id(self.id, task)
+        messages = [*await self._history.load(thread), said]
         run = self._begin(task)
 
         async def work() -> LiteAgentOutput:
             agent = cast("Any", self._agent).copy()
             own = str(agent.id)
             run.relay.answers = lambda _, event: self._streams and event.agent_id == own
-            return await agent.kickoff_async(text, response_format=self._model)
+            return await agent.kickoff_async(messages, response_format=self._model)
 
-        return await answer_of(await run.execute(work), run.relay)
+        output = await run.execute(work)
+        answer = await answer_of(output, run.relay)
+        await self._history.append(thread, [said, {"role": "assistant", "content": output.raw}])
+        return answer

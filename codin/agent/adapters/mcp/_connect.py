@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -21,6 +22,8 @@ from mcp.client.streamable_http import (
 from mcp.server.lowlevel import Server
 
 __all__ = ["Connect", "http", "in_thread", "stdio"]
+
+_logger = logging.getLogger("codin.mcp")
 
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[tuple[Any, Any]]]
 """Opens a connection: what messages are read from, and what they are written to."""
@@ -90,25 +93,28 @@ class _Line:
                 group.start_soon(self._forward, answered)
                 await server.run(requests, answers, server.create_initialization_options())
                 group.cancel_scope.cancel()
+        except Exception:
+            _logger.exception("the MCP server %r stopped", server.name)
         finally:
             _call(self._client, self._answers.close)
 
     async def _forward(self, answered: Any) -> None:
         async for message in answered:
-            _call(self._client, partial(self._answer, message))
-
-    def _answer(self, message: Any) -> None:
-        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
-            self._answers.send_nowait(message)
+            _call(self._client, partial(_put, self._answers, message))
 
     async def send(self, message: Any) -> None:
         """Hand a message to the server."""
-        _call(self._server, partial(self._requests.send_nowait, message))
+        _call(self._server, partial(_put, self._requests, message))
 
     def hang_up(self) -> None:
         """End the server, as soon as no tool blocks it."""
         if self._requests is not None:
             _call(self._server, self._requests.close)
+
+
+def _put(stream: Any, message: Any) -> None:
+    with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+        stream.send_nowait(message)
 
 
 def _call(loop: asyncio.AbstractEventLoop | None, work: Callable[[], object]) -> None:

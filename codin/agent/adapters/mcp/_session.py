@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -52,11 +52,15 @@ class Call:
     Attributes:
         id: of the request, once it has been sent.
         asking: a question of it is open.
+        turn: held while one of its questions is put.
+        broken: set to the error with which a question could not be put.
     """
 
     elicit: Elicit
     id: types.RequestId | None = None
     asking: bool = False
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    broken: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     questions: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
 
@@ -109,6 +113,7 @@ class _Link:
         self._connect = connect
         self._calls: dict[str, Call] = {}
         self._gone = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._session: Any = None
         self._writer: Any = None
         self.opened: asyncio.Future[None] = self._loop.create_future()
@@ -138,6 +143,8 @@ class _Link:
                 _logger.warning("an MCP server cannot be reached: %r", error)
         finally:
             self.end()
+            for task in self._tasks:
+                task.cancel()
             if not self.opened.done():
                 self.opened.set_exception(Unreachable("The MCP server cannot be reached."))
                 self.opened.exception()  # nobody may be waiting
@@ -159,28 +166,35 @@ class _Link:
         _CALL.reset(token)
         gone = asyncio.create_task(self._gone.wait())
         try:
-            while not (await asyncio.wait({work, gone}, timeout=_PING, return_when=asyncio.FIRST_COMPLETED))[0]:
-                self._look()
+            while not (await _first(work, gone, call.broken))[0]:
+                self._start(self._session.send_ping())  # when it does not arrive, the session ends
             if work.done():
                 return work.result()
+            if call.broken.done():
+                call.broken.result()
             raise Unreachable(_WENT)
         except McpError as error:
             if error.error.code != types.CONNECTION_CLOSED:
                 raise
             raise Unreachable(_WENT) from None
-        except asyncio.CancelledError:
-            await self._cancel(call)
-            raise
         finally:
+            if not work.done():
+                await self._cancel(call)
             for task in (work, gone, *call.questions):
                 task.cancel()
             self._calls.pop(str(call.id), None)
 
-    def _look(self) -> None:
-        """A ping that does not arrive ends the session. Nobody waits for its answer: a tool may block the server."""
-        ping = asyncio.create_task(self._session.send_ping())
-        ping.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._loop.call_later(_PING, ping.cancel)
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Do something for which nobody waits; that it cannot be done is seen by those who do."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _logger.debug("an MCP server could not be told something: %r", error)
 
     async def _cancel(self, call: Call) -> None:
         if call.id is None or self._gone.is_set():
@@ -199,12 +213,10 @@ class _Link:
         if call is None:
             problem = "It is not clear which of several calls asks; only one of them can ask at a time."
             error = types.ErrorData(code=types.INVALID_REQUEST, message=problem)
-            answer = types.JSONRPCError(jsonrpc="2.0", id=request.id, error=error)
-            task = asyncio.create_task(self._writer.send(SessionMessage(types.JSONRPCMessage(answer))))
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._start(self._respond(types.JSONRPCError(jsonrpc="2.0", id=request.id, error=error)))
             return
         call.asking = True
-        task = asyncio.create_task(self._answer(call, request))
+        task = self._start(self._answer(call, request))
         call.questions.add(task)
         task.add_done_callback(call.questions.discard)
 
@@ -219,14 +231,23 @@ class _Link:
     async def _answer(self, call: Call, request: types.JSONRPCRequest) -> None:
         try:
             params = types.ElicitRequest.model_validate({"method": request.method, "params": request.params}).params
-            result = await call.elicit(params)
-        except Exception as error:
-            _logger.warning("a question of an MCP server could not be put: %r", error)
-            result = types.ElicitResult(action="cancel")
+            async with call.turn:
+                result = await call.elicit(params)
+        except Exception as error:  # it is the task's, and not the server's
+            if not call.broken.done():
+                call.broken.set_exception(error)
+                call.broken.exception()  # the call may have ended
+            return
+        call.asking = len(call.questions) > 1
         fields = result.model_dump(by_alias=True, mode="json", exclude_none=True)
-        answer = types.JSONRPCResponse(jsonrpc="2.0", id=request.id, result=fields)
-        call.asking = False
+        await self._respond(types.JSONRPCResponse(jsonrpc="2.0", id=request.id, result=fields))
+
+    async def _respond(self, answer: types.JSONRPCResponse | types.JSONRPCError) -> None:
         await self._writer.send(SessionMessage(types.JSONRPCMessage(answer)))
+
+
+async def _first(*waiting: asyncio.Future[Any]) -> tuple[set[asyncio.Future[Any]], set[asyncio.Future[Any]]]:
+    return await asyncio.wait(waiting, timeout=_PING, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _unused(context: Any, params: types.ElicitRequestParams) -> types.ElicitResult:

@@ -12,6 +12,7 @@ import pytest
 from crewai import Flow
 from crewai.flow import listen, persist, start
 from crewai.flow.async_feedback.types import HumanFeedbackPending, PendingFeedbackContext
+from crewai.flow.conversational import ConversationConfig, ConversationState
 from crewai.flow.human_feedback import human_feedback
 from crewai.flow.persistence import SQLiteFlowPersistence
 from pydantic import BaseModel, PrivateAttr
@@ -173,6 +174,17 @@ async def test_what_the_user_has_put_on_the_flow_is_there_and_stays() -> None:
     assert (flow.state.turns, flow.state.topic, flow.method_outputs) == (["set"], "", [])
 
 
+async def test_a_flow_that_is_declared_and_not_written_is_served() -> None:
+    methods = {
+        "first": {"start": True, "do": {"call": "expression", "expr": "state.n"}},
+        "second": {"listen": "first", "do": {"call": "expression", "expr": "outputs.first + 1"}},
+    }
+    flow: Any = Flow
+    agent = adapt(flow.from_declaration(contents={"name": "adder", "state": {"type": "dict"}, "methods": methods}))
+    assert agent.name == "adder"
+    assert (await Desk(agent).send({"n": 5})).data == 6
+
+
 # -- questions ---------------------------------------------------------------------------------------------------------
 
 
@@ -306,6 +318,24 @@ async def test_a_caller_cannot_name_the_state_of_another(tmp_path: Path) -> None
     await desk.send("mine", context="c", caller=Caller("ann"))
     assert (await desk.send("yours", context="c", caller=Caller("bob"))).text == "yours"
     assert (await desk.send({"topic": "x", "id": "c"})).state == "REJECTED"
+
+
+async def test_a_flow_that_converses_is_told_what_is_said(tmp_path: Path, model: ModelServer, llm: Any) -> None:
+    path = str(tmp_path / "flows.db")
+
+    def chat() -> Any:
+        @persist()
+        @ConversationConfig(llm=llm)
+        class Chat(Flow[ConversationState]):
+            pass
+
+        return adapt(Chat(persistence=SQLiteFlowPersistence(path)))
+
+    assert (await Desk(chat()).send("one", context="c")).text == "You said one"
+    assert (await Desk(chat()).send("two", context="c")).text == "You said two"
+    await Desk(chat()).send("three", context="other")
+    asked = [[message["content"] for message in request["messages"][1:]] for request in model.requests]
+    assert asked == [["one"], ["one", "You said one", "two"], ["three"]]
 
 
 async def test_a_flow_that_persists_nothing_remembers_nothing() -> None:

@@ -91,6 +91,8 @@ async def test_a_crew_that_makes_inputs_of_inputs_takes_any(model: ModelServer, 
     agent = adapt(crew_of(llm, "{loud}", crew={"before_kickoff_callbacks": [shout]}), text_field="topic")
     assert await told(model, agent, {"topic": "tea", "more": 1}) == "TEA"
     assert await told(model, agent, "coffee") == "COFFEE"
+    two = adapt(crew_of(llm, "{loud} {topic}", crew={"before_kickoff_callbacks": [shout]}))
+    assert (await Desk(two).send("coffee")).state == "REJECTED"
 
 
 async def test_a_flow_gets_its_state() -> None:

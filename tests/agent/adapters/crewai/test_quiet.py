@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from crewai import Flow
 from crewai.flow import start
+from crewai.memory.storage.kickoff_task_outputs_storage import KickoffTaskOutputsSQLiteStorage
 
 from codin.agent.adapters.crewai import adapt
 from codin.testing import ModelServer
@@ -54,6 +55,11 @@ async def test_boxes_are_printed_only_when_wanted(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr().out == ""
     await Desk(adapt(obj, console=True)).send("hello")
     assert "hello" in capfd.readouterr().out
+
+
+async def test_what_callers_say_is_in_no_file_of_crewai_s(llm: Any) -> None:
+    await Desk(adapt(crew_of(llm))).send("my secret")
+    assert "my secret" not in str(KickoffTaskOutputsSQLiteStorage().load())
 
 
 async def test_an_agent_that_talks_a_lot_is_silent_too(capfd: pytest.CaptureFixture[str], llm: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from crewai import BaseLLM, Process
@@ -11,7 +11,7 @@ from crewai.events import crewai_event_bus
 from pydantic import BaseModel
 
 from codin import a2a
-from codin.agent.adapters.crewai import adapt
+from codin.agent.adapters.crewai import MemoryHistory, adapt
 from codin.testing import Body, ModelAnswer, ModelServer
 from tests.agent.adapters.crewai.crews import Add, Crew, Task, crew_of, helper
 from tests.agent.adapters.crewai.words import by_task, last_text
@@ -51,6 +51,30 @@ async def test_an_agent_alone_streams_too(model: ModelServer, llm: Any) -> None:
     assert turn.text == "".join(turn.chunks) == 'You said hello\n\n{"a":1}'
     assert len(turn.chunks) > 1
     assert turn.usage == {"input_tokens": 20, "output_tokens": 4, "total_tokens": 24}
+
+
+async def test_a_context_is_a_conversation_with_an_agent(model: ModelServer, llm: Any) -> None:
+    kept: dict[str, list[Any]] = {}
+
+    class Kept:
+        async def load(self, thread: str) -> list[Any]:
+            return kept.get(thread, [])
+
+        async def append(self, thread: str, messages: Any) -> None:
+            kept.setdefault(thread, []).extend(messages)
+
+    for text in ("one", "two"):  # the second agent is another process that has the same history
+        await Desk(adapt(helper(llm), history=Kept())).send(text, context="c")
+    said = [(message["role"], message["content"]) for message in model.requests[1]["messages"][1:-1]]
+    assert said == [("user", "one"), ("assistant", "You said one")]
+    assert len(kept) == 1
+
+
+async def test_a_history_in_memory_forgets_the_oldest_thread() -> None:
+    history = MemoryHistory(threads=2)
+    for thread in ("a", "b", "a", "c"):
+        await history.append(thread, [{"role": "user", "content": thread}])
+    assert [len(await history.load(thread)) for thread in ("a", "b", "c")] == [2, 0, 1]
 
 
 async def test_only_the_last_task_is_the_answer(model: ModelServer, llm: Any) -> None:
@@ -230,6 +254,20 @@ async def test_callbacks_of_the_crew_are_called(llm: Any) -> None:
     crew = crew_of(llm, crew={"task_callback": done})
     await Desk(adapt(crew)).send("hello")
     assert called == ["You said hello"]
+
+
+@pytest.mark.parametrize("home", ["crewai.llms.providers.bedrock.completion", "crewai.llm"], ids=["Bedrock", "LiteLLM"])
+async def test_a_model_that_is_not_to_be_awaited_is_called_as_crewai_would(
+    monkeypatch: pytest.MonkeyPatch, llm: Any, home: str
+) -> None:
+    async def acall(self: Any, *args: Any, **kwargs: Any) -> None:
+        assert "providers" in home
+        raise NotImplementedError
+
+    acall.__module__ = home
+    monkeypatch.setattr(cast("Any", type(llm)), "acall", acall)
+    turn = await Desk(adapt(crew_of(llm))).send("hello")
+    assert turn.chunks == ["You ", "said ", "hello"]
 
 
 async def test_a_model_that_does_not_answer_is_tried_as_often_as_the_agent_says(model: ModelServer, llm: Any) -> None:

@@ -39,6 +39,7 @@ class Kit:
         self.stuck = threading.Event()
         self.stopped = threading.Event()
         self.visited = False
+        self.asked = 0
 
 
 def kit(state: Kit | None = None, **settings: Any) -> FastMCP:
@@ -134,6 +135,20 @@ def _asking(server: FastMCP, state: Kit) -> None:
         """Ask for several things."""
         result = await context.elicit("What would you like?", Order)
         return f"{result.data.cups} {result.data.tea}" if result.action == "accept" else result.action
+
+    @server.tool()
+    async def twice(what: int, context: Context[Any, Any, Any]) -> str:
+        """Ask two things at the same time."""
+        asked = (context.elicit("How wide?", Size), context.elicit("How high?", Size))
+        wide, high = await asyncio.gather(*asked)
+        return f"{wide.data.size} by {high.data.size}"  # type: ignore[union-attr]
+
+    @server.tool()
+    async def fickle(what: int, context: Context[Any, Any, Any]) -> str:
+        """Ask something else each time."""
+        state.asked += 1
+        result = await context.elicit(f"Question {state.asked}?", Size)
+        return result.action
 
     @server.tool()
     async def sign(paper: int, context: Context[Any, Any, Any]) -> str:

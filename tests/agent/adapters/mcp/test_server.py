@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -56,7 +57,7 @@ def test_a_server_is_found_by_its_type() -> None:
 def test_its_tools_are_the_skills_and_each_is_there_once() -> None:
     agent = adapt(kit(), expose_tools=True, tags=["t"], name="Tools")
     skills = {skill.id: skill for skill in agent.skills}
-    assert len(skills) == len(agent.skills) == 12
+    assert len(skills) == len(agent.skills) == 14
     assert (skills["add"].name, skills["add"].description) == ("add", "Add two numbers.")
     assert (skills["shout"].name, skills["shout"].tags) == ("Shout it", ["t"])
     assert agent.name == "Tools"
@@ -172,6 +173,24 @@ async def test_an_error_of_a_tool_fails_the_task_with_its_words(agent: McpAgent)
     assert (turn.state, turn.said) == ("FAILED", "Error executing tool fail: no such town: 7")
 
 
+async def test_a_server_that_cannot_start_fails_the_task_and_is_started_again() -> None:
+    starts: list[int] = []
+
+    @asynccontextmanager
+    async def lifespan(server: Any) -> AsyncGenerator[None]:
+        starts.append(1)
+        if len(starts) == 1:
+            raise RuntimeError("no database: hunter2")
+        yield
+
+    agent = adapt(kit(lifespan=lifespan))
+    assert starts == []  # to ask for its tools does not run it
+    turn = await sent(agent, call("add", a=1, b=2))
+    assert (turn.state, turn.said) == ("FAILED", "The MCP server cannot be reached.")
+    assert (await sent(agent, call("add", a=1, b=2))).text == "3"
+    await agent.close()
+
+
 async def test_tool_activity_is_told_when_asked_for(state: Kit) -> None:
     agent = adapt(kit(state), tool_activity=True)
     assert [text for text, _ in (await sent(agent, call("add", a=1, b=2))).news] == ["add: started", "add: finished"]
@@ -264,6 +283,27 @@ async def test_a_question_is_answered_after_a_restart(state: Kit) -> None:
     second = adapt(kit(state))
     done = await Desk(second, store).send("12", task=asked.task)
     assert (done.state, done.text) == ("COMPLETED", "7 is 12")
+    await second.close()
+
+
+async def test_two_questions_of_one_call_are_asked_one_after_the_other(agent: McpAgent) -> None:
+    desk = Desk(agent)
+    asked = await desk.send(call("twice", what=1))
+    then = await desk.send("3" if "wide" in asked.said else "4", task=asked.task)
+    assert {asked.said, then.said} == {"How wide?", "How high?"}
+    done = await desk.send("3" if "wide" in then.said else "4", task=asked.task)
+    assert (done.state, done.text) == ("COMPLETED", "3 by 4")
+
+
+async def test_a_tool_that_asks_something_else_after_a_restart_fails_the_task(state: Kit) -> None:
+    store = MemoryStore()
+    first, second = adapt(kit(state)), adapt(kit(state))
+    before = Desk(first, store)
+    asked = await before.send(call("fickle", what=1))
+    await before.close()
+    await first.close()
+    done = await Desk(second, store).send("1", task=asked.task)
+    assert (done.state, "RESUME_MISMATCH" in done.said) == ("FAILED", True)
     await second.close()
 
 
