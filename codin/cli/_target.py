@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from codin.agent import Agent, as_agent
+from codin.agent._quiet import quiet
 from codin.cli._findings import find_agents, offered
 from codin.errors import CodinError, ConfigError
 
@@ -51,6 +52,7 @@ def source_folders(targets: Sequence[str]) -> list[Path]:
 
 def _agents_of(target: str) -> list[Agent]:
     place, name = _split(target)
+    quiet()
     with _serving_nothing():
         module = _load_file(place) if place.endswith(".py") else _load_module(place)
     if name is None:

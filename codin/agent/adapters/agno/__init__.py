@@ -1,8 +1,8 @@
 """Serves an agent or a team of Agno, unchanged, and gives a remote agent to it as a tool."""
 
-from codin.agent.adapters import _quiet
+from codin.agent import _quiet
 
-_quiet.quiet(AGNO_TELEMETRY="false")  # Agno reads it at every run
+_quiet.quiet()  # Agno reads it at every run
 
 from codin.agent.adapters.agno._agent import AgnoAgent, AgnoOptions, adapt  # noqa: E402
 from codin.agent.adapters.agno._remote import tool  # noqa: E402

@@ -1,9 +1,9 @@
 """Serves a CrewAI crew, flow or agent, unchanged, and gives a remote agent to CrewAI as a tool."""
 
-from codin.agent.adapters import _quiet
+from codin.agent import _quiet
 
 # Before CrewAI is imported. Had it been, by the user's module, it sends nothing from here on.
-_quiet.quiet(**_quiet.CREWAI)
+_quiet.quiet()
 
 from codin.agent.adapters.crewai._adapt import adapt  # noqa: E402
 from codin.agent.adapters.crewai._crew import CrewAgent  # noqa: E402

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Unpack, cast
 
 from crewai import Crew, CrewOutput, TaskOutput
@@ -18,6 +19,7 @@ from codin.agent.adapters.crewai._options import CrewAIOptions
 from codin.agent.adapters.crewai._output import answer_of, schema_of
 from codin.agent.adapters.crewai._served import Served
 from codin.agent.adapters.crewai._tools import tools_of
+from codin.errors import ConfigError
 from codin.task import AgentResponse, Answer, Task
 
 __all__ = ["CrewAgent"]
@@ -30,6 +32,8 @@ class CrewAgent(Served):
     """A crew as an agent. What its last task says is the answer."""
 
     def __init__(self, crew: Crew, **options: Unpack[CrewAIOptions]) -> None:
+        if not crew.tasks:
+            raise ConfigError("a crew without tasks has nothing to do", hint="give it tasks, or serve an agent of it")
         self._crew = crew
         last = crew.tasks[-1]
         model = last.output_pydantic or last.output_json
@@ -54,7 +58,7 @@ class CrewAgent(Served):
         question = review_question(self._name_of(draft.index), draft.text)
         try:
             (value,) = answers([question], Answer(task.message)).values()
-            reviewed = Draft(draft.index, draft.text, draft.messages, feedback_of(value))
+            reviewed = replace(draft, feedback=feedback_of(value))
         except Unclear as problem:
             return ask([question], token, str(problem))
         return await self._run(task, token["inputs"], token["outputs"], reviewed)

@@ -23,10 +23,18 @@ _HINT = 'Answer "ok" to accept this, or say what to change.'
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A draft that waits for its review. `index` is the task's in the crew."""
+    """A draft that waits for its review, or was reviewed.
+
+    Args:
+        index: of the task in the crew.
+        structured: the text is the JSON of the model that the task answers with.
+        messages: what the agent and its model have said.
+        feedback: what is to be changed.
+    """
 
     index: int
     text: str
+    structured: bool
     messages: Sequence[Mapping[str, Any]]
     feedback: str = ""
 
@@ -89,7 +97,7 @@ class Reviewer(SyncHumanInputProvider):
         if reviewed.feedback:
             context.messages.append(context._format_feedback_message(reviewed.feedback))
         else:
-            context.state.current_answer = AgentFinish("", _typed(context.task, reviewed.text), reviewed.text)
+            context.state.current_answer = AgentFinish("", _output(context.task, reviewed), reviewed.text)
             context.state.is_finished = True
         return True
 
@@ -115,7 +123,7 @@ class Reviewer(SyncHumanInputProvider):
             if reviewed is not None and not reviewed.feedback:
                 return ""
             index = next(i for i, task in enumerate(self.crew.tasks) if task is context.task)
-            raise Drafted(Draft(index, draft, json_value(context.messages)))
+            raise Drafted(Draft(index, draft, not isinstance(answer.output, str), json_value(context.messages)))
         question = review_question(context.task.name or "task", draft)
         problem, run = "", running()
         while run is not None:
@@ -127,6 +135,8 @@ class Reviewer(SyncHumanInputProvider):
         return ""
 
 
-def _typed(task: Any, text: str) -> Any:
-    model = task.response_model or task.output_pydantic
-    return text if model is None else model.model_validate_json(text)
+def _output(task: Any, draft: Draft) -> Any:
+    if not draft.structured:
+        return draft.text
+    model = task.response_model or task.output_pydantic or task.output_json
+    return model.model_validate_json(draft.text)

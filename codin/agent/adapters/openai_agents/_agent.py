@@ -26,9 +26,9 @@ from agents import (
     TResponseInputItem,
     Usage,
 )
+from codin.agent._quiet import quiet
 from codin.agent.adapters._profile import AdapterOptions, Profile, thread_id
 from codin.agent.adapters._questions import Unclear, ask, json_value, object_of
-from codin.agent.adapters._quiet import quiet
 from codin.agent.adapters.openai_agents._input import INPUT_MODES, input_of
 from codin.agent.adapters.openai_agents._output import is_text, output_schema
 from codin.agent.adapters.openai_agents._questions import decide, questions_of
@@ -41,7 +41,7 @@ from codin.task import AgentResponse, Answer, Task
 __all__ = ["OpenAIAgent", "OpenAIAgentsOptions", "adapt"]
 
 # The SDK reads it when the first run begins. It would send what is said to OpenAI as soon as there is an API key.
-quiet(OPENAI_AGENTS_DISABLE_TRACING="1")
+quiet()
 
 _MAX_TURNS = 10
 

@@ -19,9 +19,9 @@ from pydantic_ai import (
 from pydantic_ai.agent import AbstractAgent
 from pydantic_ai.usage import RunUsage, UsageLimits
 
+from codin.agent._quiet import quiet
 from codin.agent.adapters._profile import AdapterOptions, Profile, thread_id
 from codin.agent.adapters._questions import Unclear, ask, json_value, object_of
-from codin.agent.adapters._quiet import quiet
 from codin.agent.adapters.pydantic_ai._history import History, MemoryHistory
 from codin.agent.adapters.pydantic_ai._output import Output
 from codin.agent.adapters.pydantic_ai._prompt import INPUT_MODES, prompt_of
@@ -34,7 +34,7 @@ from codin.task import AgentResponse, Answer, Task
 
 __all__ = ["PydanticAIAgent", "PydanticAIOptions", "adapt"]
 
-quiet(PYDANTIC_AI_NO_BANNER="1")  # what a server prints is its own
+quiet()
 
 
 class PydanticAIOptions(AdapterOptions, total=False):

@@ -130,6 +130,11 @@ def test_a_text_field_that_does_not_exist_is_refused(llm: Any, make: Any) -> Non
         adapt(make(llm), text_field="nowhere")
 
 
+def test_a_crew_without_tasks_is_refused(llm: Any) -> None:
+    with pytest.raises(ConfigError, match="without tasks"):
+        adapt(Crew(agents=[helper(llm)], tasks=[]))
+
+
 def test_a_crew_of_a_user_s_subclass_is_served(llm: Any) -> None:
     class Own(Crew):
         pass

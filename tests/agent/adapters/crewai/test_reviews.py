@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from codin import a2a
 from codin.agent.adapters.crewai import adapt
 from codin.task.stores.sqlite import SQLiteStore
-from codin.testing import ModelAnswer, ModelServer
-from tests.agent.adapters.crewai.crews import Crew, Task, crew_of, helper
+from codin.testing import Body, ModelAnswer, ModelServer
+from tests.agent.adapters.crewai.crews import Add, Crew, Task, crew_of, helper
 from tests.agent.adapters.crewai.words import last_text
 from tests.agent.adapters.desk import Desk, Turn
 
@@ -156,6 +156,17 @@ async def test_a_structured_draft_keeps_its_type(model: ModelServer, llm: Any) -
     done = await desk.send("ok", task=again.task)
     assert done.data == {"name": "Bonn"}
     assert kinds == [City(name="Bonn")]
+
+
+async def test_a_draft_in_words_is_given_its_structure_when_it_is_accepted(model: ModelServer, llm: Any) -> None:
+    def answer(body: Body) -> ModelAnswer:
+        return ModelAnswer('{"name": "Bonn"}' if "response_format" in body else "It is Bonn.")
+
+    model.answer = answer
+    desk = Desk(adapt(crew_of(llm, tools=[Add()], human_input=True, output_pydantic=City)))  # tools: no schema
+    asked = await desk.send("where")
+    assert asked.said == f"It is Bonn.\n\n{HINT}"
+    assert (await desk.send("ok", task=asked.task)).data == {"name": "Bonn"}
 
 
 async def test_a_skipped_task_stays_skipped(model: ModelServer, llm: Any) -> None:

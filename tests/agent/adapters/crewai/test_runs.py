@@ -174,6 +174,17 @@ async def test_the_object_of_the_user_stays_as_it_was(llm: Any) -> None:
     assert crew.agents[0].llm is llm
 
 
+async def test_the_async_client_of_the_user_s_model_is_not_used(llm: Any) -> None:
+    class Elsewhere:
+        """Belongs to another event loop."""
+
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(f"used: {name}")
+
+    llm._async_client = Elsewhere()
+    assert (await Desk(adapt(crew_of(llm))).send("hello")).text == "You said hello"
+
+
 async def test_a_hundred_runs_of_one_crew_do_not_mix(llm: Any) -> None:
     desk = Desk(adapt(crew_of(llm)))
     turns = await asyncio.gather(*(desk.send(f"number {n}") for n in range(100)))
