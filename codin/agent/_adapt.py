@@ -11,7 +11,7 @@ from codin.agent._function import FunctionAgent, check_options
 from codin.agent._protocol import Agent
 from codin.errors import ConfigError
 
-__all__ = ["ADAPTERS", "as_agent"]
+__all__ = ["ADAPTERS", "as_agent", "extras"]
 
 ADAPTERS = "codin.adapters"
 """The entry point group: the name is a framework's top-level package, the value a callable `adapt(obj, **options)`."""
@@ -88,22 +88,32 @@ def _adapted(point: EntryPoint, obj: Any, options: dict[str, Any]) -> Agent:
         adapt = point.load()
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"the adapter for {_typed(obj)} cannot be imported: {error}", hint=f"pip install 'codin[{_extra(point)}]'"
+            f"the adapter for {_typed(obj)} cannot be imported: {error}",
+            hint=f"pip install 'codin[{_extra(point)}]'" if _ours(point) else f"the adapter is {point.value!r}",
         ) from error
     agent: Agent = adapt(obj, **options)
     return agent
 
 
+def extras() -> dict[str, str]:
+    """The extras of codin that bring a framework, by the framework's top-level package."""
+    return {point.name: _extra(point) for point in _adapters().values() if _ours(point) and point.name != "codin"}
+
+
+def _ours(point: EntryPoint) -> bool:
+    return point.module.startswith("codin.")
+
+
 def _extra(point: EntryPoint) -> str:
-    """The extra that brings what an adapter needs. For those of codin it is named like the adapter's module."""
-    return point.module.rpartition(".")[2].replace("_", "-") if point.module.startswith("codin.") else point.name
+    """The extra that brings what an adapter of codin needs. It is named like the adapter's module."""
+    return point.module.rpartition(".")[2].replace("_", "-")
 
 
 def _advice(packages: list[str], known: list[str]) -> str:
     listed = f"known frameworks: {', '.join(known)}" if known else "no adapter is installed"
     if not packages or packages[0] in {"__main__", *sys.stdlib_module_names}:
         return listed
-    return f"{listed}; for this one, install codin[{packages[0]}] or a package with an adapter named {packages[0]!r}"
+    return f"{listed}; for this one, install a package with an adapter named {packages[0]!r}"
 
 
 def _typed(obj: Any) -> str:

@@ -14,9 +14,9 @@ from codin import a2a
 from codin.agent import agent
 from codin.client import Peer, connect
 from codin.errors import ConfigError, ConnectError, DeadlineExceeded, TransportError
-from codin.server import BearerTokens
 from codin.task import Task
 from codin.testing import Cassette, CassetteMiss, MemoryTransport, mesh, serving
+from codin.trust import BearerTokens
 
 pytestmark = pytest.mark.anyio
 

@@ -17,9 +17,9 @@ from starlette.routing import Route
 from codin import a2a
 from codin.agent import agent
 from codin.errors import ConfigError, ConnectError, DeadlineExceeded, ResponseTooLarge, TransportError
-from codin.server import BearerTokens
 from codin.task import Task
 from codin.testing import MemoryTransport, mesh
+from codin.trust import BearerTokens
 
 pytestmark = pytest.mark.anyio
 

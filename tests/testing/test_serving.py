@@ -15,9 +15,10 @@ import codin
 from codin.a2a import Unauthenticated
 from codin.agent import agent
 from codin.errors import ConfigError, ConnectError
-from codin.server import App, BearerTokens
+from codin.server import App
 from codin.task import Limits, Task
 from codin.testing import serving
+from codin.trust import BearerTokens
 
 pytestmark = pytest.mark.anyio
 

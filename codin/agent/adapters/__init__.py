@@ -5,6 +5,7 @@ named after the framework's top-level package. docs/adapters.md has a template.
 """
 
 from codin.agent.adapters._activity import ACTIVITY_KEY, ToolActivity
+from codin.agent.adapters._history import History, MemoryHistory
 from codin.agent.adapters._profile import AdapterOptions, Profile, slug, thread_id
 from codin.agent.adapters._questions import Question, Unclear, answers, approval, ask, json_value, readable
 from codin.agent.adapters._remote import Remote, result_of
@@ -12,6 +13,8 @@ from codin.agent.adapters._remote import Remote, result_of
 __all__ = [
     "ACTIVITY_KEY",
     "AdapterOptions",
+    "History",
+    "MemoryHistory",
     "Profile",
     "Question",
     "Remote",

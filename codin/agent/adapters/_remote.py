@@ -14,6 +14,7 @@ from codin import a2a
 from codin.agent.adapters._questions import object_of
 from codin.client import Content, Event, OnEvent, Peer, Reply, delegate
 from codin.task import current_task
+from codin.trust import CALL_REASONS
 
 __all__ = ["Remote", "news_of", "question_data", "result_of", "schemas_of"]
 
@@ -64,7 +65,10 @@ class Remote:
         on_event: OnEvent | None = None,
         timeout: float | None = None,
     ) -> Reply:
-        """Send to the peer, and wait until it has ended or asks. `task_id` and `context_id` go on with a task."""
+        """Send to the peer, and wait until it has ended or asks. `task_id` and `context_id` go on with a task.
+
+        A call that the limits of the running task do not allow is a reply that rejects it: a model can act on that.
+        """
         options: dict[str, Any] = {
             name: value
             for name, value in (
@@ -78,7 +82,12 @@ class Remote:
         task = current_task()
         if task is None:
             return await delegate(self.peer, content, **options)
-        return await task.call(self.peer, content, **options)
+        try:
+            return await task.call(self.peer, content, **options)
+        except a2a.UnsupportedOperation as error:
+            if error.reason not in CALL_REASONS:
+                raise
+            return _not_called(error)
 
     async def invoke(self, arguments: Mapping[str, Any] | str, *, on_event: OnEvent | None = None) -> Reply:
         """Call with the arguments of a tool call. What the peer asks, the caller of the running task is asked.
@@ -100,6 +109,11 @@ class Remote:
         if isinstance(arguments, str):
             return arguments
         return dict(arguments) if self.takes_data else str(arguments.get("request", ""))
+
+
+def _not_called(error: a2a.UnsupportedOperation) -> Reply:
+    words = a2a.Message(message_id=error.reason, role=a2a.Role.AGENT, parts=[a2a.Part(text=str(error))])
+    return Reply(a2a.Task(id=error.reason, status=a2a.TaskStatus(state=a2a.TaskState.REJECTED, message=words)))
 
 
 def result_of(reply: Reply) -> str:

@@ -21,10 +21,10 @@ __all__ = ["MemoryStore"]
 class _Record:
     """A task that has not ended."""
 
-    __slots__ = ("changed", "claims", "context_id", "entries", "fold", "last", "owner", "state")
+    __slots__ = ("changed", "claims", "context_id", "entries", "fold", "last", "owned", "state")
 
-    def __init__(self, owner: Owner, context_id: str) -> None:
-        self.owner = owner
+    def __init__(self, owned: _Owned, context_id: str) -> None:
+        self.owned = owned
         self.context_id = context_id
         self.entries: list[Entry] = []
         self.fold: Fold | None = None
@@ -91,13 +91,13 @@ class MemoryStore:
         last = 0 if record is None else record.last
         if last != commit.expected or (record is None and task_id in self._ended):
             raise Conflict(f"task {task_id!r} is at entry {last}, the writer expected {commit.expected}")
-        if record is not None and record.owner != commit.owner:
+        if record is not None and record.owned.owner != commit.owner:
             raise Conflict(f"task {task_id!r} has another owner")
-        mine = self._mine(commit.owner)
+        mine = self._mine(commit.owner) if record is None else record.owned
         if commit.claim is not None and commit.claim.key in mine.claims:
             raise Conflict(f"idempotency key {commit.claim.key!r} is taken")
         if record is None:
-            record = self._live[task_id] = _Record(commit.owner, commit.context_id)
+            record = self._live[task_id] = _Record(mine, commit.context_id)
             mine.tasks[task_id] = None
         if commit.claim is not None:
             key, digest, _, number = commit.claim
@@ -113,7 +113,7 @@ class MemoryStore:
         commit.position = self._position
         self._feed.append((self._position, task_id, last + 1, record.last, str(state), commit.changed))
         if state.terminal:
-            self._end(task_id, record, mine)
+            self._end(task_id, record)
         if self._waiting:
             self._wake()
         return self._position
@@ -125,11 +125,11 @@ class MemoryStore:
             mine = self._owned[owner] = self._by_number[self._owners] = _Owned(owner, self._owners)
         return mine
 
-    def _end(self, task_id: str, record: _Record, mine: _Owned) -> None:
+    def _end(self, task_id: str, record: _Record) -> None:
         del self._live[task_id]
         fold = record.fold or _replay(task_id, record)
         self._ended[task_id] = (
-            mine.number, record.changed, str(record.state), record.context_id, 0, fold.last, fold.to_json(),
+            record.owned.number, record.changed, str(record.state), record.context_id, 0, fold.last, fold.to_json(),
             tuple([entry.pack() for entry in record.entries]), tuple(record.claims),
         )  # fmt: skip
         self._order.append(task_id)
@@ -215,7 +215,7 @@ class MemoryStore:
 
     async def unfinished(self, agent: str) -> Sequence[tuple[Owner, str, a2a.TaskState]]:
         """The tasks of one agent that are not terminal, oldest first."""
-        return [(r.owner, task_id, r.state) for task_id, r in self._live.items() if r.owner.agent == agent]
+        return [(r.owned.owner, task_id, r.state) for task_id, r in self._live.items() if r.owned.owner.agent == agent]
 
     async def feed(self, after: int, limit: int = 256) -> Sequence[Commit]:
         """The commits above `after`, without their fold, and without what retention took."""
@@ -232,7 +232,7 @@ class MemoryStore:
     def _commit(self, position: int, task_id: str, first: int, last: int, state: str, changed: int) -> Commit | None:
         record = self._live.get(task_id)
         if record is not None:
-            mine, context_id, keys = self._owned[record.owner], record.context_id, record.claims
+            mine, context_id, keys = record.owned, record.context_id, record.claims
             entries = record.entries[first - 1 : last]
         elif (packed := self._ended.get(task_id)) is not None:
             mine, context_id, keys = self._by_number[packed[0]], packed[3], packed[8]

@@ -14,13 +14,13 @@ from typing import Any
 from codin import a2a
 from codin.agent import Agent
 from codin.client import Content, Event, Peer, Reply
-from codin.server import BearerTokens
 from codin.task import USAGE_KEY
 from codin.testing._answers import Answer, Body, ModelAnswer, content_text
 from codin.testing._mesh import Peers, mesh
 from codin.testing._model_server import ModelServer
 from codin.testing.adapter_laws._bench import Bench
 from codin.testing.adapter_laws._case import Make
+from codin.trust import BearerTokens
 
 __all__ = ["Desk", "Turn", "desk", "last_words", "says"]
 

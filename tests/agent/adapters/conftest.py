@@ -1,4 +1,4 @@
-"""A model on a local port, and the client that speaks to it."""
+"""A model on a local port with a client that speaks to it, and a remote agent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import pytest
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
+from codin.client import Peer, connect
+from codin.server import App
+from codin.task import Limits
 from codin.testing import ModelServer, model_server
+from tests.agent.adapters.translator import Translator
+from tests.server.sockets import listening
+
+pytest.register_assert_rewrite("tests.agent.adapters.approvals", "tests.agent.adapters.outward")
 
 
 @pytest.fixture
@@ -25,3 +32,14 @@ async def chat(model: ModelServer) -> AsyncIterator[ChatOpenAI]:
         yield ChatOpenAI(
             model="local", base_url=model.url, api_key=SecretStr("x"), http_async_client=http, stream_usage=True
         )
+
+
+@pytest.fixture
+def translator() -> Translator:
+    return Translator()
+
+
+@pytest.fixture
+async def peer(anyio_backend: str, translator: Translator) -> AsyncIterator[Peer]:
+    async with listening(App(translator, limits=Limits(drain=0.1))) as served, connect(served.url) as peer:
+        yield peer

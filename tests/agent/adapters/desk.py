@@ -18,10 +18,11 @@ __all__ = ["Desk", "Turn"]
 
 @dataclass
 class Turn:
-    """One message and what came of it: the task at the end, and every event in between."""
+    """One message and what came of it: the task at the end, every event in between, and the bill before it."""
 
     task: a2a.Task
     events: list[a2a.StreamResponse] = field(default_factory=list[a2a.StreamResponse])
+    before: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def state(self) -> str:
@@ -73,7 +74,10 @@ class Turn:
 
     @property
     def usage(self) -> Mapping[str, int]:
-        return (self.task_metadata or {}).get(USAGE_KEY, {})
+        """What the turn has cost: by how much the task's bill has grown."""
+        bill: Mapping[str, int] = (self.task_metadata or {}).get(USAGE_KEY, {})
+        grown = {name: count - self.before.get(name, 0) for name, count in bill.items()}
+        return {name: count for name, count in grown.items() if count}
 
     @property
     def task_metadata(self) -> Mapping[str, Any] | None:
@@ -107,7 +111,9 @@ class Desk:
                 last = entries[-1] if entries else None
                 if isinstance(last, StatusEntry) and last.state is a2a.TaskState.AUTH_REQUIRED:
                     break
-            return Turn(a2a.Task.from_json(await turn.outcome()), events)
+            assert subscription.first is not None
+            begun: Any = a2a.Task.from_json(subscription.first[1]).metadata or {}
+            return Turn(a2a.Task.from_json(await turn.outcome()), events, begun.get(USAGE_KEY, {}))
 
     async def begin(self, content: Any, *, context: str | None = None) -> a2a.Task:
         """Send and do not wait."""

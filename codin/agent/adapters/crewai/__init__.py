@@ -8,9 +8,8 @@ _quiet.quiet()
 from codin.agent.adapters.crewai._adapt import adapt  # noqa: E402
 from codin.agent.adapters.crewai._crew import CrewAgent  # noqa: E402
 from codin.agent.adapters.crewai._flow import FlowAgent  # noqa: E402
-from codin.agent.adapters.crewai._history import History, MemoryHistory  # noqa: E402
 from codin.agent.adapters.crewai._options import CrewAIOptions  # noqa: E402
 from codin.agent.adapters.crewai._solo import SoloAgent  # noqa: E402
 from codin.agent.adapters.crewai._tool import tool  # noqa: E402
 
-__all__ = ["CrewAIOptions", "CrewAgent", "FlowAgent", "History", "MemoryHistory", "SoloAgent", "adapt", "tool"]
+__all__ = ["CrewAIOptions", "CrewAgent", "FlowAgent", "SoloAgent", "adapt", "tool"]

@@ -12,7 +12,7 @@ from crewai.flow.persistence.base import FlowPersistence
 from crewai.utilities.constants import NOT_SPECIFIED
 from crewai.utilities.task_output_storage_handler import TaskOutputStorageHandler
 
-from codin.agent.adapters.crewai._running import running
+from codin.agent.adapters.crewai._asking import CALLER
 
 __all__ = ["copy_of_crew", "copy_of_flow", "resuming"]
 
@@ -77,15 +77,13 @@ def copy_of_flow(flow: Flow[Any], *, tells_methods: bool) -> Any:
         setattr(copied, name, getattr(flow, name))
     copied._state = flow._copy_state()
     copied._stamp_state_id(str(uuid4()))
-    _ask_the_caller(copied)
+    _pause_for_feedback(copied)
     return copied
 
 
-def _ask_the_caller(flow: Any) -> None:
-    """Where nobody else was chosen to be asked, the caller is; CrewAI would read stdin."""
-    if flow.input_provider is None and flow_config.input_provider is None:
-        flow.input_provider = _Input()
-    if flow_config.hitl_provider is None:
+def _pause_for_feedback(flow: Any) -> None:
+    """Where nobody else was chosen to give feedback, the flow pauses, and no thread has to wait for the caller."""
+    if flow_config.hitl_provider is CALLER:
         methods = {name: _paused(method) for name, method in flow._definition.methods.items()}
         flow._definition = flow._definition.model_copy(update={"methods": methods})
     if flow.persistence is None:
@@ -116,15 +114,6 @@ class _Feedback:
     def request_feedback(self, context: PendingFeedbackContext, flow: Any) -> str:
         """Pause."""
         raise HumanFeedbackPending(context)
-
-
-class _Input:
-    """`Flow.ask`: the method waits in its thread."""
-
-    def request_input(self, message: str, flow: Any, metadata: dict[str, Any] | None = None) -> str | None:
-        """Ask the caller."""
-        run = running()
-        return None if run is None else run.ask(message, metadata).text
 
 
 class _Nothing(FlowPersistence):

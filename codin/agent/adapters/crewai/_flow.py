@@ -13,11 +13,11 @@ from crewai import Flow
 from crewai.events import MethodExecutionStartedEvent
 from crewai.flow.async_feedback.types import HumanFeedbackPending, PendingFeedbackContext
 from pydantic import BaseModel, ValidationError
-from pydantic_core import to_json
 
 from codin.agent.adapters._expected import problem
 from codin.agent.adapters._profile import thread_id
-from codin.agent.adapters._questions import Question, Unclear, answers, ask, json_value, readable
+from codin.agent.adapters._questions import Unclear, answers, ask, json_value
+from codin.agent.adapters.crewai._asking import feedback_question, feedback_text
 from codin.agent.adapters.crewai._copies import copy_of_flow, resuming
 from codin.agent.adapters.crewai._input import Fields, text_field, text_of
 from codin.agent.adapters.crewai._options import CrewAIOptions
@@ -65,12 +65,12 @@ class FlowAgent(Served):
         token = cast("Mapping[str, Any] | None", task.resume)
         if token is None:
             return await self._run(task, self._turn(task) if self._talks else self._kickoff(task))
-        question = _question(token["context"])
+        question = feedback_question(token["context"])
         try:
             (value,) = answers([question], Answer(task.message)).values()
         except Unclear as problem:
             return ask([question], token, str(problem))
-        feedback = value if isinstance(value, str) else to_json(value).decode()
+        feedback = feedback_text(value)
 
         def resume(flow: Any) -> Any:
             resuming(flow, token["state"], PendingFeedbackContext.from_dict(token["context"]))
@@ -104,7 +104,7 @@ class FlowAgent(Served):
 
         result = await run.execute(work)
         if isinstance(result, _Pending):
-            return ask([_question(result.context)], {"state": result.state, "context": result.context})
+            return ask([feedback_question(result.context)], {"state": result.state, "context": result.context})
         return await answer_of(result, run.relay)
 
     def _speaks(self, flow: Any, source: Any, event: Any) -> bool:
@@ -112,14 +112,6 @@ class FlowAgent(Served):
         if isinstance(event, MethodExecutionStartedEvent) and source is flow:
             _METHOD.set(event.method_name)
         return _METHOD.get() in self._text_from
-
-
-def _question(context: Mapping[str, Any]) -> Question:
-    """What a flow asks: its message, and what there is to say something about."""
-    shown = "" if context["method_output"] is None else f"{readable(context['method_output'])}\n\n"
-    outcomes = f"\nPossible outcomes: {', '.join(context['emit'])}" if context["emit"] else ""
-    value = {"output": context["method_output"], "outcomes": context["emit"]}
-    return Question(context["method_name"], f"{shown}{context['message']}{outcomes}", value)
 
 
 def _fields(flow: Flow[Any], options: CrewAIOptions, name: str) -> Fields:

@@ -7,10 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from codin.agent.adapters._history import History
 from codin.agent.adapters._profile import AdapterOptions
-from codin.agent.adapters.crewai._history import History
 
-__all__ = ["CrewAIOptions"]
+__all__ = ["CrewAIOptions", "Said"]
+
+Said = dict[str, str]
+"""A message as models take it: `{"role": "user" or "assistant", "content": …}`."""
 
 
 class CrewAIOptions(AdapterOptions, total=False):
@@ -32,6 +35,6 @@ class CrewAIOptions(AdapterOptions, total=False):
     defaults: Mapping[str, Any]
     text_from: Sequence[str]
     output: type[BaseModel]
-    history: History
+    history: History[Said]
     console: bool
     max_threads: int

@@ -8,6 +8,7 @@ from crewai.core.providers.human_input import HumanInputProvider
 
 from codin.agent._threads import Threads
 from codin.agent.adapters._profile import Profile
+from codin.agent.adapters.crewai._asking import ask_callers
 from codin.agent.adapters.crewai._human import Reviewer
 from codin.agent.adapters.crewai._options import CrewAIOptions
 from codin.agent.adapters.crewai._relay import Relay
@@ -29,6 +30,7 @@ class Served(Profile):
 
     def _begin(self, task: Task, human: HumanInputProvider | None = None) -> Run:
         """A run for the task."""
+        ask_callers()
         relay = Relay(task, tools=self._options.get("tool_activity", False))
         console = self._options.get("console", False)
         return Run(task, relay, self._threads, human=human or Reviewer(), console=console)

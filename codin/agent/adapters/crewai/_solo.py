@@ -7,10 +7,10 @@ from typing import Any, Unpack, cast
 from crewai import Agent
 from crewai.lite_agent_output import LiteAgentOutput
 
+from codin.agent.adapters._history import History, MemoryHistory
 from codin.agent.adapters._profile import thread_id
-from codin.agent.adapters.crewai._history import History, MemoryHistory, Said
 from codin.agent.adapters.crewai._input import text_of
-from codin.agent.adapters.crewai._options import CrewAIOptions
+from codin.agent.adapters.crewai._options import CrewAIOptions, Said
 from codin.agent.adapters.crewai._output import answer_of, schema_of
 from codin.agent.adapters.crewai._served import Served
 from codin.agent.adapters.crewai._tools import tools_of
@@ -33,7 +33,7 @@ class SoloAgent(Served):
             output_modes=["text/plain"] if self._model is None else ["application/json"],
             output_schema=schema_of(self._model),
         )
-        self._history: History = options.get("history") or MemoryHistory()
+        self._history: History[Said] = options.get("history") or MemoryHistory()
         self._streams = self._model is None and agent.guardrail is None
 
     async def handle(self, task: Task) -> AgentResponse:

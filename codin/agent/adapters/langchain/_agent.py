@@ -13,7 +13,6 @@ from langchain_core.runnables.config import merge_configs
 from langchain_core.tools import BaseTool
 
 from codin.agent.adapters._profile import AdapterOptions, Profile, thread_id
-from codin.agent.adapters.langchain._calls import Calls
 from codin.agent.adapters.langchain._input import runnable_input
 from codin.agent.adapters.langchain._shape import Given, Taken, edge_of
 from codin.agent.adapters.langchain._stream import Events, Relay
@@ -84,20 +83,19 @@ class RunnableAgent(Profile):
     async def handle(self, task: Task) -> AgentResponse:
         """Run it, once for each message."""
         given = runnable_input(self._taken, self.name, task.message)
-        calls = Calls()
-        relay = Relay(task, self._options.get("text_key"))
-        try:
-            await calls.guard(self._run(task, given, calls, relay))
-            return relay.response()
-        finally:
-            task.usage(**calls.usage())
-
-    async def _run(self, task: Task, given: Any, calls: Calls, relay: Relay) -> None:
         options = self._options
         events = Events(task, events=options.get("events", True), tools=options.get("tool_activity", False))
+        relay = Relay(task, options.get("text_key"))
+        try:
+            await events.guard(self._run(task, given, events, relay))
+            return relay.response()
+        finally:
+            task.usage(**events.usage())
+
+    async def _run(self, task: Task, given: Any, events: Events, relay: Relay) -> None:
         thread = thread_id(self.id, task)
-        own: RunnableConfig = {"callbacks": [calls, events], "configurable": dict.fromkeys(_SESSION, thread)}
-        config = options.get("config")
+        own: RunnableConfig = {"callbacks": [events], "configurable": dict.fromkeys(_SESSION, thread)}
+        config = self._options.get("config")
         config = merge_configs(config(task) if callable(config) else config, own)
         if self._given.streams:
             async with aclosing(cast("Any", self._runnable.astream(given, config))) as pieces:

@@ -48,13 +48,11 @@ class Calls(BaseCallbackHandler):
         self, serialized: dict[str, Any], messages: list[list[BaseMessage]], *, run_id: UUID, **kwargs: Any
     ) -> None:
         """A model is about to be called."""
-        self._go_on()
+        if self._stopped:
+            raise asyncio.CancelledError
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """A piece has come."""
-        self._go_on()
-
-    def _go_on(self) -> None:
         if self._stopped:
             raise asyncio.CancelledError
 

@@ -9,12 +9,12 @@ from contextlib import suppress
 from typing import Any, cast
 from uuid import UUID
 
-from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.prompt_values import PromptValue
 
 from codin.agent.adapters._activity import ACTIVITY_KEY, ToolActivity
 from codin.agent.adapters._questions import json_value, object_of, readable
+from codin.agent.adapters.langchain._calls import Calls
 from codin.agent.adapters.langchain._tool import TEXT_EVENT
 from codin.errors import TaskClosed
 from codin.task import AgentResponse, Task
@@ -37,6 +37,9 @@ class Relay:
 
     async def take(self, piece: Any) -> None:
         """Take one piece, or the whole answer."""
+        if isinstance(piece, str):
+            await self._task.write(piece)
+            return
         fields = object_of(piece)
         if self._text_key is not None and self._text_key in fields:
             await self.take(fields[self._text_key])
@@ -45,15 +48,11 @@ class Relay:
             piece = last  # a conversation: its last message is the answer
         if isinstance(piece, BaseMessage):
             self._called(piece)
-            await self._write(str(piece.text))
-        elif isinstance(piece, (str, PromptValue)):
-            await self._write(piece if isinstance(piece, str) else piece.to_string())
+            await self._task.write(str(piece.text))
+        elif isinstance(piece, PromptValue):
+            await self._task.write(piece.to_string())
         elif piece is not None:
             self._value = piece if self._value is None else _added(self._value, piece)
-
-    async def _write(self, text: str) -> None:
-        if text:
-            await self._task.write(text)
 
     def _called(self, message: BaseMessage) -> None:
         """Keep the calls of tools that nobody in the runnable makes: they are its answer."""
@@ -79,27 +78,23 @@ def _added(value: Any, piece: Any) -> Any:
         return piece
 
 
-class Events(AsyncCallbackHandler):
+class Events(Calls):
     """Tools at work, and custom events, as status updates.
+
+    It follows the model calls, too, because LangChain asks every handler about every token, and asking is what costs.
 
     Code in a thread has callbacks on a loop of its own. It is not waited for there: a sync call on the event loop
     would wait for itself.
     """
 
-    run_inline = True  # otherwise LangChain makes an asyncio task for every token, also when the token is ignored
-
     def __init__(self, task: Task, *, events: bool, tools: bool) -> None:
+        super().__init__()
         self._task = task
         self._events = events
         self._activity = ToolActivity(task, enabled=tools)
         self._names: dict[UUID, str] = {}
         self._loop = asyncio.get_running_loop()
         self._sent: list[Future[None]] = []
-
-    @property
-    def ignore_llm(self) -> bool:
-        """Tokens come as pieces of the answer."""
-        return True
 
     async def on_tool_start(self, serialized: dict[str, Any], input_str: str, *, run_id: UUID, **kwargs: Any) -> None:
         """A tool is called."""

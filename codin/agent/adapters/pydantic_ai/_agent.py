@@ -20,9 +20,9 @@ from pydantic_ai.agent import AbstractAgent
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from codin.agent._quiet import quiet
+from codin.agent.adapters._history import History, MemoryHistory
 from codin.agent.adapters._profile import AdapterOptions, Profile, thread_id
 from codin.agent.adapters._questions import Unclear, ask, json_value, object_of
-from codin.agent.adapters.pydantic_ai._history import History, MemoryHistory
 from codin.agent.adapters.pydantic_ai._output import Output
 from codin.agent.adapters.pydantic_ai._prompt import INPUT_MODES, prompt_of
 from codin.agent.adapters.pydantic_ai._questions import REQUESTS, questions_of, results_of
@@ -48,7 +48,7 @@ class PydanticAIOptions(AdapterOptions, total=False):
     """
 
     deps: Any | Callable[[Task], Any]
-    history: History
+    history: History[ModelMessage]
     stream: bool
     usage_limits: UsageLimits
 
@@ -93,7 +93,7 @@ class PydanticAIAgent(Profile):
             )
         self.agent = agent
         self._deps = options.get("deps")
-        self._history: History = options.get("history") or MemoryHistory()
+        self._history: History[ModelMessage] = options.get("history") or MemoryHistory()
         self._streams = options.get("stream", True)
         self._limits = options.get("usage_limits")
         self._tool_activity = options.get("tool_activity", False)

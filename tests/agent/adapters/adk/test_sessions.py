@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,7 @@ from google.adk.apps import App
 from google.adk.events import Event
 from google.adk.integrations.openai import OpenAILlm
 from google.adk.runners import Runner
-from google.adk.sessions import InMemorySessionService
-from google.adk.sessions.sqlite_session_service import SqliteSessionService
+from google.adk.sessions import BaseSessionService, InMemorySessionService
 from google.adk.tools import ToolContext
 
 from codin.agent.adapters.adk import adapt
@@ -28,6 +28,7 @@ from tests.agent.adapters.desk import Desk
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[4]
+Reopen = Callable[[], BaseSessionService]
 QUESTION = ("ask_human", {"question": "What colour?"})
 
 
@@ -244,17 +245,38 @@ async def test_a_question_does_not_stand_in_the_way_of_another_context() -> None
 # -- restart ---------------------------------------------------------------------------------------------------------
 
 
-async def test_plain_text_after_a_restart_reaches_the_tool(tmp_path: Path) -> None:
-    sessions, tasks = str(tmp_path / "sessions.db"), f"sqlite:///{tmp_path}/tasks.db"
+async def test_a_conversation_goes_on_after_a_restart(model: ModelServer, llm: OpenAILlm, sessions: Reopen) -> None:
+    for text in ("one", "two", "three"):
+        await Desk(adapt(chatter(llm), session_service=sessions())).send(text, context="k")
+    assert roles(model) == ["user:one", "assistant:You said one", "user:two", "assistant:You said two", "user:three"]
+    await Desk(adapt(chatter(llm), session_service=sessions())).send("four", context="k", caller=Caller("bob"))
+    assert roles(model) == ["user:four"]
+
+
+async def test_what_was_canceled_before_a_restart_is_taken_back_after_it(
+    model: ModelServer, llm: OpenAILlm, sessions: Reopen
+) -> None:
+    desk = Desk(adapt(chatter(llm), session_service=sessions()))
+    await desk.send("one", context="k")
+    async with asyncio.timeout(30):
+        task = await desk.begin("hang on", context="k")
+        await model.stuck.wait()
+        await desk.cancel(task)
+    await Desk(adapt(chatter(llm), session_service=sessions())).send("two", context="k")
+    assert roles(model) == ["user:one", "assistant:You said one", "user:two"]
+
+
+async def test_plain_text_after_a_restart_reaches_the_tool(tmp_path: Path, sessions: Reopen) -> None:
+    tasks = f"sqlite:///{tmp_path}/tasks.db"
     store = open_store(tasks)
-    desk = Desk(adapt(painter(), session_service=SqliteSessionService(sessions)), store)
+    desk = Desk(adapt(painter(), session_service=sessions()), store)
     asked = await desk.send("cup", context="k")
     await desk.close()
     await store.close()
 
     agent = after_a_restart()
     store = open_store(tasks)
-    desk = Desk(adapt(agent, session_service=SqliteSessionService(sessions)), store)
+    desk = Desk(adapt(agent, session_service=sessions()), store)
     refused = await desk.send("plate", context="k")
     done = await desk.send("red", task=asked.task)
     await desk.close()
@@ -266,17 +288,17 @@ async def test_plain_text_after_a_restart_reaches_the_tool(tmp_path: Path) -> No
     assert [response and response.response for response in responses] == [{"result": "red"}]
 
 
-async def test_several_questions_half_answered_before_a_restart(tmp_path: Path) -> None:
-    sessions, store = str(tmp_path / "sessions.db"), MemoryStore()
+async def test_several_questions_half_answered_before_a_restart(sessions: Reopen) -> None:
+    store = MemoryStore()
     questions: Any = [QUESTION, ("ask_human", {"question": "What size?"})]
     first = speaker("painter", questions, tools=[ask_human])
-    desk = Desk(adapt(first, session_service=SqliteSessionService(sessions)), store)
+    desk = Desk(adapt(first, session_service=sessions()), store)
     asked = await desk.send("cup")
     ids = {question["question"]: question["id"] for question in asked.questions}
     rest = await desk.send({ids["What size?"]: "big"}, task=asked.task)
     assert rest.said == "What colour?"
     await desk.close()
-    desk = Desk(adapt(after_a_restart(), session_service=SqliteSessionService(sessions)), store)
+    desk = Desk(adapt(after_a_restart(), session_service=sessions()), store)
     assert (await desk.send("red", task=asked.task)).text == "Painted."
 
 
@@ -290,10 +312,9 @@ async def test_an_answer_after_a_restart_that_forgot_the_question_fails_with_a_r
 
 
 async def test_a_process_that_dies_in_a_turn_leaves_a_session_that_works(
-    model: ModelServer, llm: OpenAILlm, tmp_path: Path
+    model: ModelServer, llm: OpenAILlm, tmp_path: Path, service: str, sessions: Reopen
 ) -> None:
-    path = str(tmp_path / "sessions.db")
-    command = [sys.executable, "-m", "tests.agent.adapters.adk.doomed", path, model.url]
+    command = [sys.executable, "-m", "tests.agent.adapters.adk.doomed", service, str(tmp_path), model.url]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     try:
         async with asyncio.timeout(60):
@@ -301,7 +322,7 @@ async def test_a_process_that_dies_in_a_turn_leaves_a_session_that_works(
     finally:
         process.kill()
         await process.wait()
-    await Desk(adapt(chatter(llm), session_service=SqliteSessionService(path))).send("two", context="k")
+    await Desk(adapt(chatter(llm), session_service=sessions())).send("two", context="k")
     assert roles(model) == ["user:one", "assistant:You said one", "user:two"]
 
 

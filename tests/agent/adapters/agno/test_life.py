@@ -6,14 +6,12 @@ import copy
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from agno import tools
 from agno.agent import Agent
 from agno.db.in_memory import InMemoryDb
-from agno.db.json import JsonDb
 from agno.models.openai.like import OpenAILike
 from agno.team import Team
 from agno.tools import Toolkit
@@ -22,7 +20,6 @@ from agno.workflow import Workflow
 from codin.agent import as_agent
 from codin.agent.adapters.agno import AgnoAgent, adapt
 from codin.errors import ConfigError
-from codin.task import MemoryStore
 from codin.testing import Body, ModelAnswer, ModelServer
 from codin.tool import Tool
 from codin.trust import Caller
@@ -114,13 +111,6 @@ async def test_callers_of_two_tenants_with_one_id_are_two_users(chat: OpenAILike
         await desk.send("hello", caller=caller)
     sessions: Any = db.get_sessions()
     assert len({session.user_id for session in sessions}) == 4
-
-
-async def test_a_conversation_goes_on_after_a_restart(model: ModelServer, chat: OpenAILike, tmp_path: Path) -> None:
-    for text in ("one", "two"):
-        agent = Agent(model=chat, db=JsonDb(db_path=str(tmp_path)), add_history_to_context=True)
-        await Desk(adapt(agent), MemoryStore()).send(text, context="c")
-    assert [message["content"] for message in model.requests[-1]["messages"]] == ["one", "You said one", "two"]
 
 
 async def test_what_was_canceled_is_not_remembered(model: ModelServer, chat: OpenAILike) -> None:

@@ -13,6 +13,7 @@ from crewai import Flow
 from crewai.flow import listen, persist, start
 from crewai.flow.async_feedback.types import HumanFeedbackPending, PendingFeedbackContext
 from crewai.flow.conversational import ConversationConfig, ConversationState
+from crewai.flow.flow_config import flow_config
 from crewai.flow.human_feedback import human_feedback
 from crewai.flow.persistence import SQLiteFlowPersistence
 from pydantic import BaseModel, PrivateAttr
@@ -289,6 +290,73 @@ async def test_a_flow_that_asks_waits_for_its_answer() -> None:
     second = await desk.send("red", task=first.task)
     assert second.said == "Which size?"
     assert (await desk.send("big", task=second.task)).text == "red big"
+
+
+class Inner(Flow[Topic]):
+    @start()
+    @human_feedback(message="Publish it?")
+    def write(self) -> str:
+        return f"{self.ask('Which colour?')} draft"
+
+
+class Outer(Flow[dict[str, Any]]):
+    @start()
+    def work(self) -> str:
+        inner: Any = Inner()
+        return inner.kickoff().feedback
+
+
+class AsyncOuter(Flow[dict[str, Any]]):
+    @start()
+    async def work(self) -> str:
+        inner: Any = Inner()
+        return (await inner.kickoff_async()).feedback
+
+
+@pytest.mark.parametrize("outer", [Outer, AsyncOuter])
+async def test_a_flow_inside_a_flow_asks_the_caller_too(outer: type[Flow[Any]]) -> None:
+    desk = Desk(adapt(outer()))
+    first = await desk.send("go")
+    assert (first.state, first.said) == ("INPUT_REQUIRED", "Which colour?")
+    second = await desk.send("red", task=first.task)
+    assert (second.state, second.said) == ("INPUT_REQUIRED", "red draft\n\nPublish it?")
+    assert second.questions[0]["value"] == {"output": "red draft", "outcomes": None}
+    again = await desk.send("", task=first.task)
+    assert again.said == "The answer is empty.\nred draft\n\nPublish it?"
+    done = await desk.send({"write": "go ahead"}, task=first.task)
+    assert (done.state, done.text) == ("COMPLETED", "go ahead")
+
+
+async def test_a_canceled_task_does_not_leave_the_inner_flow_waiting() -> None:
+    desk = Desk(adapt(Outer()))
+    asked = await desk.send("go")
+    assert (await desk.cancel(asked.task)).status.state.name == "CANCELED"
+    assert (await desk.send("go")).said == "Which colour?"
+
+
+async def test_outside_codin_a_flow_reads_stdin_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await Desk(adapt(Outer())).send("go")).said == "Which colour?"
+    monkeypatch.setattr(sys, "stdin", io.StringIO("red\ngo ahead\n"))
+    inner: Any = Inner()
+    assert (await inner.kickoff_async()).feedback == "go ahead"
+
+
+@pytest.mark.parametrize("kind", ["input_provider", "hitl_provider"])
+async def test_whom_the_user_has_chosen_is_asked(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mine:
+        def request_input(self, message: str, flow: Any, metadata: Any = None) -> str:
+            return "mine"
+
+        def request_feedback(self, context: PendingFeedbackContext, flow: Any) -> str:
+            return "mine"
+
+    monkeypatch.setattr(flow_config, kind, Mine())
+    desk = Desk(adapt(Outer()))
+    asked = await desk.send("go")
+    if kind == "input_provider":
+        assert asked.said == "mine draft\n\nPublish it?"
+    else:
+        assert (await desk.send("red", task=asked.task)).text == "mine"
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------

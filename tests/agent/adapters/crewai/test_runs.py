@@ -11,7 +11,7 @@ from crewai.events import crewai_event_bus
 from pydantic import BaseModel
 
 from codin import a2a
-from codin.agent.adapters.crewai import MemoryHistory, adapt
+from codin.agent.adapters.crewai import adapt
 from codin.testing import Body, ModelAnswer, ModelServer
 from tests.agent.adapters.crewai.crews import Add, Crew, Task, crew_of, helper
 from tests.agent.adapters.crewai.words import by_task, last_text
@@ -68,13 +68,6 @@ async def test_a_context_is_a_conversation_with_an_agent(model: ModelServer, llm
     said = [(message["role"], message["content"]) for message in model.requests[1]["messages"][1:-1]]
     assert said == [("user", "one"), ("assistant", "You said one")]
     assert len(kept) == 1
-
-
-async def test_a_history_in_memory_forgets_the_oldest_thread() -> None:
-    history = MemoryHistory(threads=2)
-    for thread in ("a", "b", "a", "c"):
-        await history.append(thread, [{"role": "user", "content": thread}])
-    assert [len(await history.load(thread)) for thread in ("a", "b", "c")] == [2, 0, 1]
 
 
 async def test_only_the_last_task_is_the_answer(model: ModelServer, llm: Any) -> None:

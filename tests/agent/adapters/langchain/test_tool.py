@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,9 +14,9 @@ from codin.agent import agent
 from codin.agent.adapters.langchain import adapt, tool
 from codin.client import Peer, connect
 from codin.server import App
-from codin.task import Limits
 from codin.testing import ModelServer
 from tests.agent.adapters.desk import Desk
+from tests.agent.adapters.outward import Outward, Scenario, scenarios
 from tests.agent.adapters.translator import Translator
 from tests.server.sockets import listening
 
@@ -28,17 +27,6 @@ pytestmark = pytest.mark.anyio
 async def convert(config: str, amount: int, run_manager: str = "") -> str:
     """Convert money."""
     return f"{amount} {config} {run_manager}".strip()
-
-
-@pytest.fixture
-def translator() -> Translator:
-    return Translator()
-
-
-@pytest.fixture
-async def peer(translator: Translator) -> AsyncIterator[Peer]:
-    async with listening(App(translator, limits=Limits(drain=0.1))) as served, connect(served.url) as peer:
-        yield peer
 
 
 @pytest.fixture
@@ -61,7 +49,7 @@ async def test_it_answers_a_call_of_a_model(peer: Peer) -> None:
     call = {"name": "translator", "args": {"request": "hello"}, "id": "call_1", "type": "tool_call"}
     answer = await tool(peer).ainvoke(call)
     assert isinstance(answer, ToolMessage)
-    assert (answer.content, answer.tool_call_id) == ("bonjour", "call_1")
+    assert (answer.content, answer.tool_call_id) == ("bonjour hello", "call_1")
 
 
 async def test_arguments_arrive_whatever_they_are_called(converter: Peer) -> None:
@@ -85,40 +73,27 @@ async def test_a_model_reads_its_schema_and_calls_it(model: ModelServer, chat: C
 async def test_what_the_peer_streams_is_in_the_events(peer: Peer) -> None:
     stream: AsyncIterator[Any] = tool(peer).astream_events({"request": "hi"}, version="v2")
     events = [(event["name"], event["data"]["text"]) async for event in stream if event["event"] == "on_custom_event"]
-    assert events == [("codin.status", "looking it up"), ("codin.text", "bon"), ("codin.text", "jour")]
+    pieces = [("codin.text", text) for text in ("bon", "jour ", "hi")]
+    assert events == [("codin.status", "looking it up"), *pieces]
 
 
-async def test_a_question_of_the_peer_goes_up_to_the_caller_and_the_answer_back(
-    peer: Peer, translator: Translator
-) -> None:
+def asking(peer: Peer) -> Any:
     async def work(text: str) -> str:
         return await tool(peer).ainvoke({"request": text})
 
-    desk = Desk(adapt(RunnableLambda(work)))
-    asked = await desk.send("which")
-    assert (asked.state, asked.said) == ("INPUT_REQUIRED", "Formal or familiar?")
-    done = await desk.send("formal", task=asked.task)
-    assert (done.state, done.text, translator.heard) == ("COMPLETED", "formal: bonjour", ["which"])
+    return RunnableLambda(work)
+
+
+@scenarios()
+async def test_a_peer_of_a_served_runnable(
+    scenario: Scenario, peer: Peer, translator: Translator, model: ModelServer
+) -> None:
+    await scenario(Outward(adapt(asking(peer)), peer, translator, model, "{}", "{}"))
 
 
 async def test_a_status_of_the_peer_is_one_of_the_task_and_its_text_is_not(peer: Peer) -> None:
-    async def work(text: str) -> str:
-        return await tool(peer).ainvoke({"request": text})
-
-    turn = await Desk(adapt(RunnableLambda(work))).send("hi")
-    assert (turn.text, [text for text, _ in turn.news]) == ("bonjour", ["looking it up"])
-
-
-async def test_cancel_reaches_the_peer(peer: Peer, translator: Translator) -> None:
-    async def work(text: str) -> str:
-        return await tool(peer).ainvoke({"request": text})
-
-    desk = Desk(adapt(RunnableLambda(work)))
-    async with asyncio.timeout(30):
-        task = await desk.begin("hang")
-        await translator.stuck.wait()
-        await desk.cancel(task)
-        await translator.stopped.wait()
+    turn = await Desk(adapt(asking(peer))).send("hi")
+    assert (turn.text, [text for text, _ in turn.news]) == ("bonjour hi", ["looking it up"])
 
 
 async def test_without_asyncio_it_says_what_to_do(peer: Peer) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -15,68 +13,28 @@ from langgraph.prebuilt import ToolNode
 
 from codin import a2a
 from codin.agent.adapters.langgraph import adapt, node, tool
-from codin.client import Peer, connect
-from codin.server import App
-from codin.task import AgentResponse, Limits, Task
+from codin.client import Peer
 from codin.task.stores.sqlite import SQLiteStore
+from codin.testing import ModelServer
 from tests.agent.adapters.desk import Desk, Turn
-from tests.server.sockets import listening
+from tests.agent.adapters.outward import Outward, Scenario, a_refusal_is_the_result_in_words, scenarios
+from tests.agent.adapters.translator import Translator
 
 pytestmark = pytest.mark.anyio
 
 
-class Translator:
-    """The remote agent."""
-
-    id = name = "translator"
-    description = "Says it in French."
-    tools = ()
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-        self.stuck = asyncio.Event()
-        self.stopped = asyncio.Event()
-
-    async def handle(self, task: Task) -> AgentResponse:
-        self.heard.append(task.text)
-        if task.text == "hang":
-            self.stuck.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self.stopped.set()
-        if task.text == "refuse":
-            return AgentResponse.rejected("not today")
-        if task.text == "which":
-            tone = await task.ask("Formal or familiar?", data=["formal", "familiar"])
-            return AgentResponse.completed(f"{tone.text}: bonjour")
-        if task.text == "secret":
-            key = await task.authorize("Which key?")
-            return AgentResponse.completed(f"{len(key.text)} letters")
-        if task.text == "data":
-            return AgentResponse.completed(data={"fr": "bonjour"})
-        for word in ("bon", "jour ", task.text):
-            await task.write(word)
-        return AgentResponse.completed()
-
-
-@pytest.fixture
-def translator() -> Translator:
-    return Translator()
-
-
-@pytest.fixture
-async def peer(translator: Translator) -> AsyncIterator[Peer]:
-    async with listening(App(translator, limits=Limits(drain=0.1))) as served, connect(served.url) as peer:
-        yield peer
-
-
 def chat(peer: Peer) -> Any:
+    """A graph that is nothing but the peer as a node."""
     graph: Any = StateGraph(MessagesState)
     graph.add_node("ask", node(peer))
     graph.add_edge(START, "ask")
     graph.add_edge("ask", END)
     return graph
+
+
+@scenarios(but=[a_refusal_is_the_result_in_words])
+async def test_a_node(scenario: Scenario, peer: Peer, translator: Translator, model: ModelServer) -> None:
+    await scenario(Outward(adapt(chat(peer).compile(name="g")), peer, translator, model, "{}", "{}"))
 
 
 async def test_a_node_streams_what_the_peer_says(peer: Peer) -> None:
@@ -126,27 +84,6 @@ async def test_a_node_with_functions(peer: Peer) -> None:
     assert (await compiled.ainvoke({"line": "you"}))["answer"] == "bonjour youyou"
 
 
-@pytest.mark.parametrize("kind", ["node", "tool"])
-async def test_the_question_of_the_peer_goes_up_and_the_answer_down(
-    kind: str, peer: Peer, translator: Translator
-) -> None:
-    desk = Desk(adapt((chat if kind == "node" else calling)(peer).compile(name="g")))
-    asked = await desk.send("which")
-    assert (asked.state, asked.said) == ("INPUT_REQUIRED", "Formal or familiar?")
-    done = await desk.send("formal", task=asked.task)
-    assert (done.state, done.text) == ("COMPLETED", "formal: bonjour")
-    assert translator.heard == ["which"]  # it was not asked twice
-    assert [task.status.state.name async for task in peer.list()] == ["COMPLETED"]
-
-
-async def test_a_credential_is_asked_for_as_one(peer: Peer) -> None:
-    desk = Desk(adapt(chat(peer).compile(name="g")))
-    asked = await desk.send("secret")
-    assert (asked.state, asked.said) == ("AUTH_REQUIRED", "Which key?")
-    done = await desk.send("abc", task=asked.task)
-    assert done.text == "3 letters"
-
-
 async def test_the_answer_finds_the_peers_task_after_a_restart(
     peer: Peer, translator: Translator, tmp_path: Path
 ) -> None:
@@ -163,16 +100,6 @@ async def test_the_answer_finds_the_peers_task_after_a_restart(
     done = await life("formal", asked.task)
     assert done.text == "formal: bonjour"
     assert translator.heard == ["which"]
-
-
-async def test_cancel_goes_down(peer: Peer, translator: Translator) -> None:
-    desk = Desk(adapt(chat(peer).compile(name="g")))
-    task = await desk.begin("hang")
-    async with asyncio.timeout(20):
-        await translator.stuck.wait()
-        assert (await desk.cancel(task)).status.state is a2a.TaskState.CANCELED
-        await translator.stopped.wait()
-    assert [task.status.state.name async for task in peer.list()] == ["CANCELED"]
 
 
 # -- as a tool ---------------------------------------------------------------------------------------------------------
@@ -209,10 +136,9 @@ async def test_a_tool_says_what_the_card_says(peer: Peer) -> None:
     assert (other.name, other.description) == ("to_french", "Translate.")
 
 
-async def test_a_tool_answers_a_graph(peer: Peer) -> None:
-    turn = await Desk(adapt(calling(peer).compile(name="g"))).send("you")
-    assert (turn.state, turn.text) == ("COMPLETED", "bonjour you")
-    assert "".join(turn.chunks) == turn.text
+@scenarios()
+async def test_a_tool(scenario: Scenario, peer: Peer, translator: Translator, model: ModelServer) -> None:
+    await scenario(Outward(adapt(calling(peer).compile(name="g")), peer, translator, model, "{}", "{}"))
 
 
 async def test_a_tool_outside_of_a_graph(peer: Peer) -> None:

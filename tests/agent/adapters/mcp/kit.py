@@ -15,7 +15,7 @@ from mcp.server.fastmcp import Context, FastMCP, Image
 from mcp.shared.exceptions import UrlElicitationRequiredError
 from pydantic import BaseModel
 
-__all__ = ["PNG", "Kit", "kit"]
+__all__ = ["PNG", "Kit", "kit", "unlogged"]
 
 PNG = b"\x89PNG"
 
@@ -43,15 +43,21 @@ class Kit:
 
 
 def kit(state: Kit | None = None, **settings: Any) -> FastMCP:
-    """A server; it is made without a change to the root logger, which is the tests'."""
+    """A server of all of it."""
     state = state or Kit()
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    server = FastMCP("kit", "A bit of everything.", **settings)
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    server = unlogged("kit", "A bit of everything.", **settings)
     _simple(server, state)
     _asking(server, state)
+    return server
+
+
+def unlogged(*args: Any, **settings: Any) -> FastMCP:
+    """A server that is made without a change to the root logger, which is the tests'."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    server = FastMCP(*args, **settings)
+    root.handlers[:] = handlers
+    root.setLevel(level)
     return server
 
 

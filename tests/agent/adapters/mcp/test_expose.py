@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,14 +17,12 @@ from mcp.shared.memory import create_connected_server_and_client_session
 
 from codin.agent.adapters import Question, answers, ask
 from codin.agent.adapters.mcp import expose
-from codin.client import Peer, connect
+from codin.client import Peer
 from codin.errors import ConfigError
-from codin.server import App
-from codin.task import AgentResponse, Answer, Limits, Task
+from codin.task import AgentResponse, Answer, Task
 from tests.agent.adapters.mcp.offered import Waiter, brew
 from tests.agent.adapters.mcp.programs import ROOT, command, free_port, serving
 from tests.agent.adapters.translator import Translator
-from tests.server.sockets import listening
 
 pytestmark = pytest.mark.anyio
 
@@ -74,17 +72,6 @@ def text(result: types.CallToolResult) -> str:
 
 def saying(**content: Any) -> Answering:
     return lambda params: types.ElicitResult(action="accept", content=content)
-
-
-@pytest.fixture
-def translator() -> Translator:
-    return Translator()
-
-
-@pytest.fixture
-async def peer(translator: Translator) -> AsyncIterator[Peer]:
-    async with listening(App(translator, limits=Limits(drain=0.1))) as served, connect(served.url) as peer:
-        yield peer
 
 
 # -- tools -------------------------------------------------------------------------------------------------------------

@@ -12,10 +12,11 @@ from openai import AsyncOpenAI
 
 from agents import Agent, OpenAIChatCompletionsModel, OpenAIResponsesModel, RunContextWrapper, function_tool
 from codin.agent.adapters.openai_agents import adapt
-from codin.task import MemoryStore, open_store
+from codin.task import MemoryStore
 from codin.testing import Body, ModelServer
 from codin.testing import ModelAnswer as Answer
-from tests.agent.adapters.desk import Desk, Turn
+from tests.agent.adapters.approvals import WIPE, Approving, Scenario, scenarios
+from tests.agent.adapters.desk import Desk
 
 pytestmark = pytest.mark.anyio
 
@@ -23,9 +24,6 @@ pytestmark = pytest.mark.anyio
 @dataclass
 class Person:
     name: str
-
-
-WIPE = 'call wipe {"path": "/x"}'
 
 
 def wiper(chat: OpenAIChatCompletionsModel, wiped: list[str], **options: Any) -> Agent[Any]:
@@ -43,39 +41,14 @@ def wiper(chat: OpenAIChatCompletionsModel, wiped: list[str], **options: Any) ->
     return Agent("wiper", model=chat, tools=[wipe, add], **options)
 
 
-async def test_a_call_that_needs_approval_is_a_readable_question(chat: OpenAIChatCompletionsModel) -> None:
-    turn = await Desk(adapt(wiper(chat, []))).send(WIPE)
-    (question,) = turn.questions
-    assert (turn.state, turn.said) == ("INPUT_REQUIRED", 'Approve wipe(path="/x")?')
-    assert question["value"] == {"tool": "wipe", "args": {"path": "/x"}}
-    assert question["schema"]["anyOf"][0] == {"type": "boolean"}
-
-
-@pytest.mark.parametrize("answer", ["yes", "OK.", True, {"approved": True}])
-async def test_a_yes_runs_the_tool(chat: OpenAIChatCompletionsModel, answer: Any) -> None:
-    wiped: list[str] = []
-    desk = Desk(adapt(wiper(chat, wiped)))
-    asked = await desk.send(WIPE)
-    assert wiped == []
-    done = await desk.send(answer, task=asked.task)
-    assert (done.state, done.text, wiped) == ("COMPLETED", "The tool said wiped /x", ["/x"])
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        ("no", "Tool execution was not approved."),
-        ("no, not today", "not today"),
-        (False, "Tool execution was not approved."),
-        ({"approved": False, "message": "not today"}, "not today"),
-    ],
-)
-async def test_a_no_tells_the_model_why(chat: OpenAIChatCompletionsModel, answer: Any, reason: str) -> None:
-    wiped: list[str] = []
-    desk = Desk(adapt(wiper(chat, wiped)))
-    asked = await desk.send(WIPE)
-    done = await desk.send(answer, task=asked.task)
-    assert (done.state, done.text, wiped) == ("COMPLETED", f"The tool said {reason}", [])
+@scenarios
+async def test_a_tool_that_needs_approval(
+    scenario: Scenario, model: ModelServer, chat: OpenAIChatCompletionsModel, tmp_path: Path
+) -> None:
+    case = Approving(
+        lambda wiped: adapt(wiper(chat, wiped)), model, tmp_path, denied="Tool execution was not approved."
+    )
+    await scenario(case)
 
 
 async def test_a_conversation_with_a_question_over_the_responses_api(model: ModelServer) -> None:
@@ -88,70 +61,6 @@ async def test_a_conversation_with_a_question_over_the_responses_api(model: Mode
         done = await desk.send("yes", task=asked.task)
         assert (done.text, done.usage["output_tokens"]) == ("The tool said wiped /x", 5)
         assert (await desk.send("bye", context="k")).text == "You said bye"
-
-
-async def test_what_is_neither_yes_nor_no_is_asked_again(chat: OpenAIChatCompletionsModel) -> None:
-    wiped: list[str] = []
-    desk = Desk(adapt(wiper(chat, wiped)))
-    asked = await desk.send(WIPE)
-    again = await desk.send("whatever", task=asked.task)
-    assert again.state == "INPUT_REQUIRED"
-    assert again.said.endswith('\nApprove wipe(path="/x")?')
-    assert (await desk.send("yes", task=again.task)).state == "COMPLETED"
-    assert wiped == ["/x"]
-
-
-# -- several at once ---------------------------------------------------------------------------------------------------
-
-
-def busy(body: Body) -> Answer:
-    """Calls two tools that wait and one that does not, and then tells all results."""
-    results = [message["content"] for message in body["messages"] if message["role"] == "tool"]
-    if results:
-        return Answer(" | ".join(results))
-    return Answer("", [("add", {"a": 1, "b": 1}), ("wipe", {"path": "/x"}), ("wipe", {"path": "/y"})])
-
-
-def ids(turn: Turn) -> list[str]:
-    return [question["id"] for question in turn.questions]
-
-
-async def test_several_questions_are_answered_by_their_ids(
-    model: ModelServer, chat: OpenAIChatCompletionsModel
-) -> None:
-    model.answer = busy
-    wiped: list[str] = []
-    desk = Desk(adapt(wiper(chat, wiped)))
-    asked = await desk.send("go")
-    first, second = ids(asked)
-    assert f'- {first}: Approve wipe(path="/x")?' in asked.said
-    unclear = await desk.send("yes", task=asked.task)
-    assert unclear.said.startswith("It is not clear which question this answers.")
-    half = await desk.send({first: True}, task=asked.task)
-    assert (half.state, half.said.splitlines()[0]) == ("INPUT_REQUIRED", "Please answer all of them at once.")
-    done = await desk.send({first: "yes", second: "no, keep it"}, task=asked.task)
-    assert (done.state, done.text, wiped) == ("COMPLETED", "2 | wiped /x | keep it", ["/x"])
-
-
-async def test_a_question_after_a_question_goes_on_with_the_same_task(
-    model: ModelServer, chat: OpenAIChatCompletionsModel
-) -> None:
-    def twice(body: Body) -> Answer:
-        results = [message["content"] for message in body["messages"] if message["role"] == "tool"]
-        return (
-            Answer(" | ".join(results)) if len(results) == 2 else Answer("", [("wipe", {"path": f"/{len(results)}"})])
-        )
-
-    model.answer = twice
-    desk = Desk(adapt(wiper(chat, [])))
-    turn = await desk.send("go", context="k")
-    for _ in range(2):
-        assert turn.state == "INPUT_REQUIRED"
-        turn = await desk.send("yes", task=turn.task)
-    assert turn.text == "wiped /0 | wiped /1"
-    await desk.send("and now?", context="k")
-    roles = [message["role"] for message in model.requests[-1]["messages"]]
-    assert roles == ["user", *["assistant", "tool"] * 2, "assistant", "user"]
 
 
 async def test_an_agent_inside_a_tool_asks_through_the_outer_one(
@@ -179,27 +88,6 @@ async def test_an_agent_inside_a_tool_asks_through_the_outer_one(
     done = await Desk(adapt(outer, context=context), store).send("yes", task=asked.task)
     assert done.text == "heard: heard: will signed by ada"
     assert not any(b"hunter2" in entry.body for commit in await store.feed(0) for entry in commit.entries)
-
-
-# -- restart, other tasks, cancel --------------------------------------------------------------------------------------
-
-
-async def test_an_answer_after_a_restart_finds_its_question(
-    model: ModelServer, chat: OpenAIChatCompletionsModel, tmp_path: Path
-) -> None:
-    model.answer = busy
-    wiped: list[str] = []
-    store = open_store(f"sqlite:///{tmp_path}/tasks.db")
-    desk = Desk(adapt(wiper(chat, wiped)), store)
-    asked = await desk.send("go")
-    await desk.close()
-    await store.close()
-    store = open_store(f"sqlite:///{tmp_path}/tasks.db")
-    desk = Desk(adapt(wiper(chat, wiped)), store)
-    done = await desk.send(dict.fromkeys(ids(asked), True), task=asked.task)
-    await desk.close()
-    await store.close()
-    assert (done.state, done.text, sorted(wiped)) == ("COMPLETED", "2 | wiped /x | wiped /y", ["/x", "/y"])
 
 
 @pytest.mark.parametrize("context", [{"name": "ada", "key": "hunter2"}, Person("ada")])
@@ -231,13 +119,6 @@ async def test_an_answer_to_an_agent_that_is_another_one_now_fails(chat: OpenAIC
     assert (await late.send("yes", task=asked.task)).state == "FAILED"
 
 
-async def test_the_usage_of_an_answer_is_that_of_its_run(chat: OpenAIChatCompletionsModel) -> None:
-    desk = Desk(adapt(wiper(chat, [])))
-    asked = await desk.send(WIPE)
-    done = await desk.send("yes", task=asked.task)
-    assert (asked.usage["input_tokens"], done.usage["input_tokens"]) == (10, 30)
-
-
 async def test_a_question_does_not_stand_in_the_way_of_another_task(
     model: ModelServer, chat: OpenAIChatCompletionsModel
 ) -> None:
@@ -248,11 +129,3 @@ async def test_a_question_does_not_stand_in_the_way_of_another_task(
     await desk.send("next", context="k")
     said = [(message["role"], message.get("content")) for message in model.requests[-1]["messages"]]
     assert said[:3] == [("user", "hello"), ("assistant", "You said hello"), ("user", WIPE)]
-
-
-async def test_a_canceled_question_is_forgotten(model: ModelServer, chat: OpenAIChatCompletionsModel) -> None:
-    desk = Desk(adapt(wiper(chat, [])))
-    asked = await desk.send(WIPE, context="k")
-    await desk.cancel(asked.task)
-    await desk.send("hello", context="k")
-    assert [message["content"] for message in model.requests[-1]["messages"]] == ["hello"]

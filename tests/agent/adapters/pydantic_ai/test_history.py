@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic_ai import Agent, ModelRequest, UserPromptPart
+from pydantic_ai import Agent, ModelMessage, ModelRequest, UserPromptPart
 from pydantic_ai.models.openai import OpenAIChatModel
 
 from codin import a2a
-from codin.agent.adapters.pydantic_ai import History, MemoryHistory, SqliteHistory, adapt
+from codin.agent.adapters import History
+from codin.agent.adapters.pydantic_ai import SqliteHistory, adapt
 from codin.testing import ModelServer
 from codin.trust import Caller
 from tests.agent.adapters.desk import Desk
@@ -73,19 +74,10 @@ async def test_a_durable_history_outlives_the_process(
     assert seen(model) == ["three"]
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-async def test_a_history_gives_back_what_was_added(kind: str, tmp_path: Path) -> None:
-    history: History = MemoryHistory() if kind == "memory" else SqliteHistory(tmp_path / "chats.db")
+async def test_a_durable_history_gives_back_what_was_added(tmp_path: Path) -> None:
+    history: History[ModelMessage] = SqliteHistory(tmp_path / "chats.db")
     first, second = (ModelRequest(parts=[UserPromptPart(text)]) for text in ("one", "two"))
     await history.append("a", [first])
     await history.append("b", [second])
     await history.append("a", [second])
     assert [list(await history.load(thread)) for thread in ("a", "b", "c")] == [[first, second], [second], []]
-
-
-async def test_memory_lets_the_oldest_thread_go() -> None:
-    history = MemoryHistory(threads=2)
-    message = ModelRequest(parts=[UserPromptPart("hello")])
-    for thread in ("a", "b", "a", "c"):
-        await history.append(thread, [message])
-    assert [len(await history.load(thread)) for thread in ("a", "b", "c")] == [2, 0, 1]
