@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 PEERS  := .peers
 PEER   := $(PEERS)/a2a/.ready
 ADKPEER := $(PEERS)/adk/.ready
-JSPEER := $(PEERS)/js/node_modules/.package-lock.json
+NPMPEERS := $(PEERS)/js/node_modules/.package-lock.json $(PEERS)/oidc/node_modules/.package-lock.json
 # CrewAI's newest release shares no environment with the newest releases of the other frameworks.
 CREWAI := .frameworks/crewai
 CREW   := $(CREWAI)/.ready
@@ -33,7 +33,7 @@ help:  ## what there is
 demo: $(READY) $(CREW) $(ALONE)  ## agents at work on a document: make demo [FILE=path]
 	@$(PY) -m examples.brief $(if $(FILE),"$(FILE)")
 
-test: $(READY) $(CREW) $(ALONE) $(PEER) $(ADKPEER) $(JSPEER)  ## the whole suite, in parallel: make test [ARGS="-k name"]
+test: $(READY) $(CREW) $(ALONE) $(PEER) $(ADKPEER) $(NPMPEERS)  ## the whole suite, in parallel: make test [ARGS="-k name"]
 	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai
 
@@ -62,7 +62,7 @@ docs: $(READY)  ## run every code block and follow every link of README and docs
 
 frameworks: $(READY) $(CREW) $(ALONE)  ## environments for agents whose frameworks cannot share one
 
-peers: $(PEER) $(ADKPEER) $(JSPEER)  ## other people's A2A software, each in an environment of its own
+peers: $(PEER) $(ADKPEER) $(NPMPEERS)  ## other people's A2A software, each in an environment of its own
 
 clean:  ## back to a fresh checkout
 	rm -rf $(VENV) $(PEERS) .frameworks build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
@@ -105,7 +105,8 @@ $(ADKPEER): $(READY)
 	@touch $@
 
 # npm itself writes the file that this makes. Without npm the tests that need it say so; in CI they fail.
-$(JSPEER): $(wildcard tests/interop/peers/js/package*.json)
-	@mkdir -p $(PEERS)/js && cp $^ $(PEERS)/js
-	@if command -v npm >/dev/null; then cd $(PEERS)/js && npm ci --silent --no-audit --no-fund && touch $(CURDIR)/$@; \
-	else echo "no npm: the tests with the official JavaScript SDK are left out; https://nodejs.org" >&2; fi
+.SECONDEXPANSION:
+$(NPMPEERS): $(PEERS)/%/node_modules/.package-lock.json: $$(wildcard tests/interop/peers/$$*/package*.json)
+	@mkdir -p $(PEERS)/$* && cp $^ $(PEERS)/$*
+	@if command -v npm >/dev/null; then cd $(PEERS)/$* && npm ci --silent --no-audit --no-fund && touch $(CURDIR)/$@; \
+	else echo "no npm: the tests with peers in JavaScript are left out; https://nodejs.org" >&2; fi
