@@ -4,6 +4,7 @@
     ├── ConfigError               a setting is wrong, or a target cannot be served
     ├── TransportError            a peer could not be reached or did not answer properly
     │   ├── ConnectError          no connection
+    │   │   └── AddressRefused    the address is one that may not be called
     │   ├── DeadlineExceeded      no answer in time
     │   ├── ResponseTooLarge      an answer, or one event of it, beyond the bound
     │   └── BadResponse           an answer that is not what the protocol promises
@@ -12,6 +13,14 @@
     │   ├── Conflict              somebody else appended first
     │   ├── LeaseLost             this process no longer holds the turn
     │   └── StoreInUse            another process has the store open
+    ├── TrustError                somebody is not who they say, or nobody can tell
+    │   ├── CardNotTrusted        the card has no signature that counts
+    │   ├── CardChanged           the card is not the one that was approved
+    │   └── TokenRefused          a token that does not prove who calls
+    ├── MeshError                 the mesh has no way to do it
+    │   ├── NoAgent               nobody fits the name, skill or wish
+    │   ├── CircuitOpen           the peer failed too often and is left alone for a while
+    │   └── PeerBusy              as many calls to the peer are under way as may be
     └── codin.a2a.A2AError        the errors of the protocol, which also travel (codin/a2a/_errors.py)
 
 Every class has a stable `code`, which documentation, logs and scripts may rely on; messages may change.
@@ -19,19 +28,30 @@ Every class has a stable `code`, which documentation, logs and scripts may rely 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
+    "AddressRefused",
     "BadResponse",
+    "CardChanged",
+    "CardNotTrusted",
+    "CircuitOpen",
     "CodinError",
     "ConfigError",
     "Conflict",
     "ConnectError",
     "DeadlineExceeded",
     "LeaseLost",
+    "MeshError",
+    "NoAgent",
+    "PeerBusy",
     "ResponseTooLarge",
     "StoreError",
     "StoreInUse",
     "TaskClosed",
+    "TokenRefused",
     "TransportError",
+    "TrustError",
 ]
 
 
@@ -90,6 +110,12 @@ class BadResponse(TransportError):
     code: str = "CODIN-1204"
 
 
+class AddressRefused(ConnectError):
+    """The address is one that may not be called from here; nothing was sent."""
+
+    code: str = "CODIN-1205"
+
+
 class TaskClosed(CodinError):
     """A write after the task's outcome."""
 
@@ -118,3 +144,59 @@ class StoreInUse(StoreError):
     """Another process has the store open."""
 
     code: str = "CODIN-1403"
+
+
+class TrustError(CodinError):
+    """Somebody is not who they say they are, or nobody can tell."""
+
+    code: str = "CODIN-1600"
+
+
+class CardNotTrusted(TrustError):
+    """The card has no signature, or none by a key that counts here."""
+
+    code: str = "CODIN-1601"
+
+
+class CardChanged(TrustError):
+    """The card is not the one that was approved.
+
+    Args:
+        changes: what is different, a line each.
+    """
+
+    code: str = "CODIN-1602"
+
+    def __init__(self, message: str, *, changes: Sequence[str] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.changes = tuple(changes)
+
+
+class TokenRefused(TrustError):
+    """A token does not prove who calls."""
+
+    code: str = "CODIN-1603"
+
+
+class MeshError(CodinError):
+    """The mesh has no way to do what was asked."""
+
+    code: str = "CODIN-1700"
+
+
+class NoAgent(MeshError):
+    """Nobody in the mesh fits the name, the skill or the wish."""
+
+    code: str = "CODIN-1701"
+
+
+class CircuitOpen(MeshError):
+    """The peer failed too often and is left alone for a while."""
+
+    code: str = "CODIN-1702"
+
+
+class PeerBusy(MeshError):
+    """As many calls to the peer are under way as may be."""
+
+    code: str = "CODIN-1703"

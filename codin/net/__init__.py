@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from codin.net._guard import AddressGuard, Resolve
 from codin.net._protocol import MAX_BODY, Response, StreamingResponse, Transport
 from codin.net._proxy import is_loopback
 from codin.net._transport import open_transport
@@ -10,11 +11,15 @@ from codin.net._transport import open_transport
 if TYPE_CHECKING:
     from codin.net._asyncio import AsyncioTransport
     from codin.net._httpx import HttpxTransport
+    from codin.net._memory import MemoryTransport
 
 __all__ = [
     "MAX_BODY",
+    "AddressGuard",
     "AsyncioTransport",
     "HttpxTransport",
+    "MemoryTransport",
+    "Resolve",
     "Response",
     "StreamingResponse",
     "Transport",
@@ -26,6 +31,7 @@ __all__ = [
 _LAZY = {
     "AsyncioTransport": "codin.net._asyncio",
     "HttpxTransport": "codin.net._httpx",
+    "MemoryTransport": "codin.net._memory",
 }
 
 

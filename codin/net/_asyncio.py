@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from types import TracebackType
@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from codin.errors import ConfigError, ConnectError, DeadlineExceeded
 from codin.net._body import check_encoding, check_length
 from codin.net._connection import Connection
+from codin.net._guard import AddressGuard
 from codin.net._protocol import MAX_BODY, Response, StreamingResponse, Transport
 from codin.net._proxy import Proxies
 from codin.net._wording import cause, within
@@ -37,11 +38,16 @@ class AsyncioTransport:
     Args:
         limit: bytes of one answer at most.
         tls: certificates to trust; None trusts those of the system.
+        guard: says which addresses may be called, and is asked for each connection. Where the environment names a
+            proxy, see `HttpxTransport`.
     """
 
-    def __init__(self, *, limit: int = MAX_BODY, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *, limit: int = MAX_BODY, tls: ssl.SSLContext | None = None, guard: AddressGuard | None = None
+    ) -> None:
         self.limit = limit
         self._tls = tls
+        self._guard = guard
         self._idle: dict[_Origin, list[Connection]] = {}
         self._busy: set[Connection] = set()
         self._proxies = Proxies()
@@ -120,13 +126,18 @@ class AsyncioTransport:
             tls = self._tls = self._tls or ssl.create_default_context()
         try:
             async with asyncio.timeout(timeout):
-                # No happy_eyeballs_delay: uvloop does not have it. The addresses are tried one after the other.
-                _, connection = await loop.create_connection(Connection, origin.host, origin.port, ssl=tls)
+                if self._guard is None:
+                    return await _open(loop, origin, origin.host, tls)
+                addresses = await self._guard.addresses(origin.host, origin.port)
+                if addresses is None:
+                    return await _open(loop, origin, origin.host, tls)
+                address, connection = await _open_first(loop, origin, addresses, tls)
+                self._guard.connected(origin.host, address)
+                return connection
         except TimeoutError as error:
             raise DeadlineExceeded(f"{url} did not answer {within(timeout)}.") from error
         except OSError as error:
             raise ConnectError(f"{url} could not be reached: {cause(error)}") from error
-        return connection
 
     def give_back(self, origin: _Origin, connection: Connection) -> None:
         self._busy.discard(connection)
@@ -143,7 +154,7 @@ class AsyncioTransport:
         if self._proxied is None:
             from codin.net._httpx import HttpxTransport
 
-            self._proxied = HttpxTransport(limit=self.limit)
+            self._proxied = HttpxTransport(limit=self.limit, guard=self._guard)
         return self._proxied
 
 
@@ -211,6 +222,28 @@ class _Body:
         limit = self._limit if limit is None else limit
         check_length(self.headers, limit, self._url)
         return await self._connection.body(limit)
+
+
+async def _open(loop: asyncio.AbstractEventLoop, origin: _Origin, host: str, tls: ssl.SSLContext | None) -> Connection:
+    # No happy_eyeballs_delay: uvloop does not have it. The addresses are tried one after the other.
+    _, connection = await loop.create_connection(
+        Connection, host, origin.port, ssl=tls, server_hostname=origin.host if tls else None
+    )
+    return connection
+
+
+async def _open_first(
+    loop: asyncio.AbstractEventLoop, origin: _Origin, addresses: Iterable[str], tls: ssl.SSLContext | None
+) -> tuple[str, Connection]:
+    """A connection to the first address that takes one; TLS is with the host of the URL."""
+    failure: OSError | None = None
+    for address in addresses:
+        try:
+            return address, await _open(loop, origin, address, tls)
+        except OSError as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
 
 
 @lru_cache(256)

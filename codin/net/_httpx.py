@@ -10,8 +10,10 @@ from typing import cast
 import anyio
 import httpx
 
-from codin.errors import ConnectError, DeadlineExceeded, TransportError
+from codin.errors import ConfigError, ConnectError, DeadlineExceeded, TransportError
 from codin.net._body import check_encoding, check_length, read_bounded
+from codin.net._guard import AddressGuard
+from codin.net._pinned import PinnedTransport
 from codin.net._protocol import MAX_BODY, Response
 from codin.net._proxy import Proxies
 from codin.net._wording import cause, lost, within
@@ -31,18 +33,31 @@ class HttpxTransport:
             httpx transport such as `httpx.ASGITransport(app=app)`. It is closed by whoever made it. None makes one,
             with the proxies that the environment names.
         limit: bytes of one answer at most.
+        guard: says which addresses may be called, and is asked for each connection. Not beside a `client`. Where the
+            environment names a proxy, it looks at what it can see from here: which address the proxy connects to is
+            the proxy's to say.
+
+    Raises:
+        ConfigError: a guard beside a client, which has connections of its own.
     """
 
     def __init__(
-        self, client: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None, *, limit: int = MAX_BODY
+        self,
+        client: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None,
+        *,
+        limit: int = MAX_BODY,
+        guard: AddressGuard | None = None,
     ) -> None:
+        if client is not None and guard is not None:
+            raise ConfigError("A guard cannot look at the connections that a client of one's own makes.")
         self._limit = limit
         self._owned: httpx.AsyncBaseTransport | None = None
         self._proxies: Proxies | None = None
         if client is None:
             self._proxies = Proxies()
-            straight = httpx.AsyncHTTPTransport(limits=_KEPT_OPEN)
-            client = self._owned = _Routed(straight, self._proxies) if self._proxies else straight
+            pinned = guard and PinnedTransport(guard, _KEPT_OPEN)
+            straight = pinned or httpx.AsyncHTTPTransport(limits=_KEPT_OPEN)
+            client = self._owned = _Routed(straight, self._proxies, guard) if self._proxies else straight
         if isinstance(client, httpx.AsyncClient):
             self._send: _Send = partial(client.send, stream=True, follow_redirects=False)
             self._build: Callable[..., httpx.Request] = client.build_request
@@ -185,14 +200,17 @@ class _Stream:
 class _Routed(httpx.AsyncBaseTransport):
     """Straight to the peer, or through the proxy that the environment names for it."""
 
-    def __init__(self, straight: httpx.AsyncBaseTransport, proxies: Proxies) -> None:
+    def __init__(self, straight: httpx.AsyncBaseTransport, proxies: Proxies, guard: AddressGuard | None) -> None:
         self._straight = straight
         self._proxies = proxies
+        self._guard = guard
         self._proxied = httpx.AsyncClient(limits=_KEPT_OPEN)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._proxies.of(str(request.url)) is None:
             return await self._straight.handle_async_request(request)
+        if self._guard is not None:
+            await self._guard.check_from_here(str(request.url))
         return await self._proxied.send(request, stream=True, follow_redirects=False)
 
     async def aclose(self) -> None:

@@ -18,6 +18,7 @@ class Caller:
         tenant: the tenant the caller belongs to, or "" on a server without tenants.
         scopes: what the caller may do.
         claims: what else the credential said; kept out of `repr`, so that it reaches no log.
+        token: the credential itself, where an authenticator was told to keep it; kept out of `repr` as well.
 
     Raises:
         ValueError: the id is empty, which would make strangers one owner by accident.
@@ -27,6 +28,7 @@ class Caller:
     tenant: str = ""
     scopes: frozenset[str] = frozenset()
     claims: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False, repr=False)
+    token: str | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.id:

@@ -1,0 +1,68 @@
+"""An agent that proves to other agents which one it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from codin import a2a
+from codin.errors import CardNotTrusted
+from codin.trust._call_chain import CHAIN_HEADER, sign_link
+from codin.trust._call_token import CALL_TOKEN, mint
+from codin.trust._credential import Outbound
+from codin.trust._keys import SigningKey
+
+if TYPE_CHECKING:
+    from codin.trust._keyring import KeyRing
+
+__all__ = ["AgentIdentity"]
+
+
+class AgentIdentity:
+    """Makes a call token for every request, by the agent's own key.
+
+    A peer whose card was not verified gets none: nobody knows whom it would be for, and somebody else could use it.
+
+    Args:
+        key: the key, or the ring whose active key it is.
+        agent: the id of the agent that calls.
+    """
+
+    def __init__(self, key: SigningKey | KeyRing, agent: str) -> None:
+        self._key = key
+        self._agent = agent
+
+    async def headers(self, card: a2a.AgentCard | None, request: Outbound) -> Mapping[str, str]:
+        """A token for the agent of the card; nothing for one that asks for none.
+
+        Raises:
+            CardNotTrusted: the peer takes nothing but call tokens, and its card was not verified.
+        """
+        ways = [] if card is None else _ways(card)
+        if card is None or not ways:
+            return {}
+        if request.audience is None:
+            needed = card.security_requirements
+            if needed and all(any(way in each.schemes for way in ways) for each in needed):
+                raise CardNotTrusted(
+                    f"{card.name!r} wants a call token, and its card was not verified, so that none can be made for it",
+                    hint="say whose cards are trusted: connect(url, trust=…)",
+                )
+            return {}
+        key = self._key if isinstance(self._key, SigningKey) else self._key.active
+        errand = request.errand
+        claim = errand.claim if errand is not None else None
+        sent = {"Authorization": f"Bearer {mint(key, self._agent, request.audience, call=claim)}"}
+        if errand is not None and claim is not None:
+            links = [*errand.chain, sign_link(key, self._agent, request.audience, claim)]
+            sent[CHAIN_HEADER] = ",".join(links)
+        return sent
+
+
+def _ways(card: a2a.AgentCard) -> list[str]:
+    """The security schemes of the card that are call tokens."""
+    return [
+        name
+        for name, scheme in card.security_schemes.items()
+        if (http := scheme.http_auth_security_scheme) is not None and http.bearer_format == CALL_TOKEN
+    ]
