@@ -41,7 +41,7 @@ from codin.a2a._errors import (
     from_rpc_error,
     to_rpc_error,
 )
-from codin.a2a._extensions import RESUME_EXTENSION, SCHEMA_EXTENSION
+from codin.a2a._extensions import CALL_EXTENSION, RESUME_EXTENSION, SCHEMA_EXTENSION
 from codin.a2a._jsonrpc import (
     METHODS,
     Call,
@@ -103,6 +103,7 @@ from codin.a2a._security import (
 from codin.a2a._sse import SSEDecoder, SSEEvent, sse_event
 
 __all__ = [
+    "CALL_EXTENSION",
     "METHODS",
     "RESUME_EXTENSION",
     "SCHEMA_EXTENSION",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["RESUME_EXTENSION", "SCHEMA_EXTENSION"]
+__all__ = ["CALL_EXTENSION", "RESUME_EXTENSION", "SCHEMA_EXTENSION"]
+
+CALL_EXTENSION = "urn:codin:a2a:call:v1"
+"""A call carries the limits it is made within, and the card says who the agent is; specs/call-v1.json."""
 
 RESUME_EXTENSION = "urn:codin:a2a:resume:v1"
 """Events are numbered, and a stream resumes behind one; specs/resume-v1.json."""

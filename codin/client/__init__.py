@@ -5,7 +5,20 @@ from codin.client._connect import connect
 from codin.client._content import Content, FileContent
 from codin.client._delegate import OnEvent, delegate
 from codin.client._event import Event
+from codin.client._fetch import FetchedCard, fetch_card
 from codin.client._peer import Peer
 from codin.client._reply import Reply
 
-__all__ = ["Backoff", "Content", "Event", "FileContent", "OnEvent", "Peer", "Reply", "connect", "delegate"]
+__all__ = [
+    "Backoff",
+    "Content",
+    "Event",
+    "FetchedCard",
+    "FileContent",
+    "OnEvent",
+    "Peer",
+    "Reply",
+    "connect",
+    "delegate",
+    "fetch_card",
+]

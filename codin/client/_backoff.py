@@ -19,11 +19,13 @@ class Backoff:
         tries: how many more after the first.
         first: seconds before the second try; the real pause is between half of it and all of it.
         longest: seconds at most.
+        unreached: whether a peer that no try has reached is tried again. Whoever has another peer to turn to says no.
     """
 
     tries: int = 5
     first: float = 0.1
     longest: float = 2.0
+    unreached: bool = True
 
     def pause(self, tried: int, error: BaseException | None = None) -> float:
         """The seconds to wait after `tried` useless tries; a peer that names a time is believed, within the bound."""

@@ -13,8 +13,22 @@ from codin import a2a
 from codin.client._rpc import http_error
 from codin.errors import BadResponse, ConfigError
 from codin.net import Response, Transport, is_loopback
+from codin.trust import Trusted, TrustPolicy
 
-__all__ = ["RESUME", "CardCache", "cards_of", "check_same_party", "choose_interface", "resumes", "web_address"]
+__all__ = [
+    "CALL",
+    "RESUME",
+    "CardCache",
+    "Published",
+    "cards_of",
+    "check_same_party",
+    "choose_interface",
+    "resumes",
+    "web_address",
+]
+
+CALL = a2a.CALL_EXTENSION
+"""The extension of ours by which a call carries its limits."""
 
 RESUME = a2a.RESUME_EXTENSION
 """The extension of ours by which a stream goes on behind the last event a reader has."""
@@ -22,13 +36,47 @@ RESUME = a2a.RESUME_EXTENSION
 _WELL_KNOWN = "/.well-known/agent-card.json"
 _MAX_CARD = 1024 * 1024
 _MAX_KEPT = 256
+_PATIENCE = 60.0
 _LONGEST = 3600.0
 _NOT_THERE = frozenset({404, 405, 410})
 
 
+@dataclass(slots=True, eq=False)
+class Published:
+    """A card as its address published it, and what was thought of it the last time.
+
+    Args:
+        address: where it was found.
+        raw: the very bytes, which hold what a signature covers and this version does not know.
+    """
+
+    address: str
+    raw: bytes
+    card: a2a.AgentCard
+    _verdict: tuple[object, Trusted] | None = None
+
+    async def trusted_by(self, policy: TrustPolicy, transport: Transport, asked: str | None = None) -> Trusted:
+        """The verdict of a policy. A card is verified once, and again when what was decided about it has changed.
+
+        Args:
+            asked: the address that was given for the agent.
+
+        Raises:
+            TrustError: it is refused.
+        """
+        stamp = policy.stamp, asked
+        if self._verdict is not None and self._verdict[0] == stamp:
+            key = self._verdict[1].key
+            if key is None or not key.expired:
+                return self._verdict[1]
+        verdict = await policy.check(self.address, self.raw, self.card, transport=transport, asked=asked)
+        self._verdict = stamp, verdict
+        return verdict
+
+
 @dataclass(slots=True)
 class _Kept:
-    card: a2a.AgentCard
+    published: Published
     validators: dict[str, str]
     fresh_until: float
 
@@ -45,7 +93,7 @@ class CardCache:
 
     async def resolve(
         self, transport: Transport, url: str, headers: Mapping[str, str], timeout: float | None
-    ) -> a2a.AgentCard:
+    ) -> Published:
         """The card of the agent at `url`: below its path first, then at its origin. Spec 8.2, 14.3.
 
         Raises:
@@ -53,9 +101,9 @@ class CardCache:
         """
         tried = card_addresses(url)
         for address in tried:
-            card = await self._get(transport, address, headers, timeout)
-            if card is not None:
-                return card
+            published = await self._get(transport, address, headers, timeout)
+            if published is not None:
+                return published
         raise BadResponse(
             f"There is no agent card at {' or '.join(tried)}.",
             hint="Is the address right, and is it an A2A v1.0 agent?",
@@ -63,27 +111,29 @@ class CardCache:
 
     async def _get(
         self, transport: Transport, address: str, headers: Mapping[str, str], timeout: float | None
-    ) -> a2a.AgentCard | None:
+    ) -> Published | None:
         # What one caller may see another may not, so the credentials are part of the key.
         key = (address, frozenset(headers.items()))
         kept = self._kept.get(key)
         if kept is not None and self._clock() < kept.fresh_until:
-            return kept.card
+            return kept.published
         asked = {**headers, "Accept": "application/json", "A2A-Version": "1.0", **(kept.validators if kept else {})}
-        response = await transport.request("GET", address, headers=asked, timeout=timeout, limit=_MAX_CARD)
+        # A call may take for ever where its caller says so; a card may not.
+        patience = _PATIENCE if timeout is None else min(timeout, _PATIENCE)
+        response = await transport.request("GET", address, headers=asked, timeout=patience, limit=_MAX_CARD)
         if response.status == 304 and kept is not None:
             kept.fresh_until = self._clock() + (_lifetime(response.headers) or 0.0)
-            return kept.card
+            return kept.published
         if response.status in _NOT_THERE:
             return None
         if response.status != 200:
             raise http_error(response, address)
-        card = _parse(response, address)
-        self._keep(key, card, response.headers)
-        return card
+        published = Published(address, response.body, _parse(response, address))
+        self._keep(key, published, response.headers)
+        return published
 
     def _keep(
-        self, key: tuple[str, frozenset[tuple[str, str]]], card: a2a.AgentCard, headers: Mapping[str, str]
+        self, key: tuple[str, frozenset[tuple[str, str]]], published: Published, headers: Mapping[str, str]
     ) -> None:
         self._kept.pop(key, None)
         lifetime = _lifetime(headers)
@@ -94,7 +144,7 @@ class CardCache:
         }
         if lifetime is None or not (lifetime or validators):
             return
-        self._kept[key] = _Kept(card, validators, self._clock() + lifetime)
+        self._kept[key] = _Kept(published, validators, self._clock() + lifetime)
         if len(self._kept) > _MAX_KEPT:
             self._kept.popitem(last=False)
 

@@ -19,6 +19,7 @@ from codin.errors import BadResponse, CodinError, DeadlineExceeded
 __all__ = ["OnEvent", "delegate"]
 
 OnEvent: TypeAlias = Callable[[Event], Awaitable[None]]
+Learn: TypeAlias = Callable[["a2a.Task | a2a.Message"], None]
 
 _logger = logging.getLogger("codin.client")
 _GRACE = 4.0  # seconds for telling the peer; less than a server gives a canceled run to unwind
@@ -26,7 +27,13 @@ _LOOKED_THROUGH = 20  # of the newest tasks, for the one that a message made
 
 
 async def delegate(
-    peer: Peer, content: Content, *, timeout: float | None = None, on_event: OnEvent | None = None, **options: Any
+    peer: Peer,
+    content: Content,
+    *,
+    timeout: float | None = None,
+    on_event: OnEvent | None = None,
+    learn: Learn | None = None,
+    **options: Any,
 ) -> Reply:
     """Send a message and wait until the task has ended or asks for something; cancel it when nobody waits any more.
 
@@ -35,6 +42,7 @@ async def delegate(
     Args:
         timeout: seconds for all of it.
         on_event: is given every event of the answer as it comes.
+        learn: is given what the peer's task has come to, or its message, also when it had to be canceled.
         options: what `Peer.send` takes beside.
 
     Raises:
@@ -44,16 +52,20 @@ async def delegate(
     files = options.pop("files", ())
     message = a2a.Message.model_validate(await message_of(content, files=files, **parts))
     seen: list[str] = [message.task_id] if message.task_id else []
+    learn = learn or _forget
     try:
         if on_event is None:
-            return await peer.send(message, timeout=timeout, **options)
-        with anyio.fail_after(timeout):
-            return await _watch(peer, message, on_event, seen, options)
+            reply = await peer.send(message, timeout=timeout, **options)
+        else:
+            with anyio.fail_after(timeout):
+                reply = await _watch(peer, message, on_event, seen, options)
+        learn(reply.value)
+        return reply
     except (anyio.get_cancelled_exc_class(), DeadlineExceeded):
-        await _call_off(peer, message, seen)
+        await _call_off(peer, message, seen, learn)
         raise
     except TimeoutError:
-        await _call_off(peer, message, seen)
+        await _call_off(peer, message, seen, learn)
         raise DeadlineExceeded(f"{peer.card.name!r} did not answer within {timeout:g} s.") from None
 
 
@@ -78,16 +90,25 @@ async def _watch(
     return reply
 
 
-async def _call_off(peer: Peer, message: a2a.Message, seen: list[str]) -> None:
+async def _call_off(peer: Peer, message: a2a.Message, seen: list[str], learn: Learn) -> None:
     with anyio.CancelScope(shield=True), anyio.move_on_after(_GRACE):
         try:
             task_id = seen[0] if seen else await _made_by(peer, message)
             if task_id is not None:
-                await peer.cancel(task_id)
-        except a2a.TaskNotCancelable:
-            return  # it had ended by itself
+                learn(await _canceled(peer, task_id))
         except CodinError as error:
             _logger.warning("the task that %r works on could not be canceled: %s", peer.card.name, error)
+
+
+async def _canceled(peer: Peer, task_id: str) -> a2a.Task:
+    try:
+        return await peer.cancel(task_id)
+    except a2a.TaskNotCancelable:  # it had ended by itself
+        return await peer.get(task_id)
+
+
+def _forget(value: a2a.Task | a2a.Message) -> None:
+    """Nobody wants to know."""
 
 
 async def _made_by(peer: Peer, message: a2a.Message) -> str | None:

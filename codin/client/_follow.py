@@ -15,7 +15,7 @@ from codin.client._event import Event
 from codin.client._fold import Fold, Snapshot, StreamValue
 from codin.client._overlap import Overlap
 from codin.client._rpc import Outgoing, Rpc, read_event
-from codin.errors import CodinError, DeadlineExceeded, TransportError
+from codin.errors import CodinError, ConnectError, DeadlineExceeded, TransportError
 
 __all__ = ["Course", "follow"]
 
@@ -185,7 +185,12 @@ class _Patience:
     def __init__(self, backoff: Backoff, timeout: float | None) -> None:
         self._backoff = backoff
         self._timeout = timeout
+        self._lost: CodinError | None = None
         self.renew()
+
+    def told(self, problem: CodinError) -> CodinError:
+        """The problem as the reader gets it: once a try has reached the peer, it may have acted."""
+        return self._lost if self._lost is not None and isinstance(problem, ConnectError) else problem
 
     def renew(self) -> None:
         """Something new came."""
@@ -193,8 +198,9 @@ class _Patience:
         self._tried = 0
         self._heard = monotonic()
 
-    @property
-    def exhausted(self) -> bool:
+    def exhausted(self, problem: CodinError) -> bool:
+        if self._lost is None and isinstance(problem, ConnectError) and not self._backoff.unreached:
+            return True
         return self._tried >= self._backoff.tries
 
     @property
@@ -202,6 +208,8 @@ class _Patience:
         return self._timeout is not None and monotonic() - self._heard > self._timeout
 
     async def pause(self, problem: CodinError) -> None:
+        if not isinstance(problem, ConnectError):
+            self._lost = problem
         await anyio.sleep(self._backoff.pause(self._tried, problem))
         self.news = False
         self._tried += 1
@@ -216,6 +224,9 @@ async def follow(rpc: Rpc, call: Outgoing, course: Course, *, timeout: float | N
 
     Args:
         timeout: seconds of silence that are borne; comments that keep the connection alive are not silence.
+
+    Raises:
+        ConnectError: no try has reached the peer.
     """
     patience = _Patience(rpc.backoff, timeout)
     patience.news = False
@@ -237,8 +248,8 @@ async def follow(rpc: Rpc, call: Outgoing, course: Course, *, timeout: float | N
                 return
             if patience.silent_too_long:
                 raise DeadlineExceeded(f"{rpc.url} has had nothing new to tell for {timeout} s.") from problem
-        elif patience.exhausted or not _is_cut(problem, rpc, course, patience.news):
-            raise problem
+        elif patience.exhausted(problem) or not _is_cut(problem, rpc, course, patience.news):
+            raise patience.told(problem)
         await patience.pause(problem)
         if course.task_id is not None:
             call = course.attach_again()

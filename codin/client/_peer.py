@@ -13,15 +13,18 @@ from pydantic import BaseModel, JsonValue
 
 from codin import a2a
 from codin.client._backoff import Backoff
-from codin.client._card import RESUME, cards_of, check_same_party, choose_interface, resumes
+from codin.client._card import CALL, RESUME, check_same_party, choose_interface, resumes
 from codin.client._content import Content, FileContent, message_of
 from codin.client._event import Event
+from codin.client._fetch import FetchedCard, check_address, look_up, open_guarded
 from codin.client._fold import Fold
 from codin.client._follow import Course, follow, subscription
+from codin.client._proof import Proof
 from codin.client._reply import Reply
 from codin.client._rpc import Rpc
 from codin.errors import BadResponse, ConfigError, DeadlineExceeded
-from codin.net import Transport, open_transport
+from codin.net import Transport
+from codin.trust import CALL_HEADER, CallLimits, Credential, Trusted, TrustPolicy, identity_in
 
 __all__ = ["Peer"]
 
@@ -41,39 +44,52 @@ class Peer:
         timeout: float | None,
         transport: Transport | str | None,
         backoff: Backoff,
+        trust: TrustPolicy,
+        credential: Credential | None = None,
     ) -> None:
         self._target = target
         self._headers = headers
         self._timeout = timeout
         self._given = transport
         self._backoff = backoff
+        self._policy = trust
+        self._credential = credential
         self._transport: Transport | None = None
-        self._card: a2a.AgentCard | None = None
+        self._found: FetchedCard | None = None
         self._rpc: Rpc | None = None
+        self._extensions = ""
 
     @property
     def card(self) -> a2a.AgentCard:
         """The peer's card."""
-        if self._card is None:
+        return self._looked_up.card
+
+    @property
+    def trusted(self) -> Trusted:
+        """Who has signed the card, as far as the trust policy looked."""
+        return self._looked_up.trusted
+
+    @property
+    def _looked_up(self) -> FetchedCard:
+        if self._found is None:
             raise _not_entered()
-        return self._card
+        return self._found
 
     async def __aenter__(self) -> Self:
-        given = self._given
-        handed = given if given is not None and not isinstance(given, str) else None
-        transport = handed or open_transport(given if isinstance(given, str) else None)
-        self._transport = transport
+        transport = self._transport = open_guarded(self._given, self._target, self._policy)
+        handed = transport is self._given
         try:
-            if isinstance(self._target, str):
-                cards = cards_of(handed)
-                card = await cards.resolve(transport, self._target, self._headers, self._timeout)
-            else:
-                card = self._target
-            self._rpc = self._interface(transport, card)
+            headers = await self._first_headers()
+            found = await look_up(
+                self._target, self._policy, transport, handed=handed, headers=headers, timeout=self._timeout
+            )
+            rpc = self._interface(transport, found)
+            if handed:
+                await check_address(self._target, self._policy, rpc.url)
         except BaseException:
             await self._close()
             raise
-        self._card = card
+        self._found, self._rpc = found, rpc
         return self
 
     async def __aexit__(
@@ -86,15 +102,23 @@ class Peer:
         if transport is not None and transport is not self._given:
             await transport.aclose()
 
-    def _interface(self, transport: Transport, card: a2a.AgentCard) -> Rpc:
+    async def _first_headers(self) -> Mapping[str, str]:
+        """What the card is asked for with."""
+        if self._credential is None or not isinstance(self._target, str):
+            return self._headers
+        return {**self._headers, **await Proof(self._credential, self._target).headers()}
+
+    def _interface(self, transport: Transport, found: FetchedCard) -> Rpc:
+        card = found.card
         interface = choose_interface(card)
-        if isinstance(self._target, str) and self._headers:
+        if isinstance(self._target, str) and (self._headers or self._credential is not None):
             check_same_party(self._target, interface.url)
         resumable = resumes(card)
         headers = {**self._headers, "A2A-Version": "1.0"}
         if resumable:
             asked = headers.pop("A2A-Extensions", None)
             headers["A2A-Extensions"] = f"{asked}, {RESUME}" if asked else RESUME
+        self._extensions = headers.get("A2A-Extensions", "")
         return Rpc(
             transport,
             interface.url,
@@ -102,6 +126,8 @@ class Peer:
             tenant=interface.tenant,
             resumable=resumable,
             backoff=self._backoff,
+            name=card.name,
+            proof=Proof(self._credential, interface.url, card, found.trusted) if self._credential is not None else None,
         )
 
     async def send(
@@ -118,6 +144,7 @@ class Peer:
         accepted_output_modes: Iterable[str] | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
+        limits: CallLimits | None = None,
     ) -> Reply:
         """Send a message and wait for the answer.
 
@@ -134,6 +161,7 @@ class Peer:
             accepted_output_modes: media types that the answer may have.
             idempotency_key: names this message for a peer that honours it: sent twice, it is acted on once.
             timeout: seconds for all of it, instead of the peer's.
+            limits: what the call may take, for a peer that keeps to such limits. `task.call` makes them by itself.
 
         Raises:
             DeadlineExceeded: the time is up; the task may go on.
@@ -144,7 +172,7 @@ class Peer:
             content, data=data, files=files, context_id=context_id, task_id=task_id, metadata=metadata
         )
         request = _send_request(message, history_length, accepted_output_modes, wait=wait)
-        call = rpc.prepare("SendMessage", request, _keyed(idempotency_key))
+        call = rpc.prepare("SendMessage", request, self._told(idempotency_key, limits))
         try:
             answer = await rpc.call(call, a2a.SendMessageResponse, timeout=self._within(timeout), again=rpc.resumable)
         except DeadlineExceeded as error:
@@ -165,6 +193,7 @@ class Peer:
         accepted_output_modes: Iterable[str] | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
+        limits: CallLimits | None = None,
     ) -> AsyncGenerator[Event]:
         """Send a message and yield what happens, until the task has ended or asks for input.
 
@@ -179,13 +208,13 @@ class Peer:
             content, data=data, files=files, context_id=context_id, task_id=task_id, metadata=metadata
         )
         request = _send_request(message, history_length, accepted_output_modes)
-        key = _keyed(idempotency_key)
+        told = self._told(idempotency_key, limits)
         if not self.card.capabilities.streaming:
-            call = rpc.prepare("SendMessage", request, key)
+            call = rpc.prepare("SendMessage", request, told)
             answer = await rpc.call(call, a2a.SendMessageResponse, timeout=self._within(timeout), again=rpc.resumable)
             yield _only_event(answer.value)
             return
-        call = rpc.prepare("SendStreamingMessage", request, key, stream=True)
+        call = rpc.prepare("SendStreamingMessage", request, told, stream=True)
         course = Course(rpc, continued="taskId" in message)
         async with aclosing(follow(rpc, call, course, timeout=self._within(timeout))) as events:
             async for event in events:
@@ -265,6 +294,14 @@ class Peer:
         call = rpc.prepare("CancelTask", {"id": task_id, "metadata": dict(metadata) if metadata else None})
         return await rpc.call(call, a2a.Task, timeout=self._within(timeout))
 
+    def _told(self, key: str | None, limits: CallLimits | None) -> dict[str, str]:
+        """The headers of one message: its name, made before the first byte leaves, and the limits of the call."""
+        told = {"Idempotency-Key": key or token_hex(16)}
+        if limits is not None and identity_in(self.card) is not None:
+            told[CALL_HEADER] = limits.to_header()
+            told["A2A-Extensions"] = f"{self._extensions}, {CALL}" if self._extensions else CALL
+        return told
+
     def _within(self, timeout: float | None) -> float | None:
         return self._timeout if timeout is None else timeout
 
@@ -291,11 +328,6 @@ def _send_request(
     if not wait:
         configuration["returnImmediately"] = True
     return {"message": message, "configuration": configuration or None}
-
-
-def _keyed(key: str | None) -> dict[str, str]:
-    """The header that names one message. Made before the first byte leaves, so that a repetition has the same."""
-    return {"Idempotency-Key": key or token_hex(16)}
 
 
 def _only_event(value: a2a.Task | a2a.Message) -> Event:

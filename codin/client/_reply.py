@@ -18,12 +18,13 @@ class Reply:
     Attributes:
         task: the task, as the peer described it.
         message: the message, when the peer answered with one instead.
+        value: whichever of the two it is.
     """
 
     def __init__(self, value: a2a.Task | a2a.Message) -> None:
         self.task: a2a.Task | None = value if isinstance(value, a2a.Task) else None
         self.message: a2a.Message | None = value if isinstance(value, a2a.Message) else None
-        self._value = value
+        self.value: a2a.Task | a2a.Message = value
 
     @property
     def state(self) -> a2a.TaskState | None:
@@ -33,12 +34,12 @@ class Reply:
     @property
     def task_id(self) -> str | None:
         """What to name to go on with this task."""
-        return self._value.id if isinstance(self._value, a2a.Task) else self._value.task_id
+        return self.value.id if isinstance(self.value, a2a.Task) else self.value.task_id
 
     @property
     def context_id(self) -> str | None:
         """What to name to begin another task in the same conversation."""
-        return self._value.context_id
+        return self.value.context_id
 
     @property
     def text(self) -> str:
@@ -47,10 +48,10 @@ class Reply:
         The status message when the task asks for something or did not end well; else the text of the artifacts (one
         line break between two of them); else the status message.
         """
-        if isinstance(self._value, a2a.Message):
-            return a2a.text_of(self._value.parts)
-        texts = [a2a.text_of(artifact.parts) for artifact in self._value.artifacts]
-        return spoken(self._value.status, texts) or "\n".join(filter(None, texts))
+        if isinstance(self.value, a2a.Message):
+            return a2a.text_of(self.value.parts)
+        texts = [a2a.text_of(artifact.parts) for artifact in self.value.artifacts]
+        return spoken(self.value.status, texts) or "\n".join(filter(None, texts))
 
     @property
     def data(self) -> JsonValue:
@@ -67,13 +68,13 @@ class Reply:
         return [part for part in self._parts() if part.raw is not None or part.url is not None]
 
     def _parts(self) -> Iterator[a2a.Part]:
-        if isinstance(self._value, a2a.Message):
-            yield from self._value.parts
+        if isinstance(self.value, a2a.Message):
+            yield from self.value.parts
             return
-        for artifact in self._value.artifacts:
+        for artifact in self.value.artifacts:
             yield from artifact.parts
-        if self._value.status.message is not None:
-            yield from self._value.status.message.parts
+        if self.value.status.message is not None:
+            yield from self.value.status.message.parts
 
     def __repr__(self) -> str:
         return f"Reply(state={self.state!r}, task_id={self.task_id!r}, text={self.text!r})"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from itertools import count
 from typing import Any, Generic, NamedTuple, TypeVar, cast
+from urllib.parse import urlsplit
 
 import anyio
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -16,8 +17,10 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 from codin import a2a
 from codin.client._backoff import Backoff, may_pass
 from codin.client._fold import StreamValue
-from codin.errors import BadResponse, ConfigError, TransportError
+from codin.client._proof import Proof
+from codin.errors import BadResponse, ConfigError, ConnectError, TransportError
 from codin.net import Response, StreamingResponse, Transport
+from codin.telemetry import TRAIL, onward, open_spans
 
 __all__ = ["Outgoing", "Rpc", "http_error", "read_answer", "read_event"]
 
@@ -32,6 +35,7 @@ class Outgoing(NamedTuple):
 
     body: bytes
     headers: Mapping[str, str]
+    method: str
 
 
 class _Answer(BaseModel, Generic[T]):
@@ -61,6 +65,8 @@ class Rpc:
         headers: on every request.
         tenant: of the interface; goes into every request. Spec 8.3.2.
         resumable: the peer's card declares our resume extension: events are numbered, idempotency keys honoured.
+        name: of the peer, for traces.
+        proof: of who calls, for every request.
     """
 
     def __init__(
@@ -72,7 +78,12 @@ class Rpc:
         tenant: str | None = None,
         resumable: bool = False,
         backoff: Backoff | None = None,
+        name: str = "",
+        proof: Proof | None = None,
     ) -> None:
+        self._spans = open_spans()
+        self._name = name
+        self._proof = proof
         self._transport = transport
         self.url = url
         self.tenant = tenant
@@ -98,7 +109,7 @@ class Rpc:
             given["tenant"] = self.tenant
         body = a2a.call_bytes(b"%d" % next(self._ids), method, _encoded(given))
         base = self._stream_headers if stream else self._headers
-        return Outgoing(body, {**base, **headers} if headers else base)
+        return Outgoing(body, {**base, **headers} if headers else base, method)
 
     async def call(self, call: Outgoing, result: type[T], *, timeout: float | None, again: bool = False) -> T:
         """Send, and read the result.
@@ -106,25 +117,54 @@ class Rpc:
         Args:
             timeout: seconds for all of it.
             again: the call may safely be repeated when its answer was lost.
+
+        Raises:
+            ConnectError: no try has reached the peer.
         """
+        if self._spans is None and TRAIL.get() is None:
+            return await self._call(call, result, timeout, again=again)
+        with self._onward(call) as told:
+            return await self._call(told, result, timeout, again=again)
+
+    @contextmanager
+    def _onward(self, call: Outgoing) -> Generator[Outgoing]:
+        """The call with the headers of what it is a consequence of, in a span of its own where spans are made."""
+        if self._spans is None:
+            yield call._replace(headers={**onward(), **call.headers})
+            return
+        place = urlsplit(self.url)
+        with self._spans.call(call.method, self._name, place.hostname or "", place.port) as traced:
+            yield call._replace(headers={**onward(), **traced, **call.headers})
+
+    async def _call(self, call: Outgoing, result: type[T], timeout: float | None, *, again: bool) -> T:
         if not again:
             return self._read(await self._post(call, timeout), result)
         deadline = anyio.current_time() + (float("inf") if timeout is None else timeout)
         tried = 0
+        lost: TransportError | None = None
         while True:
             left = None if timeout is None else deadline - anyio.current_time()
             try:
                 return self._read(await self._post(call, left), result)
             except TransportError as error:
                 pause = self.backoff.pause(tried)
-                if not may_pass(error) or tried >= self.backoff.tries or anyio.current_time() + pause >= deadline:
+                if not isinstance(error, ConnectError):
+                    lost = error
+                elif lost is None and not self.backoff.unreached:
                     raise
+                if not may_pass(error) or tried >= self.backoff.tries or anyio.current_time() + pause >= deadline:
+                    raise (lost or error) from error.__cause__
             tried += 1
             await anyio.sleep(pause)
 
-    def open(self, call: Outgoing, timeout: float | None) -> AbstractAsyncContextManager[StreamingResponse]:
+    @asynccontextmanager
+    async def open(self, call: Outgoing, timeout: float | None) -> AsyncGenerator[StreamingResponse]:
         """Send, and hand over the answer while it arrives; `check_stream` must look at it first."""
-        return self._transport.stream("POST", self.url, headers=call.headers, content=call.body, timeout=timeout)
+        with self._onward(call) as following:
+            told = following if self._proof is None else await _proven(following, self._proof)
+            opening = self._transport.stream("POST", self.url, headers=told.headers, content=told.body, timeout=timeout)
+            async with opening as response:
+                yield response
 
     async def check_stream(self, response: StreamingResponse) -> None:
         """Raise what the peer answered instead of a stream."""
@@ -136,6 +176,7 @@ class Rpc:
         raise BadResponse(f"{self.url} answered a call for a stream with {content_type or 'no media type'!r}.")
 
     async def _post(self, call: Outgoing, timeout: float | None) -> Response:
+        call = call if self._proof is None else await _proven(call, self._proof)
         return await self._transport.request("POST", self.url, headers=call.headers, content=call.body, timeout=timeout)
 
     def _read(self, response: Response, result: type[T]) -> T:
@@ -150,6 +191,10 @@ class Rpc:
         except BadResponse:
             pass  # not JSON-RPC: the status is all there is
         raise http_error(response, self.url)
+
+
+async def _proven(call: Outgoing, proof: Proof) -> Outgoing:
+    return call._replace(headers={**call.headers, **await proof.headers()})
 
 
 def _encoded(params: dict[str, Any]) -> bytes:

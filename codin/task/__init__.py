@@ -5,16 +5,18 @@ from codin.task._direct import converse
 from codin.task._entry import ArtifactEntry, ChunkEntry, Entry, InputEntry, PrivateEntry, StatusEntry, decode_entry
 from codin.task._fold import Fold
 from codin.task._guard import Decision, Guard, Handler
+from codin.task._ledger import USAGE_KEY
 from codin.task._limits import Limits
 from codin.task._live import Subscription
 from codin.task._log import Reader, TaskLog
 from codin.task._manager import TaskManager
-from codin.task._outcome import USAGE_KEY
 from codin.task._protocol import Claim, Commit, Lease, ListQuery, Owner, Page, Stored, TaskStore
+from codin.task._resolver import Resolver
 from codin.task._response import AgentResponse, NeedAuth, NeedInput, Outcome, Reject
 from codin.task._run import LimitReached, ResumeMismatch
 from codin.task._task import Answer, CallAgent, Task
 from codin.task._turn import Turn
+from codin.task._usage import Usage
 from codin.task.stores import MemoryStore, open_store
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "PrivateEntry",
     "Reader",
     "Reject",
+    "Resolver",
     "ResumeMismatch",
     "StatusEntry",
     "Stored",
@@ -54,6 +57,7 @@ __all__ = [
     "TaskManager",
     "TaskStore",
     "Turn",
+    "Usage",
     "converse",
     "current_task",
     "decode_entry",

@@ -1,4 +1,4 @@
-"""How a task calls other agents when nobody says otherwise: by URL, one connection for all its calls."""
+"""How a task calls other agents when nobody says otherwise: by URL or name, one connection for all its calls."""
 
 from __future__ import annotations
 
@@ -9,48 +9,88 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from codin.errors import ConfigError
+from codin.task._allowance import check_cycle
+from codin.trust import ERRAND, Errand, identity_in
 
 if TYPE_CHECKING:
     from codin.client import Peer, Reply
     from codin.net import Transport
+    from codin.task._resolver import Resolver
     from codin.task._task import Task
+    from codin.trust import Credential, TrustPolicy
 
 __all__ = ["Calls"]
 
 
 class Calls:
-    """The peers that the tasks of one manager have called, over a transport as `connect` takes it."""
+    """The peers that the tasks of one manager have called.
 
-    def __init__(self, transport: Transport | str | None = None) -> None:
+    Args:
+        transport: as `connect` takes it.
+        resolver: finds agents by name.
+        credential, trust: for agents that are called by URL, as `connect` takes them.
+    """
+
+    def __init__(
+        self,
+        transport: Transport | str | None = None,
+        resolver: Resolver | None = None,
+        credential: Credential | None = None,
+        trust: TrustPolicy | None = None,
+    ) -> None:
         self._transport = transport
+        self._resolver = resolver
+        self._credential = credential
+        self._trust = trust
         self._peers: dict[str, Peer] = {}
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
 
     async def __call__(self, task: Task, agent: Any, content: Any, options: Mapping[str, Any]) -> Reply:
-        """Send `content` to a URL or a connected `Peer`, within the task's deadline; a canceled run cancels there too.
+        """Send `content` to an agent, within the limits of the call; a canceled run cancels there too.
 
         The peer gets a context of its own, the same for every call from this context, and not the caller's.
+
+        Raises:
+            UnsupportedOperation: that agent waits for the outcome of this task (reason CALL_CYCLE).
         """
-        from codin.client import Peer, delegate
+        from codin.client import Peer, delegate  # a server that calls nobody loads no client
 
         peer = agent if isinstance(agent, Peer) else await self._peer(agent)
-        left = task.deadline - asyncio.get_running_loop().time()
-        own_context = uuid.uuid5(uuid.NAMESPACE_URL, f"{task.context_id} {peer.card.supported_interfaces[0].url}")
-        arguments: dict[str, Any] = {"timeout": max(left, 0.001), **options}
+        limits, identity = options["limits"], identity_in(peer.card)
+        check_cycle(limits.path, identity)
+        url = peer.card.supported_interfaces[0].url
+        arguments = dict(options)
+        learn = arguments.pop("learn")
         if "task_id" not in arguments:
+            own_context = uuid.uuid5(uuid.NAMESPACE_URL, f"{task.context_id} {url}")
             arguments.setdefault("context_id", str(own_context))
-        return await delegate(peer, content, **arguments)
+        claim = limits.to_claim() if identity is not None else None
+        errand = ERRAND.set(Errand(task.caller, claim, limits.chain))
+        try:
+            return await delegate(peer, content, learn=lambda value: learn(value, url), **arguments)
+        finally:
+            ERRAND.reset(errand)
 
-    async def _peer(self, url: object) -> Peer:
-        from codin.client import connect  # a server that calls nobody loads no client
+    async def _peer(self, agent: object) -> Peer:
+        if not isinstance(agent, str):
+            raise ConfigError(f"cannot call {type(agent).__name__!r}", hint="call a URL, a name or a connected Peer")
+        if "://" in agent:
+            return await self._connected(agent)
+        if self._resolver is None:
+            raise ConfigError(
+                f"{agent!r} is no URL, and there is nobody here who knows agents by name",
+                hint="call a URL like http://127.0.0.1:8000, or serve with a resolver: App(…, resolver=…)",
+            )
+        return await self._resolver.resolve(agent)
 
-        if not isinstance(url, str):
-            raise ConfigError(f"cannot call {type(url).__name__!r}", hint="call a URL or a connected Peer")
+    async def _connected(self, url: str) -> Peer:
+        from codin.client import connect
+
         async with self._opening:
             peer = self._peers.get(url)
             if peer is None:
-                opening = connect(url, transport=self._transport)
+                opening = connect(url, transport=self._transport, credential=self._credential, trust=self._trust)
                 peer = self._peers[url] = await self._stack.enter_async_context(opening)
         return peer
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from math import inf
 
 from codin import a2a
 from codin.errors import ConfigError
+from codin.task._clock import now_ms
 from codin.task._current import CURRENT
-from codin.task._entry import Entry
+from codin.task._entry import Entry, plain
 from codin.task._failure import report
 from codin.task._fold import Fold
 from codin.task._guard import Handler
+from codin.task._ledger import USAGE_KEY
 from codin.task._limits import Limits
 from codin.task._log import TaskLog
 from codin.task._position import Position
@@ -20,7 +23,7 @@ from codin.task._response import AgentResponse, Reject
 from codin.task._run import Run
 from codin.task._task import CallAgent, Task
 from codin.task.stores.memory import MemoryStore
-from codin.trust import Caller
+from codin.trust import Caller, CallLimits
 
 __all__ = ["converse"]
 
@@ -37,7 +40,13 @@ class _NoLog(TaskLog):
 
 
 async def converse(
-    handler: Handler, caller: Caller, request: a2a.SendMessageRequest, limits: Limits, *, call: CallAgent | None = None
+    handler: Handler,
+    caller: Caller,
+    request: a2a.SendMessageRequest,
+    limits: Limits,
+    *,
+    call: CallAgent | None = None,
+    called: CallLimits | None = None,
 ) -> a2a.Message:
     """Answer a message with a message.
 
@@ -51,12 +60,13 @@ async def converse(
     context_id = message.context_id or str(uuid.uuid4())
     owner = Owner(request.tenant or caller.tenant, "", caller.id)
     run = Run(_NoLog(MemoryStore(), owner, "", context_id, Fold("", context_id)), limits, caller)
-    run.deadline = asyncio.get_running_loop().time() + limits.run_timeout
+    run.bind(called)
+    run.deadline = asyncio.get_running_loop().time() + min(limits.run_timeout, _left(called))
     run.begin(message, Position(1, b""))
     task = Task(run, call)
     before = CURRENT.set(task)
     try:
-        async with asyncio.timeout(limits.run_timeout):
+        async with asyncio.timeout_at(run.deadline):
             response = await handler(task)
     except Reject as refusal:
         response = refusal.response
@@ -70,7 +80,20 @@ async def converse(
         raise a2a.InvalidAgentResponse(report(error, "a direct message")) from None
     finally:
         CURRENT.reset(before)
-    return a2a.Message(message_id=str(uuid.uuid4()), context_id=context_id, role=a2a.Role.AGENT, parts=_parts(response))
+    parts = _parts(response)
+    bill = run.bill(response.usage)
+    return a2a.Message(
+        message_id=str(uuid.uuid4()),
+        context_id=context_id,
+        role=a2a.Role.AGENT,
+        parts=parts,
+        metadata={USAGE_KEY: plain(bill)} if bill else None,
+    )
+
+
+def _left(called: CallLimits | None) -> float:
+    """The seconds that a caller leaves."""
+    return inf if called is None or called.deadline is None else (called.deadline - now_ms()) / 1000
 
 
 def _parts(response: object) -> list[a2a.Part]:

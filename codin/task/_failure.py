@@ -6,6 +6,7 @@ import logging
 
 from codin import a2a
 from codin.errors import ConnectError, DeadlineExceeded, TransportError
+from codin.trust import CALL_REASONS
 
 __all__ = ["report"]
 
@@ -30,6 +31,8 @@ def report(error: BaseException, who: str) -> str:
         who: what the log calls the run.
     """
     kind = type(error).__name__
+    if isinstance(error, a2a.A2AError) and error.reason in CALL_REASONS:
+        kind = error.reason
     for known, said in _SAID:
         if isinstance(error, known):
             _logger.error("%s: the agent raised %s: %s", who, kind, error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from codin.trust import Budget
 
 __all__ = ["Limits"]
 
@@ -23,6 +25,8 @@ class Limits:
         drain: how long a shutdown waits for running turns.
         log_retention: how long the chunks of an ended task are kept; its fold stays.
         task_retention: how long an ended task is kept.
+        max_hops: how many calls there may be in a chain of agents; above it a call is refused.
+        budget: what one task may cost, with everything it calls; above it calls are refused.
     """
 
     max_running: int = 1000
@@ -36,3 +40,5 @@ class Limits:
     drain: float = 10.0
     log_retention: float = 24 * 3600.0
     task_retention: float = 30 * 24 * 3600.0
+    max_hops: int = 16
+    budget: Budget = field(default_factory=Budget)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from functools import lru_cache, partial
 
 from codin import a2a
 from codin.net import Transport
+from codin.task._allowance import admit
 from codin.task._calls import Calls
 from codin.task._clock import now_ms
 from codin.task._entry import Entry, InputEntry, StatusEntry
@@ -15,19 +17,22 @@ from codin.task._fold import Fold
 from codin.task._guard import Decision, Guard, Handler
 from codin.task._guarding import decision_entry, held_state
 from codin.task._ids import random_id
+from codin.task._ledger import Ledger, limits_entry, limits_in
 from codin.task._limits import Limits
 from codin.task._live import Live, Subscription
 from codin.task._log import TaskLog
 from codin.task._once import Once, Settled, digest_of
+from codin.task._outcome import status_entry
 from codin.task._position import Position
 from codin.task._protocol import NO_LEASE, Claim, Lease, Owner, TaskStore
+from codin.task._resolver import Resolver
 from codin.task._run import Run, Stop
 from codin.task._runner import Runner
 from codin.task._task import CallAgent
 from codin.task._turn import Turn
 from codin.task._turns import Turns
 from codin.task.stores.memory import MemoryStore
-from codin.trust import Caller
+from codin.trust import Caller, CallLimits, Credential, TrustPolicy, identity_of
 
 __all__ = ["TaskManager"]
 
@@ -45,6 +50,9 @@ class TaskManager:
         guards: asked before a submit, a call and an outcome.
         call: how `task.call` reaches other agents; by URL by default.
         transport: for that, as `codin.connect` takes it.
+        resolver: for that, to find agents by name.
+        credential, trust: for that, as `codin.connect` takes them.
+        identity: of the agent in the paths of calls; its id and something random by default.
         closing_update: end a streamed artifact with an update that repeats its whole text; some clients need it.
         closing_message: say the answer's text in the completed status too, for clients that read only messages.
         rerunnable: run a task again that was WORKING when the process died, instead of failing it.
@@ -61,15 +69,19 @@ class TaskManager:
         guards: Sequence[Guard] = (),
         call: CallAgent | None = None,
         transport: Transport | str | None = None,
+        resolver: Resolver | None = None,
+        credential: Credential | None = None,
+        trust: TrustPolicy | None = None,
+        identity: str | None = None,
         closing_update: bool = True,
         closing_message: bool = False,
         rerunnable: bool = False,
         new_id: Callable[[], str] = random_id,
     ) -> None:
         self.agent = agent
+        self.identity: str = identity or identity_of(agent)
         self.limits: Limits = limits or Limits()
         self.store: TaskStore = store or MemoryStore()
-        self._handler = handler
         self._guards = guards
         self._rerunnable = rerunnable
         self._new_id = new_id
@@ -81,13 +93,14 @@ class TaskManager:
         self._started = False
         self._closed = False
         self.draining: bool = False
-        self._calls = Calls(transport)
+        self._calls = Calls(transport, resolver, credential, trust)
         self._sweeping: asyncio.TimerHandle | None = None
         self._runner = Runner(
             handler,
             self.limits,
             guards=guards,
             call=call or self._calls,
+            identity=self.identity,
             closing_update=closing_update,
             closing_message=closing_message,
             released=self._released,
@@ -116,11 +129,11 @@ class TaskManager:
         run = await self._live.find(owner, task_id)
         await self._lease(run.log)
         if state is a2a.TaskState.WORKING and not self._rerunnable:
-            text = "The task was interrupted by restart."
-            message = run.agent_message([a2a.Part(text=text)])
-            run.log.append(StatusEntry(run.log.ids, a2a.TaskState.FAILED, now_ms(), message))
+            run.ledger = Ledger.read(run.log.entries, self.limits.budget)
+            run.log.append(status_entry(run, a2a.TaskState.FAILED, "The task was interrupted by restart."))
             return
         self._live.runs[task_id] = run = Run(run.log, self.limits, run.caller)
+        run.called = limits_in(run.log.entries)
         run.number = run.log.last
         key = (owner, run.log.context_id)
         if self._turns.held(key):
@@ -130,6 +143,10 @@ class TaskManager:
         if state is a2a.TaskState.SUBMITTED:
             run.number = run.log.append(StatusEntry(run.log.ids, a2a.TaskState.WORKING, now_ms()))
         self._go(run)
+
+    def wrap(self, wrapper: Callable[[Handler], Handler]) -> None:
+        """Run the handler inside of another one from now on, which may time or trace it."""
+        self._runner.handler = wrapper(self._runner.handler)
 
     async def drain(self) -> None:
         """Take no more messages, wait for running turns up to `limits.drain`, and let go of the rest."""
@@ -183,21 +200,31 @@ class TaskManager:
     # -- messages ------------------------------------------------------------------------------------------------------
 
     async def submit(
-        self, caller: Caller, request: a2a.SendMessageRequest, *, streaming: bool = False, key: str | None = None
+        self,
+        caller: Caller,
+        request: a2a.SendMessageRequest,
+        *,
+        streaming: bool = False,
+        key: str | None = None,
+        called: CallLimits | None = None,
     ) -> Turn:
         """Take a message in: a new task, or the next message of one.
 
         Args:
             streaming: the turn will be read with `Turn.stream`.
             key: an `Idempotency-Key`; the same key with the same request gives the same turn.
+            called: the limits of the call, when an agent calls.
 
         Raises:
             TaskNotFound: the message names a task this caller does not have.
-            UnsupportedOperation: the task has ended, or is busy (reason TASK_BUSY).
+            UnsupportedOperation: the task has ended, is busy (reason TASK_BUSY), or the limits of the call are used up
+                (CALL_CYCLE, CALL_TOO_DEEP, CALL_EXPIRED, CALL_BUDGET_SPENT).
             InvalidParams: the message names a context that is not the task's.
             IdempotencyConflict: the key was used for another request.
             Overloaded: too much is running or waiting, or the server is shutting down.
         """
+        if called is not None:
+            self.admit(called)
         configuration = request.configuration
         history_length = configuration.history_length if configuration else None
         snapshot = streaming or (configuration is not None and configuration.return_immediately)
@@ -205,18 +232,23 @@ class TaskManager:
             await self.start()
         owner = self._owner(caller, request.tenant)
         if key is None:
-            run, taken = await self._submit(owner, caller, request.message, None, history_length, snapshot)
+            run, taken = await self._submit(owner, caller, request.message, None, called, history_length, snapshot)
             return Turn(run.log, run.number, history_length, taken)
-        digest = digest_of(request.to_dict())
+        digest, named = digest_of(request.to_dict()), key
         made: list[Turn] = []
 
         async def submit() -> tuple[Claim, Settled]:
-            run, taken = await self._submit(owner, caller, request.message, (key, digest), history_length, snapshot)
+            claim = (named, digest)
+            run, taken = await self._submit(owner, caller, request.message, claim, called, history_length, snapshot)
             made.append(Turn(run.log, run.number, history_length, taken))
             return Claim(key, digest, run.log.task_id, run.number), partial(run.log.settled, run.number)
 
         used = await self._once.claim(owner, key, digest, submit)
         return made[0] if used is None else await self._rejoin(owner, used, history_length)
+
+    def admit(self, called: CallLimits) -> None:
+        """Refuse a call whose limits are used up. Raises UnsupportedOperation, as `submit` does."""
+        admit(called, self.identity, self.limits.max_hops)
 
     async def _submit(
         self,
@@ -224,6 +256,7 @@ class TaskManager:
         caller: Caller,
         message: a2a.Message,
         key: tuple[str, str] | None,
+        called: CallLimits | None,
         history_length: int | None,
         snapshot: bool,
     ) -> tuple[Run, bytes | None]:
@@ -247,7 +280,11 @@ class TaskManager:
                 del self._live.runs[log.task_id]
             raise
         # From here to the entry nothing waits: what was checked still holds.
-        taken = self._enter(run, InputEntry(now_ms(), body), key, decisions, history_length, snapshot)
+        begin: list[Entry] = [InputEntry(now_ms(), body)]
+        if called is not None:
+            begin.append(limits_entry(called))
+        run.bind(called)
+        taken = self._enter(run, begin, key, decisions, history_length, snapshot)
         return run, taken
 
     def _open(self, owner: Owner, caller: Caller, message: a2a.Message) -> tuple[Run, bytes]:
@@ -306,7 +343,7 @@ class TaskManager:
     def _enter(
         self,
         run: Run,
-        entry: InputEntry,
+        begin: Sequence[Entry],
         key: tuple[str, str] | None,
         decisions: Sequence[Decision],
         history_length: int | None,
@@ -319,15 +356,16 @@ class TaskManager:
         """
         log = run.log
         if decisions and decisions[-1].action != "pass":
-            return self._stop(run, entry, key, decisions, history_length, snapshot)
+            return self._stop(run, begin, key, decisions, history_length, snapshot)
         place = (log.owner, log.context_id)
         queued = self._turns.held(place)
         state = a2a.TaskState.SUBMITTED if queued else a2a.TaskState.WORKING
-        entries = [entry, *map(decision_entry, decisions), StatusEntry(log.ids, state, entry.at)]
+        entries = [*begin, *map(decision_entry, decisions), StatusEntry(log.ids, state, begin[0].at)]
         run.number = log.last + len(entries)
         if key is not None:
             log.claim = Claim(*key, log.task_id, run.number)
         if queued:
+            run.context = copy_context()  # its own, and not that of whoever lets it go on
             self._turns.wait(place, run)
         else:
             self._turns.enter(place)
@@ -339,7 +377,7 @@ class TaskManager:
     def _stop(
         self,
         run: Run,
-        entry: InputEntry,
+        begin: Sequence[Entry],
         key: tuple[str, str] | None,
         decisions: Sequence[Decision],
         history_length: int | None,
@@ -348,7 +386,7 @@ class TaskManager:
         """A guard has refused the message, or holds it: the status that answers the turn comes with it."""
         log, stopped = run.log, decisions[-1]
         begun = Fold.restore(log.fold.last, log.fold.changed, log.fold.to_json())
-        entries: list[Entry] = [entry, *map(decision_entry, decisions)]
+        entries: list[Entry] = [*begin, *map(decision_entry, decisions)]
         for each in entries:
             each.apply(begun)
         state = a2a.TaskState.REJECTED if stopped.action == "refuse" else held_state(stopped)
@@ -356,7 +394,7 @@ class TaskManager:
         run.number = log.last + len(entries)
         if key is not None:
             log.claim = Claim(*key, log.task_id, run.number)
-        log.append(*entries, StatusEntry(log.ids, state, entry.at, text))
+        log.append(*entries, StatusEntry(log.ids, state, begin[0].at, text))
         if log.closed and run.worker is not None:  # its question has been answered, and not to it
             run.stop = "cancel"
             run.worker.cancel()
@@ -369,9 +407,9 @@ class TaskManager:
             self._runner.resume(run, run.live)
             return
         if run.stop is not None:  # its coroutine was let go while the answer waited for the turn
-            number, live = run.number, run.live
+            former = run
             run = self._live.runs[run.log.task_id] = Run(run.log, self.limits, run.caller)
-            run.number, run.live = number, live
+            run.number, run.live, run.called = former.number, former.live, former.called
         run.holds_turn = True
         self._runner.start(run)
 

@@ -10,14 +10,12 @@ from pydantic_core import to_json
 from codin import a2a
 from codin.task._clock import now_ms
 from codin.task._entry import ArtifactEntry, Entry, PrivateEntry, StatusEntry, encode_text, plain
+from codin.task._ledger import USAGE_KEY
 from codin.task._parts import artifact_entry, data_part, question_parts
 from codin.task._response import AgentResponse
 from codin.task._run import Run
 
-__all__ = ["USAGE_KEY", "outcome_entries", "status_entry"]
-
-USAGE_KEY = "urn:codin:a2a:usage:v1"
-"""The key of the usage of a run in the metadata of its final status."""
+__all__ = ["outcome_entries", "status_entry"]
 
 _STATES = {
     "completed": a2a.TaskState.COMPLETED,
@@ -29,9 +27,10 @@ _STATES = {
 
 
 def status_entry(run: Run, state: a2a.TaskState, text: str | None = None) -> StatusEntry:
-    """A status with a readable message."""
+    """A status with a readable message, and the bill so far."""
     message = None if text is None else run.agent_message([a2a.Part(text=text)])
-    return StatusEntry(run.log.ids, state, now_ms(), message)
+    bill = run.bill()
+    return StatusEntry(run.log.ids, state, now_ms(), message, {USAGE_KEY: plain(bill)} if bill else None)
 
 
 def outcome_entries(
@@ -56,8 +55,9 @@ def outcome_entries(
     if response.artifacts:
         entries += [artifact_entry(run.log.ids, artifact) for artifact in response.artifacts]
     metadata: dict[str, Any] | None = plain(response.metadata) if response.metadata else None
-    if run.usage or response.usage:
-        usage: dict[str, Any] = plain({**run.usage, **(response.usage or {})})
+    bill = run.bill(response.usage)
+    if bill:
+        usage: dict[str, Any] = plain(bill)
         entries.append(PrivateEntry("usage", now_ms(), to_json(usage)))
         metadata = {**(metadata or {}), USAGE_KEY: usage}
     message = None

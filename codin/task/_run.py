@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
 from typing import Any, Literal, NoReturn
 
 from pydantic_core import to_json, to_jsonable_python
@@ -12,11 +13,12 @@ from codin import a2a
 from codin.errors import CodinError, ConfigError, TaskClosed
 from codin.task._clock import now_ms
 from codin.task._entry import ChunkEntry, Entry, InputEntry, PrivateEntry, StatusEntry, encode_text, plain
+from codin.task._ledger import USAGE_KEY, Bill, Ledger, limits_in
 from codin.task._limits import Limits
 from codin.task._log import TaskLog
 from codin.task._parts import question_parts
 from codin.task._position import Asked, Position
-from codin.trust import Caller
+from codin.trust import Caller, CallLimits
 
 __all__ = ["LimitReached", "ResumeMismatch", "Run", "Stop"]
 
@@ -51,13 +53,16 @@ class Run:
         stop: set when the run is stopped from outside.
         holds_turn: it has the turn lock of its context.
         begun: `message` and `position` are set.
+        called: the limits its caller gave it.
+        usage: what it has cost itself; what other agents have is in `ledger`, once there is one.
+        context: the variables of the request it came with, when it had to wait for its turn.
         on_park: called when the run begins to wait for an answer.
     """
 
     __slots__ = (
-        "_breath", "_replayed", "_size", "answer", "artifacts", "begun", "caller", "chunks", "deadline", "ending",
-        "holds_turn", "limits", "live", "log", "message", "number", "on_park", "parked", "position", "stop",
-        "text_head", "text_id", "text_open", "usage", "worker",
+        "_breath", "_replayed", "_size", "answer", "artifacts", "begun", "called", "caller", "chunks", "context",
+        "deadline", "ending", "holds_turn", "ledger", "limits", "live", "log", "message", "number", "on_park", "parked",
+        "position", "stop", "text_head", "text_id", "text_open", "usage", "worker",
     )  # fmt: skip
 
     def __init__(self, log: TaskLog, limits: Limits, caller: Caller) -> None:
@@ -74,11 +79,16 @@ class Run:
         self.deadline: float = 0.0
         self.holds_turn: bool = False
         self.live: a2a.Message | None = None
+        self.context: Context | None = None
         self.begun: bool = False
+        self.called: CallLimits | None = None
+        self.ledger: Ledger | None = None
+        self.usage: dict[str, int | float] = {}
 
     def recall(self) -> None:
         """Stand at the start of `handle` as the log tells it."""
         position = Position.read(self.log.entries)
+        self.ledger = Ledger.read(self.log.entries, self.limits.budget)
         newest = next(entry for entry in reversed(self.log.entries) if isinstance(entry, InputEntry))
         if self.live is not None and newest.number == position.start:
             message = self.live
@@ -91,7 +101,6 @@ class Run:
         self.message: a2a.Message = message
         self.position: Position = position
         self.begun = True
-        self.usage: dict[str, int | float] = {}
         self.artifacts: int = 0
         self.chunks: list[str] = []
         self.text_open: bool = False
@@ -100,6 +109,27 @@ class Run:
         self._replayed = 0
         self._breath = 0
         self._size = sum([len(entry.body) for entry in self.log.entries])
+
+    def bind(self, called: CallLimits | None) -> None:
+        """The newest message's limits hold from here on. One without leaves path and budget as they are."""
+        if called is not None:
+            self.called = called
+            self.account().grant(called.budget, self.usage)
+        elif self.called is not None:
+            self.called = self.called.without_deadline()
+        elif not self.begun and self.log.last and (found := limits_in(self.log.entries)) is not None:
+            self.called = found.without_deadline()
+
+    def account(self) -> Ledger:
+        """Where the cost of other agents is kept."""
+        if self.ledger is None:
+            self.ledger = Ledger(self.limits.budget)
+        return self.ledger
+
+    def bill(self, more: Bill | None = None) -> dict[str, int | float]:
+        """What the task has cost so far, in all its turns and with all it has called; `more` counts for its own."""
+        own = {**self.usage, **more} if more else self.usage
+        return own if self.ledger is None else self.ledger.total(own)
 
     @property
     def replaying(self) -> bool:
@@ -191,7 +221,10 @@ class Run:
             self.position.asked.append(Asked(asked))
             self._replayed = len(self.position.asked)
         prompt = self.agent_message(question_parts(question, data))
-        self.take(PrivateEntry("ask", now_ms(), to_json(record)), StatusEntry(self.log.ids, state, now_ms(), prompt))
+        bill = self.bill()
+        told = {USAGE_KEY: plain(bill)} if bill else None
+        status = StatusEntry(self.log.ids, state, now_ms(), prompt, told)
+        self.take(PrivateEntry("ask", now_ms(), to_json(record)), status)
         return await self._park()
 
     async def _park(self) -> a2a.Message:

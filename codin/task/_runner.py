@@ -26,6 +26,9 @@ __all__ = ["Runner"]
 
 _logger = logging.getLogger("codin.task")
 
+_LATE = 0.5
+"""Seconds behind a caller's deadline. One that is still there cancels by then, and knows why the task ended."""
+
 _STOPPED = {
     "abandon": (a2a.TaskState.FAILED, "The agent did not wait for the answer to its question."),
     "cancel": (a2a.TaskState.CANCELED, None),
@@ -36,6 +39,9 @@ _STOPPED = {
 
 class Runner:
     """Starts, parks, resumes and stops runs.
+
+    Attributes:
+        handler: what is run; it may be wrapped before the first run.
 
     Args:
         released: called when a run gives its turn back (it rests, or has ended).
@@ -49,15 +55,17 @@ class Runner:
         *,
         guards: Sequence[Guard],
         call: CallAgent | None,
+        identity: str,
         closing_update: bool,
         closing_message: bool,
         released: Callable[[Run], None],
         abandoned: Callable[[Run], None],
     ) -> None:
-        self._handler = handler
+        self.handler = handler
         self._limits = limits
         self._guards = guards
         self._call = call
+        self._identity = identity
         self._closing_update = closing_update
         self._closing_message = closing_message
         self._released = released
@@ -66,6 +74,7 @@ class Runner:
         self.tasks: set[asyncio.Task[Any]] = set()
         self._deadlines: dict[Run, float] = {}  # in the order in which they come
         self._alarm: asyncio.TimerHandle | None = None
+        self._early: dict[Run, asyncio.TimerHandle] = {}  # of those whose callers gave them less time
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A supervised task: it outlives the request that asked for it."""
@@ -83,7 +92,7 @@ class Runner:
         """Run the handler from the top."""
         self._begin_turn(run)
         run.on_park = self._park
-        run.worker = worker = asyncio.get_running_loop().create_task(self._work(run))
+        run.worker = worker = asyncio.get_running_loop().create_task(self._work(run), context=run.context)
         self.tasks.add(worker)  # the worker takes itself out
 
     def resume(self, run: Run, message: a2a.Message) -> None:
@@ -96,12 +105,19 @@ class Runner:
     def _begin_turn(self, run: Run) -> None:
         self.running += 1
         loop = asyncio.get_running_loop()
-        run.deadline = self._deadlines[run] = loop.time() + self._limits.run_timeout
+        run.deadline = latest = loop.time() + self._limits.run_timeout
+        if run.called is not None and run.called.deadline is not None:
+            given = loop.time() + max(0, run.called.deadline - now_ms()) / 1000
+            if given < latest:  # it would be out of order among the others, and has its own alarm
+                run.deadline = given
+                self._early[run] = loop.call_at(min(given + _LATE, latest), self._expire, run)
+                return
+        self._deadlines[run] = run.deadline
         if self._alarm is None:
             self._alarm = loop.call_at(run.deadline, self._ring)
 
     def _ring(self) -> None:
-        """One alarm serves all runs: their time is the same for all, so the first to begin is the first to end."""
+        """One alarm serves all runs whose time is ours to set: it is the same, so the first to begin ends first."""
         self._alarm = None
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -109,14 +125,23 @@ class Runner:
             if deadline > now:
                 self._alarm = loop.call_at(deadline, self._ring)
                 return
-            del self._deadlines[run]
-            if run.stop is None and not run.log.closed:
-                run.ending = self.spawn(self.end(run, "timeout"))
+            self._expire(run)
+
+    def _expire(self, run: Run) -> None:
+        self._forget(run)
+        if run.stop is None and not run.log.closed:
+            run.ending = self.spawn(self.end(run, "timeout"))
+
+    def _forget(self, run: Run) -> None:
+        """The run has no deadline any more."""
+        self._deadlines.pop(run, None)
+        if self._early and (alarm := self._early.pop(run, None)) is not None:
+            alarm.cancel()
 
     def _park(self, run: Run) -> None:
         run.parked = True
         self.running -= 1
-        self._deadlines.pop(run, None)
+        self._forget(run)
         self._released(run)
 
     async def end(self, run: Run, why: Stop) -> None:
@@ -136,7 +161,7 @@ class Runner:
         if not log.closed:
             state, text = _STOPPED[why]
             log.append(status_entry(run, state, text))
-        self._deadlines.pop(run, None)
+        self._forget(run)
         self._released(run)
         await log.settled()
 
@@ -161,7 +186,7 @@ class Runner:
         run.worker = None  # a worker holds its run: without this, only the garbage collector frees the two
         if not run.parked:
             self.running -= 1
-            self._deadlines.pop(run, None)
+            self._forget(run)
 
     def _rests(self, run: Run) -> None:
         if not run.parked:
@@ -177,10 +202,10 @@ class Runner:
                 await run.log.settled(run.number)
             if not run.begun:
                 run.recall()
-            task = Task(run, self._call, self._guards)
+            task = Task(run, self._call, self._guards, self._identity)
             CURRENT.set(task)  # each run is an asyncio task, with a context of its own
             try:
-                response = await self._handler(task)
+                response = await self.handler(task)
             except (NeedInput, NeedAuth, Reject) as wanted:
                 response = wanted.response
             if type(response) is not AgentResponse:

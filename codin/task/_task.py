@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -12,12 +12,14 @@ from pydantic_core import to_json
 
 from codin import a2a
 from codin.errors import ConfigError
+from codin.task._allowance import allowance
 from codin.task._clock import now_ms
 from codin.task._entry import PrivateEntry, StatusEntry, plain
 from codin.task._guarding import refusal
 from codin.task._parts import artifact_entry, data_of, files_of, parts_of
 from codin.task._run import Run
-from codin.trust import Caller
+from codin.task._usage import Usage
+from codin.trust import Budget, Caller, CallLimits
 
 if TYPE_CHECKING:
     from codin.client import Reply
@@ -28,7 +30,11 @@ __all__ = ["Answer", "CallAgent", "Task"]
 T = TypeVar("T")
 
 CallAgent = Callable[["Task", Any, Any, Mapping[str, Any]], Awaitable["Reply"]]
-"""How a manager lets its tasks call other agents: (task, agent, content, options of `Peer.send`)."""
+"""How a manager lets its tasks call other agents: (task, agent, content, options).
+
+The options are those of `Peer.send`, with the `timeout` and the `limits` of this call; `learn` may be given what the
+agent's task has come to, when no reply tells it, and the agent's address.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +66,15 @@ class Task:
     much of it is uncommitted. After the outcome every write raises TaskClosed.
     """
 
-    __slots__ = ("_call", "_guards", "_run")
+    __slots__ = ("_call", "_guards", "_identity", "_run")
 
-    def __init__(self, run: Run, call: CallAgent | None = None, guards: Sequence[Guard] = ()) -> None:
+    def __init__(
+        self, run: Run, call: CallAgent | None = None, guards: Sequence[Guard] = (), identity: str = "agent"
+    ) -> None:
         self._run = run
         self._call = call
         self._guards = guards
+        self._identity = identity
 
     def __repr__(self) -> str:
         return f"<Task {self.id!r} {self._run.log.state.name}>"
@@ -94,6 +103,17 @@ class Task:
     def deadline(self) -> float:
         """When the turn is stopped, on the event loop's clock (`asyncio.get_running_loop().time()`)."""
         return self._run.deadline
+
+    @property
+    def limits(self) -> CallLimits:
+        """What its caller gave it: the path of the call and its deadline; and what is free of its budget."""
+        called = self._run.called or CallLimits()
+        return replace(called, budget=self._run.account().free(self._run.usage))
+
+    @property
+    def usage(self) -> Usage:
+        """What the task has cost so far, with all it has called; called with counts, it adds them."""
+        return Usage(self._run)
 
     @property
     def resume(self) -> Any:
@@ -244,19 +264,28 @@ class Task:
         """
         return Answer(await self._run.ask(a2a.TaskState.AUTH_REQUIRED, text, data))
 
-    async def call(self, agent: Any, content: Any, **options: Any) -> Reply:
+    async def call(
+        self, agent: Any, content: Any, *, budget: Budget | None = None, timeout: float | None = None, **options: Any
+    ) -> Reply:
         """Call another agent on behalf of this task, once everything written so far is committed.
 
         Args:
-            agent: a URL or a connected `Peer`.
+            agent: a URL, a connected `Peer`, or a name that the server's resolver knows.
             content: what `Peer.send` takes; `options` go to it as well, and `on_event` is given every event of the
                 answer as it comes.
+            budget: the agent's share of this task's; all that is free by default, so that a second call waits for
+                the first.
+            timeout: seconds for all of it; what the run has left by default.
 
-        The peer gets a context of its own, the same one for every call from this context. When this run is canceled,
-        or its time is up, the peer's task is canceled. The call is a private entry.
+        The peer gets a context of its own, the same one for every call from this context. It is told the path of the
+        call, the deadline and the budget, and what it cost is added to `usage`. When this run is canceled, or its
+        time is up, the peer's task is canceled. The call is a private entry.
 
         Raises:
             PermissionDenied: a guard refused the call.
+            UnsupportedOperation: the limits of this task do not allow it: reason CALL_CYCLE, CALL_TOO_DEEP,
+                CALL_EXPIRED or CALL_BUDGET_SPENT, in words that a model can act on.
+            DeadlineExceeded: the time is up.
         """
         run = self._run
         if self._call is None:
@@ -268,19 +297,15 @@ class Task:
         if not run.replaying:
             run.take(PrivateEntry("call", now_ms(), to_json({"target": str(agent)})))
         await run.log.settled()
-        return await self._call(self, agent, content, options)
+        async with allowance(run, self._identity, budget, timeout) as allowed:
+            options |= {"timeout": allowed.left, "limits": allowed.limits, "learn": allowed.learn}
+            return await self._call(self, agent, content, options)
 
     async def state_of(self, task_id: str) -> a2a.TaskState | None:
         """The committed state of another task of the same caller; None when there is no such task."""
         log = self._run.log
         stored = await log.store.load(log.owner, task_id)
         return None if stored is None else stored.state
-
-    def usage(self, **counts: int | float) -> None:
-        """Add to what this run has cost, e.g. `task.usage(input_tokens=12, output_tokens=40)`."""
-        totals = self._run.usage
-        for name, count in counts.items():
-            totals[name] = totals.get(name, 0) + count
 
 
 def _fit(adapter: TypeAdapter[T], answer: Answer) -> T:

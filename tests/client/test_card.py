@@ -212,7 +212,7 @@ class Clock:
 async def ask(cards: CardCache, url: str, **headers: str) -> a2a.AgentCard:
     transport = open_transport("httpx")
     try:
-        return await cards.resolve(transport, url, headers, PATIENT)
+        return (await cards.resolve(transport, url, headers, PATIENT)).card
     finally:
         await transport.aclose()
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
+from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from codin import a2a
+from codin.agent import agent
 from codin.errors import CodinError
-from codin.task import Limits, TaskManager
-from codin.trust import Caller
+from codin.server import App
+from codin.task import Limits, Task, TaskManager
+from codin.trust import Access, AnyOf, ApiKeys, BearerTokens, Caller, Rule, SigningKey, TrustStore, identity_of, mint
 from tests.laws.conftest import Stores, law
 from tests.laws.loop import run
 from tests.laws.program import Program, programs
@@ -131,3 +135,92 @@ def test_the_owner_gets_an_answer_in_every_method(stores: Stores) -> None:
         await store.close()
 
     run(example, stores.kind.patience)
+
+
+# -- over HTTP, with authenticators ------------------------------------------------------------------------------------
+
+OURS, FRIEND, EVIL = (SigningKey.generate() for _ in range(3))
+OWNER = {"Authorization": "Bearer token-of-alice"}
+_VARYING = {"content-length": "", "x-correlation-id": ""}  # the id that was asked for; the request's own name
+
+
+@agent
+async def oracle(task: Task) -> str:
+    """Ask back."""
+    return (await task.ask("what?")).text
+
+
+def _stranger(kind: str) -> dict[str, str]:
+    """The credential of somebody else, made anew: some count once."""
+    match kind:
+        case "token":
+            return {"Authorization": "Bearer token-of-bob"}
+        case "key":
+            return {"X-API-Key": "key-of-bob"}
+        case "agent":
+            return {"Authorization": f"Bearer {mint(FRIEND, 'alice', identity_of('oracle', OURS.kid))}"}
+        case "agent of our own":
+            return {"Authorization": f"Bearer {mint(OURS, 'alice', identity_of('oracle', OURS.kid))}"}
+        case "unknown agent":
+            return {"Authorization": f"Bearer {mint(EVIL, 'alice', identity_of('oracle', OURS.kid))}"}
+        case _:
+            return {}
+
+
+KNOWN = ["token", "key", "agent", "agent of our own"]
+UNKNOWN = ["unknown agent", "nobody"]
+
+
+def _server(access: Access | None = None) -> App:
+    store = TrustStore()
+    store.name("bob", FRIEND.public)
+    ways = AnyOf(BearerTokens({"token-of-alice": "alice", "token-of-bob": "bob"}), ApiKeys({"key-of-bob": "bob"}))
+    return App(oracle, authenticator=ways, keys=OURS, trust=store, access=access)
+
+
+async def _post(app: App, headers: Mapping[str, str], method: str, params: Mapping[str, Any]) -> httpx.Response:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+        return await http.post("/", json=body, headers={"A2A-Version": "1.0", **headers})
+
+
+def _said(text: str, task_id: str | None = None) -> dict[str, Any]:
+    named = {} if task_id is None else {"taskId": task_id}
+    return {"message": {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": text}], **named}}
+
+
+def _over_http(method: str, task_id: str) -> dict[str, Any]:
+    return _said("x", task_id) if method.startswith("Send") else {"id": task_id}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", KNOWN + UNKNOWN)
+@pytest.mark.parametrize("method", ["GetTask", "CancelTask", "SubscribeToTask", "SendMessage", "SendStreamingMessage"])
+async def test_whoever_asks_learns_nothing_of_a_task_that_is_not_theirs(kind: str, method: str) -> None:
+    """An agent that calls itself by the owner's name is one of them."""
+    app = _server()
+    task = (await _post(app, OWNER, "SendMessage", _said("x"))).json()["result"]["task"]
+    answers: list[tuple[int, str, dict[str, str]]] = []
+    for task_id in (task["id"], "nobodys-task"):
+        response = await _post(app, _stranger(kind), method, _over_http(method, task_id))
+        body = response.text.replace(task_id, "<id>")
+        answers.append((response.status_code, body, {**response.headers, **_VARYING}))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == (200 if kind in KNOWN else 401)
+    assert ("TASK_NOT_FOUND" if kind in KNOWN else "UNAUTHENTICATED") in answers[0][1]
+    listed = await _post(app, _stranger(kind), "ListTasks", {})
+    assert task["id"] not in listed.text
+    assert (await _post(app, OWNER, "GetTask", {"id": task["id"]})).json()["result"]["id"] == task["id"]
+    await app.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", KNOWN + UNKNOWN)
+async def test_a_hidden_agent_tells_nothing_either(kind: str) -> None:
+    app = _server(Access({"oracle": Rule(scopes="see", hidden=True)}, grants={"alice": "see"}))
+    task = (await _post(app, OWNER, "SendMessage", _said("x"))).json()["result"]["task"]
+    for method in ("GetTask", "CancelTask", "ListTasks", "SendMessage", "NoSuchMethod"):
+        response = await _post(app, _stranger(kind), method, _over_http(method, task["id"]))
+        assert (response.status_code, response.headers.get("www-authenticate")) == (404, None)
+        assert response.text == "Nothing here; a GET of the root lists the agents.\n"
+    await app.close()

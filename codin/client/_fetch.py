@@ -1,0 +1,95 @@
+"""The card of a peer, found and looked at before anything else is sent there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from codin import a2a
+from codin.client._card import Published, cards_of, choose_interface, web_address
+from codin.net import Transport, open_transport
+from codin.trust import Trusted, TrustMode, TrustPolicy
+
+__all__ = ["FetchedCard", "check_address", "fetch_card", "look_up", "open_guarded"]
+
+
+class FetchedCard(NamedTuple):
+    """A card as it was published.
+
+    Attributes:
+        address: where it was found.
+        raw: its bytes, which hold what a signature covers and this version does not know.
+        trusted: who has signed it, as far as that was looked at.
+    """
+
+    address: str
+    raw: bytes
+    card: a2a.AgentCard
+    trusted: Trusted
+
+
+async def fetch_card(
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    timeout: float | None = 60.0,
+    transport: Transport | str | None = None,
+    trust: TrustPolicy | TrustMode | None = None,
+) -> FetchedCard:
+    """The card of the agent at a URL, which is not called. The arguments are those of `connect`.
+
+    Raises:
+        TrustError: the card is refused.
+        TransportError: there is none, or it cannot be reached.
+    """
+    web_address(url)
+    policy = TrustPolicy.of(trust)
+    opened = open_guarded(transport, url, policy)
+    try:
+        return await look_up(url, policy, opened, handed=opened is transport, headers=headers or {}, timeout=timeout)
+    finally:
+        if opened is not transport:
+            await opened.aclose()
+
+
+def open_guarded(given: Transport | str | None, target: str | a2a.AgentCard, policy: TrustPolicy) -> Transport:
+    """The transport that was handed in, or one that connects only where the policy's guard lets it."""
+    if given is not None and not isinstance(given, str):
+        return given
+    # A card that the program hands over names what the program names.
+    guard = policy.guard_for(target) if isinstance(target, str) else policy.guard
+    return open_transport(given, guard=guard)
+
+
+async def look_up(
+    target: str | a2a.AgentCard,
+    policy: TrustPolicy,
+    transport: Transport,
+    *,
+    handed: bool,
+    headers: Mapping[str, str],
+    timeout: float | None,
+) -> FetchedCard:
+    """The card of a target, and what the policy thinks of it."""
+    if isinstance(target, str):
+        if handed and policy.guard is not None:
+            await policy.guard.check(target)
+        published = await cards_of(transport if handed else None).resolve(transport, target, headers, timeout)
+    else:
+        published = Published(choose_interface(target).url, target.to_json(), target)
+    trusted = await published.trusted_by(policy, transport, target if isinstance(target, str) else None)
+    return FetchedCard(published.address, published.raw, published.card, trusted)
+
+
+async def check_address(target: str | a2a.AgentCard, policy: TrustPolicy, url: str) -> None:
+    """Look at the address a card names, where a transport that was handed in makes the connections.
+
+    What it makes of a name is its own business, as with an application in memory; an address in the URL is no name.
+
+    Raises:
+        AddressRefused: it may not be called.
+    """
+    if policy.guard is not None:
+        await policy.guard.check(url)
+    elif isinstance(target, str):
+        policy.guard_for(target).check_written(url)
