@@ -24,6 +24,11 @@ BENCHMARKS = {
     "sqlite_unary": "benchmarks.sqlite_unary",
     "client_cpu": "benchmarks.client_cpu",
     "adapter_overhead": "benchmarks.adapter_overhead",
+    "signed_cards": "benchmarks.signed_cards",
+    "tracing": "benchmarks.tracing",
+    "mesh_call": "benchmarks.mesh_call",
+    "registry_search": "benchmarks.registry_search",
+    "verified_call": "benchmarks.verified_call",
 }
 
 

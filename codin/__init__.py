@@ -10,17 +10,19 @@ if TYPE_CHECKING:
     from codin import a2a
     from codin.agent import Agent, AgentResponse
     from codin.client import connect
+    from codin.mesh import Mesh
     from codin.server import serve
     from codin.task import Task
     from codin.tool import Tool
 
 __version__ = "0.1.0"
-__all__ = ["Agent", "AgentResponse", "Task", "Tool", "a2a", "connect", "serve"]
+__all__ = ["Agent", "AgentResponse", "Mesh", "Task", "Tool", "a2a", "connect", "serve"]
 
 # Imported on first use, so that `import codin` costs nothing and a client never loads a server.
 _HOMES = {
     "Agent": "codin.agent",
     "AgentResponse": "codin.agent",
+    "Mesh": "codin.mesh",
     "Task": "codin.task",
     "Tool": "codin.tool",
     "connect": "codin.client",

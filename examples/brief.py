@@ -1,4 +1,4 @@
-"""Five agents at work on a document, each an A2A server in a process of its own.
+"""Five agents at work on a document, each an A2A server in a process of its own, in a mesh that can be trusted.
 
     python -m examples.brief [FILE]        # or: make demo FILE=notes.md
 
@@ -6,6 +6,9 @@ The briefer (a function) asks the reader (a function) for the sentences of the d
 graph) for the key ones among them, asks you how long the brief shall be, has the writer (a CrewAI crew) open it and the
 critic (a Google ADK agent) say what it leaves out, and streams it with its sources. The frameworks are in environments
 of their own, which `make frameworks` makes.
+
+Nobody is told an address. The agents sign their cards, register with them, and find each other by name; every call
+carries a token by the caller's key, and a card that was tampered with is refused, which you see.
 
 The writer and the critic need a model. With OPENAI_API_KEY or OPENAI_BASE_URL set it is that one; else one is started
 here that answers with sentences of the text it is given, and nothing needs a key or a network. Without a terminal the
@@ -21,26 +24,36 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 import codin
 from codin import a2a
-from codin.client import Event, Peer
-from codin.errors import CodinError
+from codin.client import Event
+from codin.errors import CardNotTrusted, CodinError
+from codin.mesh import Found
+from codin.mesh.registry import Registry
+from codin.net import MemoryTransport
+from codin.trust import AgentIdentity, KeyRing, TrustPolicy
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "examples" / "documents" / "lighthouses.md"
 LENGTH = "5"
 
 FRAMEWORKS = ROOT / ".frameworks"
+AGENTS = ("reader", "ranker", "writer", "critic", "briefer")
+
+_CODIN = (sys.executable, "-m", "codin.cli")
+_REGISTRY = (*_CODIN, "registry", "--port", "0", "--store", "memory://")
 
 _COLOURS = {
     "you": "bold", "briefer": "cyan", "reader": "green", "ranker": "magenta", "writer": "yellow", "critic": "red",
-    "model": "dim",
+    "registry": "dim", "model": "dim",
 }  # fmt: skip
 _ANNOUNCED = re.compile(r"(https?://\S+)")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a terminal obeys them, and a document is no order
@@ -66,15 +79,20 @@ async def main(file: Path) -> None:
     if not FRAMEWORKS.exists():
         raise Refused(f"The frameworks have no environments at {FRAMEWORKS}. `make frameworks` makes them.")
     async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="codin-demo-"))) / "keys"
+        ring = KeyRing.create(folder)
         model = await _model(stack)
-        names = ("reader", "ranker", "writer", "critic")
-        urls = await asyncio.gather(*(stack.enter_async_context(_serving(name, model)) for name in names))
-        where = {f"{name.upper()}_URL": url for name, url in zip(names, urls, strict=True)}
-        briefer = await stack.enter_async_context(_serving("briefer", where))
-        peers = [await stack.enter_async_context(codin.connect(url)) for url in (*urls, briefer)]
+        registry = await stack.enter_async_context(_process("registry", _REGISTRY, {}))
+        settings = {**model, "CODIN_KEYS": str(folder), "CODIN_REGISTRY": registry}
+        await asyncio.gather(*(stack.enter_async_context(_serving(name, settings)) for name in AGENTS))
+        policy = TrustPolicy("require", keys=ring.published, first_use=False)
+        identity = AgentIdentity(ring, "you")
+        mesh = await stack.enter_async_context(codin.Mesh(registry, trust=policy, credential=identity))
+        found = await _gathered(registry)
+        await _refuse_a_forgery(found["reader"], policy)
         out.print()
-        await _converse(peers[-1], document)
-        await _account(peers)
+        await _converse(mesh, document)
+        await _account(mesh)
     out.print(Text("All agents have stopped.", "dim"))
 
 
@@ -104,7 +122,7 @@ async def _model(stack: AsyncExitStack) -> Mapping[str, str]:
 @asynccontextmanager
 async def _serving(name: str, where: Mapping[str, str]) -> AsyncGenerator[str]:
     """An agent of this repository in a process of its own, while the block runs; gives its URL."""
-    command = (sys.executable, "-m", "codin.cli", "serve", str(ROOT / "agents" / name), "--port", "0")
+    command = (*_CODIN, "serve", str(ROOT / "agents" / name), "--port", "0", "--callers", "known")
     async with _process(name, command, where) as url:
         yield url
 
@@ -122,7 +140,7 @@ async def _process(name: str, command: Sequence[str], where: Mapping[str, str]) 
         )
         try:
             url = await _announced(process, name, log.fileno())
-            what = "answers" if name == "model" else "A2A"
+            what = "answers" if name in {"model", "registry"} else "A2A"
             out.print(Text.assemble(_name(name), f" {what} at {url} (process {process.pid})"))
             yield url
         finally:
@@ -153,18 +171,64 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
+# -- the mesh ----------------------------------------------------------------------------------------------------------
+
+
+async def _gathered(url: str) -> Mapping[str, Found]:
+    """The agents by name, as soon as all of them have registered."""
+    found: dict[str, Found] = {}
+    async with Registry(url) as registry:
+        try:
+            async with asyncio.timeout(_START), aclosing(registry.watch()) as changes:
+                async for change in changes:  # the first one says: look what is there already
+                    known = [change.agent] if change.agent is not None else await registry.find(limit=len(AGENTS))
+                    found.update((agent.name, agent) for agent in known)
+                    if found.keys() >= set(AGENTS):
+                        break
+        except TimeoutError:
+            raise Refused(f"Only {', '.join(found) or 'nobody'} registered.") from None
+    out.print()
+    for name in AGENTS:
+        _, _, kid = (found[name].identity or "").rpartition("@")
+        words = f" is in the registry, signed by the key {kid[:12]}…" if found[name].verified else " is not signed"
+        out.print(Text.assemble(_name(name), words))
+    return found
+
+
+async def _refuse_a_forgery(reader: Found, policy: TrustPolicy) -> None:
+    """Somebody shows the reader's signed card with an address of their own in it. Raises Refused when that works."""
+    assert reader.card is not None
+    forged = reader.card.model_copy(deep=True)
+    forged.supported_interfaces[0].url = "http://forger.example/"
+
+    async def forger(scope: Scope, receive: Receive, send: Send) -> None:
+        await JSONResponse(forged.to_dict())(scope, receive, send)
+
+    out.print()
+    out.print(
+        Text.assemble(("forger ", "bold red"), " → ", _name("you"), " the reader's card, with another address in it")
+    )
+    transport = MemoryTransport({"forger.example": forger})
+    try:
+        async with codin.connect("http://forger.example", transport=transport, trust=policy):
+            raise Refused("A forged card was taken for the reader's.")
+    except CardNotTrusted as error:
+        out.print(Text.assemble(_name("you"), " → ", ("forger ", "bold red"), f" {error}"))
+
+
 # -- the conversation --------------------------------------------------------------------------------------------------
 
 
-async def _converse(briefer: Peer, document: a2a.Part) -> None:
+async def _converse(mesh: codin.Mesh, document: a2a.Part) -> None:
     """Send the document, answer what is asked, print what comes. Raises Refused."""
     _arrow("you", "briefer", f"{document.filename} ({len(document.raw or b''):,} bytes)")
-    last = await _show(briefer.stream(document))
+    last = await _show(mesh.stream("briefer", document))
     while last.state is a2a.TaskState.INPUT_REQUIRED and last.task is not None:
         _arrow("briefer", "you", _said(last.task.status))
         answer = await _answer()
         _arrow("you", "briefer", answer)
-        last = await _show(briefer.stream(answer, task_id=last.task.id, context_id=last.task.context_id))
+        answered = mesh.stream("briefer", answer, task_id=last.task.id, context_id=last.task.context_id)
+        last = await _show(answered)
     out.print()
     if last.state is not a2a.TaskState.COMPLETED or last.task is None:
         raise Refused(_said(last.task.status) if last.task else "The briefer broke off.")
@@ -204,12 +268,16 @@ async def _answer() -> str:
         loop.remove_reader(sys.stdin)
 
 
-async def _account(peers: Sequence[Peer]) -> None:
-    """What each agent says that it has done."""
-    for peer in peers:
-        async for task in peer.list():
+async def _account(mesh: codin.Mesh) -> None:
+    """What each agent shows of its tasks: to every caller its own, and the others' are the briefer's."""
+    for name in AGENTS:
+        peer = await mesh.resolve(name)
+        tasks = [task async for task in peer.list()]
+        for task in tasks:
             state = task.status.state.removeprefix("TASK_STATE_").lower()
-            out.print(Text.assemble(_name(peer.card.name), f" task {task.id} {state}"))
+            out.print(Text.assemble(_name(name), f" task {task.id} {state}"))
+        if not tasks:
+            out.print(Text.assemble(_name(name), " shows you no task: what it did, it did for the briefer"))
 
 
 def _said(status: a2a.TaskStatus) -> str:
@@ -221,7 +289,7 @@ def _arrow(caller: str, called: str, words: str) -> None:
 
 
 def _name(name: str) -> Text:
-    return Text(f"{name:<7}", _COLOURS.get(name, ""))
+    return Text(f"{name:<8}", _COLOURS.get(name, ""))
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -10,8 +10,8 @@ import asyncio
 import codin
 from codin import a2a
 from codin.agent import Task, agent
-from codin.server import BearerTokens
 from codin.testing import serving
+from codin.trust import BearerTokens
 
 TOKENS = {"token-of-ada": "ada", "token-of-bob": "bob"}  # in real life: long, random, and not in the source
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from secrets import token_hex
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -16,6 +18,12 @@ settings.load_profile("codin")
 def no_known_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     # A free port may be one that another test's agent had a minute ago, whose card may still be kept.
     monkeypatch.setattr(_card, "_process_cards", _card.CardCache())
+
+
+@pytest.fixture(autouse=True)
+def nothing_decided(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    # What the person who runs the tests trusts is no business of theirs.
+    monkeypatch.setenv("CODIN_TRUST_STORE", str(tmp_path_factory.getbasetemp() / token_hex(8) / "trust.json"))
 
 
 @pytest.fixture

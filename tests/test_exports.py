@@ -115,7 +115,7 @@ def test_an_unknown_name_is_an_attribute_error(name: str) -> None:
 
 def test_the_root_names_are_frozen() -> None:
     # A change here is a change of what VERSIONING.md promises.
-    assert codin.__all__ == ["Agent", "AgentResponse", "Task", "Tool", "a2a", "connect", "serve"]
+    assert codin.__all__ == ["Agent", "AgentResponse", "Mesh", "Task", "Tool", "a2a", "connect", "serve"]
     assert set(codin.__all__) <= set(dir(codin))
 
 

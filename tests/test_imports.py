@@ -36,6 +36,7 @@ def _brought_by(statement: str) -> set[str]:
         ("from codin import a2a", FRAMEWORKS | SERVING | TRANSPORTS | PROGRAMS | SIGNING | {"anyio", "asyncio"}),
         ("from codin import Tool", FRAMEWORKS | SERVING | TRANSPORTS | PROGRAMS),
         ("from codin import connect", FRAMEWORKS | SERVING | TRANSPORTS | PROGRAMS),
+        ("from codin import Mesh", FRAMEWORKS | SERVING | TRANSPORTS | PROGRAMS),
         ("from codin.agent import agent", FRAMEWORKS | SERVING | TRANSPORTS | PROGRAMS),
         ("from codin import serve", FRAMEWORKS | {"jsonrpcserver", "jsonschema", "rich", "sse_starlette"}),
         ("import codin.cli", FRAMEWORKS | SERVING | TRANSPORTS),

@@ -1,7 +1,8 @@
 """Writes a brief of a document out of its own key sentences, with the help of other agents.
 
-The reader takes the document apart, the ranker finds the key sentences; where they are, READER_URL and RANKER_URL say.
-With WRITER_URL a writer opens the brief in its own words, and with CRITIC_URL a critic says what it leaves out.
+The reader takes the document apart, the ranker finds the key sentences. Where there is a writer, it opens the brief in
+its own words, and where there is a critic, it says what the brief leaves out. They are called by their names;
+READER_URL, RANKER_URL, WRITER_URL and CRITIC_URL name addresses instead.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ from pydantic import BaseModel, Field, JsonValue
 from codin import a2a
 from codin.agent import AgentResponse, Reject, Task, agent
 from codin.client import Content, Reply
-from codin.errors import CodinError
+from codin.errors import CodinError, NoAgent
 
-READER = os.environ.get("READER_URL", "http://127.0.0.1:8001")
-RANKER = os.environ.get("RANKER_URL", "http://127.0.0.1:8002")
-WRITER = os.environ.get("WRITER_URL")
-CRITIC = os.environ.get("CRITIC_URL")
+READER, RANKER, WRITER, CRITIC = (
+    os.environ.get(f"{name.upper()}_URL", name) for name in ("reader", "ranker", "writer", "critic")
+)
 
 CALL = "call"
 """The key in the metadata of a status: which agent was asked or has answered, and in which task of its own."""
@@ -77,8 +77,8 @@ async def brief(
         text = await _read(task, document)
         total = len(text.sentences)
         quotes = await _rank(task, text.sentences, sentences or await _ask(task, text.title, total))
-        opening = await _open(task, text.title, quotes) if WRITER else ""
-        missed = await _criticize(task, text.sentences, quotes) if CRITIC and len(quotes) < total else ""
+        opening = await _open(task, text.title, quotes)
+        missed = await _criticize(task, text.sentences, quotes) if len(quotes) < total else ""
     except Unavailable as error:
         yield AgentResponse.failed(str(error))
         return
@@ -123,38 +123,59 @@ async def _rank(task: Task, sentences: Sequence[Quote], count: int) -> Sequence[
 
 
 async def _open(task: Task, title: str, quotes: Sequence[Quote]) -> str:
-    """The opening, in the writer's words."""
+    """The opening, in the writer's words; empty where nobody writes."""
     notes = "\n".join(" ".join(quote.text.split()) for quote in quotes)
-    reply = await _ask_agent(task, "writer", WRITER, {"title": title, "notes": notes}, "open the brief")
+    try:
+        reply = await _ask_agent(task, "writer", WRITER, {"title": title, "notes": notes}, "open the brief")
+    except NoAgent:
+        return await _miss(task, "writer")
     await task.status(f"{len(reply.text.split())} words", metadata={CALL: {"from": "writer"}})
     return reply.text.strip()
 
 
 async def _criticize(task: Task, sentences: Sequence[Quote], quotes: Sequence[Quote]) -> str:
-    """What a reader would miss, in the critic's words."""
+    """What a reader would miss, in the critic's words; empty where nobody judges."""
     quoted = {quote.number for quote in quotes}
     rest = [" ".join(sentence.text.split()) for sentence in sentences if sentence.number not in quoted]
     content = "\n".join(["<document>", *rest, "</document>"])
-    reply = await _ask_agent(task, "critic", CRITIC, content, f"judge the {len(rest)} sentences left out")
+    try:
+        reply = await _ask_agent(task, "critic", CRITIC, content, f"judge the {len(rest)} sentences left out")
+    except NoAgent:
+        return await _miss(task, "critic")
     await task.status("one is missed", metadata={CALL: {"from": "critic"}})
     return reply.text.strip()
 
 
-async def _call(task: Task, name: str, url: str, content: Content, errand: str) -> JsonValue:
+async def _miss(task: Task, name: str) -> str:
+    """Go on without somebody who is not needed."""
+    await task.status("there is none", metadata={CALL: {"from": name}})
+    return ""
+
+
+async def _call(task: Task, name: str, whom: str, content: Content, errand: str) -> JsonValue:
     """What another agent answers, as data."""
-    return (await _ask_agent(task, name, url, content, errand)).data
+    try:
+        return (await _ask_agent(task, name, whom, content, errand)).data
+    except NoAgent as error:
+        raise Unavailable(f"The {name} could not be asked: {error}") from error
 
 
-async def _ask_agent(task: Task, name: str, url: str | None, content: Content, errand: str) -> Reply:
+async def _ask_agent(task: Task, name: str, whom: str, content: Content, errand: str) -> Reply:
     """What another agent answers. What it refuses, this agent refuses.
 
+    Args:
+        whom: its name, or its URL.
+
     Raises:
+        NoAgent: there is none of that name.
         Reject: it has refused.
         Unavailable: it could not be reached, or has failed.
     """
     await task.status(errand, metadata={CALL: {"to": name}})
     try:
-        reply = await task.call(url, content)
+        reply = await task.call(whom, content)
+    except NoAgent:
+        raise
     except CodinError as error:
         raise Unavailable(f"The {name} could not be asked: {error}") from error
     if reply.state is a2a.TaskState.REJECTED:

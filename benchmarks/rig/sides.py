@@ -16,10 +16,10 @@ from benchmarks.rig.plan import Unavailable
 PEER = "a2a-sdk 1.3.0"
 ROOT = Path(__file__).resolve().parents[2]
 
-_REQUIREMENTS = ("a2a-sdk[http-server,sqlite]==1.3.0", "uvicorn", "httptools", "uvloop")
+_REQUIREMENTS = ("a2a-sdk[http-server,signing,sqlite]==1.3.0", "uvicorn", "httptools", "uvloop")
 _PROBE = """
 import importlib, importlib.metadata, platform
-for name in ("uvicorn", "httptools", "uvloop", "starlette", "sse_starlette", "aiosqlite", "sqlalchemy", "httpx"):
+for name in ("uvicorn", "httptools", "uvloop", "starlette", "sse_starlette", "aiosqlite", "sqlalchemy", "httpx", "jwt"):
     importlib.import_module(name)
 print(importlib.metadata.version("a2a-sdk"), platform.python_version())
 """

@@ -4,51 +4,95 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import click
 
 from codin import a2a
+from codin.cli._card_files import sign, verify
 from codin.cli._card_view import show_card
 from codin.cli._connection import Connection, connection_options
 from codin.cli._interpreter import go_on_in, python_option, typed
 from codin.cli._manifest import read_folders
+from codin.cli._names import is_name, known_as
 from codin.cli._terminal import results, say, write
-from codin.errors import CodinError, ConfigError
+from codin.errors import CodinError, ConfigError, TransportError
 
 if TYPE_CHECKING:
     from codin.net import Response, StreamingResponse, Transport
+    from codin.trust import Trusted
 
 __all__ = ["card"]
 
 _LOCAL = "http://127.0.0.1:8000"
 
 
-@click.command()
+class _Card(click.Group):
+    """`codin card URL` shows it, without a word for that."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        alone = not args or args[0] in {"-h", "--help"}
+        return super().parse_args(ctx, args if alone or args[0] in self.commands else ["show", *args])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        return self.commands.get(cmd_name, show)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in their order here
+
+
+@click.group(cls=_Card, no_args_is_help=False, subcommand_metavar="URL_OR_TARGET | COMMAND")
+def card() -> None:
+    """Show, sign or verify the card of an agent.
+
+    \b
+    codin card http://127.0.0.1:8000
+    codin card hello.py --json
+    codin card sign hello.py --public-url https://agents.example.com
+    codin card verify http://127.0.0.1:8000
+    """
+
+
+card.add_command(sign)
+card.add_command(verify)
+
+
+class _Show(click.Command):
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage("codin card", "[OPTIONS] URL_OR_TARGET")
+
+
+@card.command(cls=_Show)
 @click.argument("place", metavar="URL_OR_TARGET")
 @click.option("--json", "as_json", is_flag=True, help="Print the document as the agent publishes it.")
 @click.option("--public-url", metavar="URL", help=f"For a TARGET: where it would be reached.  [default: {_LOCAL}]")
 @python_option
 @connection_options
-def card(place: str, as_json: bool, public_url: str | None, python: str | None, connection: Connection) -> int:
+def show(place: str, as_json: bool, public_url: str | None, python: str | None, connection: Connection) -> int:
     """Show the card of the agent at a URL, or the card that `codin serve TARGET` would publish, which serves nothing.
 
     \b
     codin card http://127.0.0.1:8000
+    codin card hello
     codin card hello.py --json
     codin card package.module:name
     """
+    if is_name(place) and not Path(place).exists():
+        place = anyio.run(_known, place, connection) or place
     if place.startswith(("http://", "https://")):
         if public_url is not None or python is not None:
             raise click.UsageError("--public-url and --python belong to a TARGET", click.get_current_context())
-        documents = [anyio.run(_fetch, connection, place)]
+        document, trusted = anyio.run(_fetch, connection, place)
+        documents = [document]
     else:
         (target,), python = read_folders([place], python)
         if python is not None:
             shown = ["--json"] if as_json else []
             go_on_in(python, ["card", *shown, *typed({"public_url": public_url}), "--", target])
+        trusted = None
         documents = _local(target, (public_url or _LOCAL).rstrip("/"))
     for number, document in enumerate(documents):
         if as_json:
@@ -56,8 +100,13 @@ def card(place: str, as_json: bool, public_url: str | None, python: str | None, 
             continue
         if number:
             results().print()
-        show_card(a2a.AgentCard.from_json(document))
+        show_card(a2a.AgentCard.from_json(document), trusted)
     return 0
+
+
+async def _known(name: str, connection: Connection) -> str | None:
+    with suppress(TransportError):  # it may as well be a module
+        return await known_as(name, has_token=connection.token is not None)
 
 
 def _local(target: str, base: str) -> list[bytes]:
@@ -73,21 +122,21 @@ def _local(target: str, base: str) -> list[bytes]:
     ]
 
 
-async def _fetch(connection: Connection, url: str) -> bytes:
-    """The card as it was published; also one of an agent that codin could not call."""
+async def _fetch(connection: Connection, url: str) -> tuple[bytes, Trusted | None]:
+    """The card as it was published, and who has signed it; also of an agent that codin could not call."""
     from codin.net import open_transport
 
     transport = _Recorder(open_transport())
     try:
-        async with connection.open(url, transport=transport):
-            pass
+        async with connection.open(url, transport=transport) as peer:
+            return transport.body, peer.trusted
     except CodinError as error:
         if not _is_card(transport.body):
             raise
         say(f"codin cannot call this agent: {error}", "yellow")
+        return transport.body, None
     finally:
         await transport.aclose()
-    return transport.body
 
 
 def _is_card(body: bytes) -> bool:
@@ -99,7 +148,7 @@ def _is_card(body: bytes) -> bool:
 
 
 class _Recorder:
-    """A transport that keeps the last body."""
+    """A transport that keeps the first body that was there: the card's. What follows is asked for by the card."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -118,7 +167,8 @@ class _Recorder:
         response = await self._transport.request(
             method, url, headers=headers, content=content, timeout=timeout, limit=limit
         )
-        self.body = response.body if response.status == 200 else b""
+        if not self.body and response.status == 200:
+            self.body = response.body
         return response
 
     def stream(

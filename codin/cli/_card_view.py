@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -11,13 +11,20 @@ from codin import a2a
 from codin.cli._schema import fields_of, kind_of, mapping
 from codin.cli._terminal import plain, results, show
 
+if TYPE_CHECKING:
+    from codin.trust import Trusted
+
 __all__ = ["show_card"]
 
 _DATA = {"inputSchema": "reads data", "outputSchema": "answers with data"}
 
 
-def show_card(card: a2a.AgentCard) -> None:
-    """Print a card as a person reads it."""
+def show_card(card: a2a.AgentCard, trusted: Trusted | None = None) -> None:
+    """Print a card as a person reads it.
+
+    Args:
+        trusted: what is known of who has signed it.
+    """
     title = Text(plain(card.name), "bold")
     if card.version:
         title.append(f"  {plain(card.version)}", "dim not bold")
@@ -25,7 +32,7 @@ def show_card(card: a2a.AgentCard) -> None:
     if card.description:
         show(card.description)
     results().print()
-    rows = list(_rows(card))
+    rows = list(_rows(card, trusted))
     width = max(len(name) for name, _ in rows) + 2
     for name, value in rows:
         show(value, label=name, indent=width)
@@ -50,7 +57,7 @@ def _show_data(title: str, schema: Any) -> None:
         show("; ".join(filter(None, words)), label=f"  {field.name}", indent=width)
 
 
-def _rows(card: a2a.AgentCard) -> Iterator[tuple[str, str]]:
+def _rows(card: a2a.AgentCard, trusted: Trusted | None) -> Iterator[tuple[str, str]]:
     for number, interface in enumerate(card.supported_interfaces):
         spoken = " ".join(filter(None, [interface.protocol_binding, interface.protocol_version]))
         tenant = f", tenant {interface.tenant}" if interface.tenant else ""
@@ -67,7 +74,13 @@ def _rows(card: a2a.AgentCard) -> Iterator[tuple[str, str]]:
     if card.documentation_url:
         yield "manual", card.documentation_url
     if card.signatures:
-        yield "signatures", f"{len(card.signatures)}, not verified here"
+        yield "signed", _signed(trusted)
+
+
+def _signed(trusted: Trusted | None) -> str:
+    if trusted is None or trusted.key is None:
+        return "not verified here: codin trust approve, or --trust"
+    return f"by {trusted.name or trusted.key.kid}, verified ({trusted.how})"
 
 
 def _abilities(capabilities: a2a.AgentCapabilities) -> list[str]:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from codin.cli._names import address_of, is_name
 from codin.cli._terminal import say
 from codin.errors import BadResponse, ConfigError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from codin.a2a import AgentCard
     from codin.client import Backoff, Peer
     from codin.net import Transport
+    from codin.trust import TrustMode
 
 __all__ = ["Connection", "connection_options", "retry_option"]
 
@@ -32,22 +34,28 @@ class Connection:
     Attributes:
         token_file: where the token is from, for the commands that are suggested.
         retry: for how many seconds a lost connection is taken up again; None leaves that to the client.
+        trust: the mode in which cards are looked at; None leaves that to the client.
     """
 
     token: str | None = field(repr=False)
     token_file: str | None
     timeout: float | None
     retry: float | None = None
+    trust: TrustMode | None = None
     _told: bool = field(default=False, init=False, repr=False)
 
     @asynccontextmanager
     async def open(self, url: str, *, transport: Transport | None = None) -> AsyncGenerator[Peer]:
-        """The peer at a URL. Says so, once, when the card at hand is the one of an agent elsewhere."""
+        """The peer at a URL, or with a name. Says so, once, when the card at hand is the one of an agent elsewhere."""
         from codin.client import connect
 
         backoff = None if self.retry is None else _backoff(self.retry)
+        if is_name(url):
+            url = await address_of(url, has_token=self.token is not None)
         async with AsyncExitStack() as stack:
-            peer = connect(url, token=self.token, timeout=self.timeout, transport=transport, backoff=backoff)
+            peer = connect(
+                url, token=self.token, timeout=self.timeout, transport=transport, backoff=backoff, trust=self.trust
+            )
             try:
                 await stack.enter_async_context(peer)
             except BadResponse as error:
@@ -57,10 +65,16 @@ class Connection:
                 say(f"using the agent at {elsewhere}", "dim")
             yield peer
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request without a peer carries."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
     def command(self, name: str, url: str, *words: str) -> str:
         """A command on the same peer, as it is typed."""
         token = ["--token-file", self.token_file] if self.token_file else []
-        return shlex.join(["codin", name, url, *token, *words])
+        trust = ["--trust", self.trust] if self.trust else []
+        return shlex.join(["codin", name, url, *token, *trust, *words])
 
 
 def _one_of_several(error: BadResponse, url: str) -> BadResponse:
@@ -103,7 +117,7 @@ retry_option = click.option(
 
 
 def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--token`, `--token-file` and `--timeout`, and hand it one `connection`."""
+    """Give a command `--token`, `--token-file`, `--timeout` and `--trust`, and hand it one `connection`."""
 
     @click.option(
         "--token", metavar="TOKEN", help="A bearer token; other users may see it in the process list. Or: CODIN_TOKEN."
@@ -117,12 +131,19 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="SECONDS",
         help="How long the peer may be silent; 0 waits for ever.",
     )
+    @click.option(
+        "--trust",
+        type=click.Choice(["off", "prefer", "require"]),
+        help="How cards are looked at; require wants a signature that counts. Or: CODIN_TRUST.  "
+        "[default: keep to what was approved]",
+    )
     @functools.wraps(command)
     def connected(
         *args: Any,
         token: str | None,
         token_file: str | None,
         timeout: float,
+        trust: TrustMode | None,
         retry: float | None = None,
         **options: Any,
     ) -> Any:
@@ -131,7 +152,8 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if token_file is not None:
             token = _token_in(Path(token_file))
         found = token or os.environ.get("CODIN_TOKEN") or None
-        return command(*args, connection=Connection(found, token_file, timeout or None, retry), **options)
+        connection = Connection(found, token_file, timeout or None, retry, trust)
+        return command(*args, connection=connection, **options)
 
     return connected
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from codin import a2a
-from codin.errors import CodinError, ConfigError, ConnectError, DeadlineExceeded, StoreError
+from codin.errors import AddressRefused, CodinError, ConfigError, ConnectError, DeadlineExceeded, StoreError
 
 __all__ = ["Exit", "exit_of", "hint_of"]
 
@@ -36,6 +36,7 @@ _AUTH = "--token, --token-file or the environment variable CODIN_TOKEN give a be
 _HINTS: dict[type[CodinError], str] = {
     a2a.Unauthenticated: _AUTH,
     a2a.PermissionDenied: _AUTH,
+    AddressRefused: "if it is meant, give its own address instead of the one that named it",
     ConnectError: "is the server running, and the address right?",
     DeadlineExceeded: "--timeout waits longer, 0 for ever",
 }

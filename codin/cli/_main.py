@@ -16,9 +16,18 @@ __all__ = ["main"]
 
 _COMMANDS = {
     "serve": "Serve the agents of a Python file or module.",
-    "card": "Show the card of an agent.",
+    "card": "Show, sign or verify the card of an agent.",
     "call": "Send a message and stream the answer.",
+    "keys": "Make, list, rotate, revoke or export the keys that sign cards.",
+    "trust": "List, approve, revoke or compare what you trust.",
+    "find": "Find agents on this machine and in a registry.",
+    "registry": "Run a registry, where agents are found.",
     "tasks": "List, get, cancel or follow the tasks of an agent.",
+    "up": "Run every agent of a workspace.",
+    "down": "End what codin up runs.",
+    "ps": "Show what codin up runs.",
+    "logs": "Show what the agents of a workspace say.",
+    "new": "Begin an agent or a tool.",
     "version": "Show the version.",
 }
 

@@ -1,18 +1,79 @@
-"""A folder as a target: the `agent.toml` in it says what is served, and by which interpreter."""
+"""A folder as a target: its `agent.toml` says what is served, by which interpreter, and how `codin up` runs it."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from codin.errors import ConfigError
 
-__all__ = ["read_folders"]
+__all__ = ["NAME", "Manifest", "read_folders", "read_manifest"]
 
 NAME = "agent.toml"
-_KEYS = ("target", "python")
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+_REFERENCE = re.compile(r"(env|file):.+", re.DOTALL)
+_STORE = re.compile(r"memory://|sqlite:///.+")
+_REPLICA = "{replica}"
+_WORDS = {  # pydantic speaks to programmers
+    "string_type": "is text",
+    "string_too_short": "is text, and not empty",
+    "int_type": "is a whole number",
+    "dict_type": "is a table of names and text",
+    "string_pattern_mismatch": "is no name of an environment variable",
+}
+
+
+class Manifest(BaseModel):
+    """What an `agent.toml` says; every key may be missing.
+
+    Args:
+        target: a file, or `file.py:name`, in the folder.
+        python: the interpreter, as a path from the folder, or a command.
+        env: further variables of its environment.
+        secrets: variables whose values stand elsewhere: `env:NAME`, or `file:PATH` from the folder.
+        port: of the first replica, the others take the next ones; 0 takes free ones.
+        replicas: how many processes.
+        store: where tasks are kept, as `codin serve --store`; a path is one from the folder, and may hold {replica}.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    target: Text = "agent.py"
+    python: Text | None = None
+    env: Mapping[Variable, str] = Field(default_factory=dict[str, str])
+    secrets: Mapping[Variable, Text] = Field(default_factory=dict[str, str])
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    replicas: Annotated[int, Field(ge=1, le=64)] = 1
+    store: Text = "memory://"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What the manifest of a folder says; without one, every key has its default.
+
+    Raises:
+        ConfigError: it cannot be read, or a key is wrong; the text names the key, and never a value.
+    """
+    path = folder / NAME
+    try:
+        found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Manifest()
+    except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    try:
+        manifest = Manifest.model_validate(found)
+    except ValidationError as error:
+        raise _wrong(path, error) from None
+    _check(path, manifest)
+    return manifest
 
 
 def read_folders(targets: Sequence[str], python: str | None) -> tuple[tuple[str, ...], str | None]:
@@ -31,9 +92,9 @@ def read_folders(targets: Sequence[str], python: str | None) -> tuple[tuple[str,
             found.append(target)
             wanted.setdefault(None, target)
             continue
-        manifest = _read(folder / NAME)
-        found.append(str(folder / manifest.get("target", "agent.py")))
-        named = manifest.get("python")
+        manifest = read_manifest(folder)
+        found.append(str(folder / manifest.target))
+        named = manifest.python
         # A link is not resolved: by the place where it stands a virtual environment is known.
         wanted.setdefault(str(folder / named) if named and "/" in named else named, target)
     if python is None and len(wanted) > 1:
@@ -42,16 +103,27 @@ def read_folders(targets: Sequence[str], python: str | None) -> tuple[tuple[str,
     return tuple(found), python or next(iter(wanted), None)
 
 
-def _read(path: Path) -> Mapping[str, str]:
-    try:
-        manifest: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from None
-    for key, value in manifest.items():
-        if key not in _KEYS:
-            raise ConfigError(f"{path} has no key {key!r}", hint=f"it may have {' and '.join(_KEYS)}")
-        if not isinstance(value, str) or not value:
-            raise ConfigError(f"{path}: {key} is text, e.g. {key} = {'agent.py' if key == 'target' else 'python3'!r}")
-    return manifest
+def _wrong(path: Path, error: ValidationError) -> ConfigError:
+    """The first thing that is wrong, by its key. What stands there may be a secret and is not repeated."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    key = ".".join(str(step) for step in first["loc"] if step != "[key]")
+    if first["type"] == "extra_forbidden":
+        return ConfigError(f"{path} has no key {key!r}", hint=f"it may have {', '.join(Manifest.model_fields)}")
+    return ConfigError(f"{path}: {key} {_WORDS.get(first['type'], 'is wrong: ' + first['msg'])}")
+
+
+def _check(path: Path, manifest: Manifest) -> None:
+    """What one key says of another, and what only the words of a value show."""
+    for name, reference in manifest.secrets.items():
+        if name in manifest.env:
+            raise ConfigError(f"{path}: {name} is both in env and in secrets", hint="a secret stands in secrets only")
+        if not _REFERENCE.fullmatch(reference):
+            hint = 'write "env:NAME" or "file:PATH"; a value itself has no place in a manifest'
+            raise ConfigError(f"{path}: secrets.{name} is no reference", hint=hint)
+    if not _STORE.fullmatch(manifest.store):
+        raise ConfigError(f"{path}: store is none", hint="write memory:// or sqlite:///file.db")
+    if manifest.replicas > 1 and manifest.store.startswith("sqlite:") and _REPLICA not in manifest.store:
+        hint = f"give each a file of its own: sqlite:///tasks-{_REPLICA}.db"
+        raise ConfigError(f"{path}: store is one file, and replicas are {manifest.replicas}", hint=hint)
+    if manifest.port and manifest.port + manifest.replicas > 65536:
+        raise ConfigError(f"{path}: port leaves no room for {manifest.replicas} replicas")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from codin.cli._callers import access_of, authenticator_of, caller_options
 from codin.cli._interpreter import go_on_in, python_option, typed
 from codin.cli._manifest import read_folders
 
@@ -19,11 +20,10 @@ __all__ = ["serve"]
 @click.option("--store", default="memory://", show_default=True, help="Where tasks are kept; or sqlite:///file.db.")
 @click.option("--public-url", metavar="URL", help="Where the outside reaches the server, for the card.")
 @click.option("--trusted-proxy", metavar="IP", multiple=True, help="Believe this proxy's X-Forwarded-* headers.")
-@click.option(
-    "--token-file",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Lines of `caller-id token`; then every request needs a bearer token.",
-)
+@caller_options
+@click.option("--registry", metavar="URL", help="Where the agents are found by others, too. Or: CODIN_REGISTRY.")
+@click.option("--keys", metavar="PATH", help="Keys that sign the cards.  [default: those that `codin keys list` shows]")
+@click.option("--no-keys", "keys", flag_value="", help="Sign nothing, though there are keys.")
 @python_option
 @click.option("--reload", is_flag=True, help="Start again when a .py file changes.")
 @click.option(
@@ -31,9 +31,17 @@ __all__ = ["serve"]
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="warning",
     show_default=True,
-    help="Of the server, on standard error.",
+    help="Of the server, on standard error; info has a line for each request.",
 )
-def serve(targets: tuple[str, ...], python: str | None, reload: bool, log_level: str, **settings: Any) -> int:
+@click.option(
+    "--log-format",
+    type=click.Choice(["plain", "json"]),
+    default="plain",
+    show_default=True,
+    envvar="CODIN_LOG_FORMAT",
+    help="Plain lines are for eyes; json is one object a line. Or: CODIN_LOG_FORMAT.",
+)
+def serve(targets: tuple[str, ...], python: str | None, reload: bool, **settings: Any) -> int:
     """Serve agents over A2A until Ctrl-C.
 
     TARGET is path.py, path.py:name, package.module or package.module:name. Without a name, every agent that the file
@@ -50,15 +58,19 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, log_level:
     if reload:
         from codin.cli._reload import serve_and_reload
 
-        return serve_and_reload(targets, {**settings, "log_level": log_level}, python)
+        return serve_and_reload(targets, settings, python)
     if python is not None:
-        go_on_in(python, ["serve", *typed({**settings, "log_level": log_level}), "--", *targets])
-    import logging
-
+        go_on_in(python, ["serve", *typed(settings), "--", *targets])
     from codin import serve as run
     from codin.cli._target import load_agents
+    from codin.server import log_lines
 
-    logging.basicConfig(level=log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    log_lines(settings.pop("log_format"), settings["log_level"])
     proxies = settings.pop("trusted_proxy")
-    run(*load_agents(targets), trusted_proxies=proxies, log_level=log_level, **settings)
+    place = settings.pop("keys")
+    ways = ("token_file", "api_key_file", "oidc_issuer", "oidc_audience")
+    settings["authenticator"] = authenticator_of(*(settings.pop(name) for name in ways))
+    settings["access"] = access_of(settings["access"])
+    settings["anonymous"] = {"any": True, "known": False, None: None}[settings.pop("callers")]
+    run(*load_agents(targets), trusted_proxies=proxies, keys=True if place is None else place or False, **settings)
     return 0

@@ -15,22 +15,14 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from codin.agent import Agent, as_agent
+from codin.agent._adapt import extras
 from codin.agent._quiet import quiet
 from codin.cli._findings import find_agents, offered
 from codin.errors import CodinError, ConfigError
 
 __all__ = ["load_agents", "source_folders"]
 
-_EXTRAS = {  # what brings a package; pyproject.toml has the list
-    "agents": "openai-agents",
-    "agno": "agno",
-    "crewai": "crewai",
-    "google.adk": "adk",
-    "langchain_core": "langgraph",
-    "langgraph": "langgraph",
-    "mcp": "mcp",
-    "pydantic_ai": "pydantic-ai",
-}
+_NAMESPACES = {"google": "google.adk"}  # top-level packages of more than the framework, and where in them it is
 _FILE = re.compile(r"(?P<place>.+\.py)(?::(?P<name>.*))?", re.DOTALL)
 
 
@@ -165,7 +157,8 @@ def _unimportable(place: str, error: BaseException) -> ConfigError:
 
 
 def _missing(module: str) -> str:
-    for package, extra in _EXTRAS.items():
+    for framework, extra in extras().items():
+        package = _NAMESPACES.get(framework, framework)
         if f"{module}.".startswith(f"{package}.") or package.startswith(f"{module}."):
             return f"pip install 'codin[{extra}]' brings {package}; --python PATH takes an environment that has it"
     return f"is {module.partition('.')[0]!r} installed in this environment ({sys.prefix})?"

@@ -12,8 +12,9 @@ from starlette.types import Send
 
 from codin import a2a
 from codin.agent import Agent
-from codin.server._auth import Authenticator
-from codin.server._http import JSON, Headers, answer
+from codin.server._admission import Admission
+from codin.server._http import JSON, Headers, answer, knows
+from codin.trust import Authenticator, KeyRing, sign_card
 
 __all__ = ["RESUME", "Cards", "agent_card"]
 
@@ -28,8 +29,14 @@ _RESUME_EXTENSION = a2a.AgentExtension(
 _KEPT = 64  # rendered cards, one per base URL a client has used
 
 
-def agent_card(agent: Agent, url: str, authenticator: Authenticator | None = None) -> a2a.AgentCard:
-    """The card of an agent that is reached at `url`."""
+def agent_card(
+    agent: Agent,
+    url: str,
+    authenticator: Authenticator | Admission | None = None,
+    *,
+    identity: str | None = None,
+) -> a2a.AgentCard:
+    """The card of an agent that is reached at `url`; with an identity, it says that calls may carry their limits."""
     skills = getattr(agent, "skills", None) or [
         a2a.AgentSkill(id=agent.id, name=agent.name, description=agent.description, tags=["agent"])
     ]
@@ -42,14 +49,18 @@ def agent_card(agent: Agent, url: str, authenticator: Authenticator | None = Non
             streaming=True,
             push_notifications=False,
             extended_agent_card=False,
-            extensions=[_RESUME_EXTENSION, *_schema_extension(agent)],
+            extensions=[_RESUME_EXTENSION, *_call_extension(identity), *_schema_extension(agent)],
         ),
         default_input_modes=list(getattr(agent, "input_modes", None) or ["text/plain"]),
         default_output_modes=list(getattr(agent, "output_modes", None) or ["text/plain"]),
-        skills=list(skills),
+        skills=authenticator.skills(skills) if isinstance(authenticator, Admission) else list(skills),
         security_schemes=dict(authenticator.schemes) if authenticator else {},
         security_requirements=authenticator.requirements if authenticator else [],
     )
+
+
+def _call_extension(identity: str | None) -> list[a2a.AgentExtension]:
+    return [a2a.AgentExtension(uri=a2a.CALL_EXTENSION, params={"agent": identity})] if identity is not None else []
 
 
 def _schema_extension(agent: Agent) -> list[a2a.AgentExtension]:
@@ -61,36 +72,47 @@ def _schema_extension(agent: Agent) -> list[a2a.AgentExtension]:
 class _Rendered(NamedTuple):
     body: bytes
     etag: bytes
+    made: int
 
 
 class Cards:
-    """Cards by URL: rendered once for each base URL under which a client has found the server."""
+    """Cards by URL: rendered once for each base URL under which a client has found the server, and for its keys."""
 
-    def __init__(self, agent: Agent, authenticator: Authenticator | None) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        admission: Admission | None,
+        identity: str | None = None,
+        ring: KeyRing | None = None,
+    ) -> None:
         self._agent = agent
-        self._authenticator = authenticator
-        self._rendered: OrderedDict[str, _Rendered] = OrderedDict()
-        self._made = int(time())
-        self._modified = formatdate(self._made, usegmt=True).encode()
+        self._identity = identity
+        self._admission = admission
+        self._ring = ring
+        self._rendered: OrderedDict[tuple[str, ...], _Rendered] = OrderedDict()
 
-    def render(self, url: str) -> _Rendered:
-        """The card for an agent at `url`."""
-        rendered = self._rendered.get(url)
+    def render(self, url: str, jku: str | None = None) -> _Rendered:
+        """The card for an agent at `url`; signed when there are keys and it is said where they are published."""
+        keys = self._ring.signing if self._ring is not None and jku is not None else []
+        known = (url, *(key.kid for key in keys))
+        rendered = self._rendered.get(known)
         if rendered is None:
-            body = agent_card(self._agent, url, self._authenticator).to_json()
-            rendered = _Rendered(body, b'"%s"' % hashlib.sha256(body).hexdigest()[:32].encode())
-            self._rendered[url] = rendered
+            card = agent_card(self._agent, url, self._admission, identity=self._identity)
+            body = (sign_card(card, *keys, jku=jku) if keys else card).to_json()
+            rendered = _Rendered(body, b'"%s"' % hashlib.sha256(body).hexdigest()[:32].encode(), int(time()))
+            self._rendered[known] = rendered
             if len(self._rendered) > _KEPT:
                 self._rendered.popitem(last=False)
         return rendered
 
-    async def answer(self, send: Send, headers: Headers, url: str) -> None:
+    async def answer(self, send: Send, headers: Headers, url: str, jku: str | None = None) -> None:
         """The card, or 304 when the client has it already. Spec 8.6."""
-        card = self.render(url)
+        card = self.render(url, jku)
+        hidden = self._admission is not None and self._admission.hidden
         fields = [
             (b"etag", card.etag),
-            (b"last-modified", self._modified),
-            (b"cache-control", b"public, max-age=300"),
+            (b"last-modified", formatdate(card.made, usegmt=True).encode()),
+            (b"cache-control", b"private, no-store" if hidden else b"public, max-age=300"),
             (b"vary", b"host"),
         ]
         if self._is_known(card, headers):
@@ -100,12 +122,10 @@ class Cards:
 
     def _is_known(self, card: _Rendered, headers: Headers) -> bool:
         """Whether the client has this very card. RFC 9110 13.1: where there is a tag, the date does not count."""
-        tags = headers.get(b"if-none-match")
-        if tags is not None:
-            known = [tag.strip().removeprefix(b"W/") for tag in tags.split(b",")]
-            return card.etag in known or b"*" in known
+        if b"if-none-match" in headers:
+            return knows(headers, card.etag)
         try:
             since = parsedate_to_datetime(headers.get(b"if-modified-since", b"").decode("latin-1"))
-            return since.timestamp() >= self._made
+            return since.timestamp() >= card.made
         except (ValueError, OverflowError):  # none, or no date
             return False

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 
 from codin import a2a
 from codin.agent import Agent
 from codin.net import Transport
-from codin.server._auth import Authenticator
+from codin.server._admission import Admission
 from codin.server._card import Cards
 from codin.server._limits import ServerLimits
-from codin.task import Guard, Limits, Subscription, TaskManager, TaskStore, converse
-from codin.trust import Caller
+from codin.server._neighbours import policy_of
+from codin.server._observer import Observer
+from codin.task import Guard, Handler, Limits, Resolver, Subscription, TaskManager, TaskStore, converse
+from codin.trust import AgentIdentity, Caller, CallLimits, KeyRing, TrustStore, identity_of
 
 __all__ = ["Endpoint"]
 
@@ -26,14 +29,20 @@ class Endpoint:
         store: TaskStore,
         limits: Limits,
         server_limits: ServerLimits,
-        authenticator: Authenticator | None,
+        admission: Admission | None,
         guards: Sequence[Guard],
         transport: Transport | str | None,
+        ring: KeyRing | None = None,
+        resolver: Resolver | None = None,
+        trust: TrustStore | None = None,
     ) -> None:
         self.agent = agent
-        self.cards = Cards(agent, authenticator)
+        self.identity = identity_of(agent.id, ring.active.kid if ring is not None else None)
+        self.admission = admission
+        self.cards = Cards(agent, admission, self.identity, ring)
         self._limits = limits
         self._max_parts = server_limits.max_parts
+        self._handle: Handler = agent.handle
         self._direct = getattr(agent, "reply", "task") == "message"
         modes: Sequence[str] = getattr(agent, "input_modes", None) or ["*/*"]
         self._input_modes = [mode.lower() for mode in modes]
@@ -43,36 +52,53 @@ class Endpoint:
             store,
             agent=agent.id,
             limits=limits,
-            guards=guards,
+            guards=guards if admission is None else [*admission.guards, *guards],
             transport=transport,
+            resolver=resolver,
+            credential=AgentIdentity(ring, agent.id) if ring is not None else None,
+            trust=policy_of(ring, trust),
+            identity=self.identity,
             closing_update=True if closing_update is None else closing_update,
             closing_message=bool(getattr(agent, "closing_message", False)),
             rerunnable=bool(getattr(agent, "rerunnable", False)),
         )
 
-    async def send(self, caller: Caller, request: a2a.SendMessageRequest, key: str | None) -> bytes:
+    def observe(self, observer: Observer) -> None:
+        """Let every run from now on be watched."""
+        self._handle = observer.run(self.agent, self._handle)
+        self.manager.wrap(partial(observer.run, self.agent))
+
+    async def send(
+        self, caller: Caller, request: a2a.SendMessageRequest, key: str | None, called: CallLimits | None = None
+    ) -> bytes:
         """SendMessage: the JSON of a `SendMessageResponse`. Spec 3.1.1."""
-        self._check(request)
+        self._check(caller, request)
         if self._direct:
-            return b'{"message":%s}' % await self._converse(caller, request)
-        turn = await self.manager.submit(caller, request, key=key)
+            return b'{"message":%s}' % await self._converse(caller, request, called)
+        turn = await self.manager.submit(caller, request, key=key, called=called)
         configuration = request.configuration
         if configuration is not None and configuration.return_immediately:
             return b'{"task":%s}' % await turn.accepted()
         return b'{"task":%s}' % await turn.outcome()
 
-    async def stream(self, caller: Caller, request: a2a.SendMessageRequest, key: str | None) -> Subscription | bytes:
+    async def stream(
+        self, caller: Caller, request: a2a.SendMessageRequest, key: str | None, called: CallLimits | None = None
+    ) -> Subscription | bytes:
         """SendStreamingMessage: what to stream, or the JSON of the one message there is. Spec 3.1.2."""
-        self._check(request)
+        self._check(caller, request)
         if self._direct:
-            return b'{"message":%s}' % await self._converse(caller, request)
-        turn = await self.manager.submit(caller, request, streaming=True, key=key)
+            return b'{"message":%s}' % await self._converse(caller, request, called)
+        turn = await self.manager.submit(caller, request, streaming=True, key=key, called=called)
         return await turn.stream()
 
-    async def _converse(self, caller: Caller, request: a2a.SendMessageRequest) -> bytes:
-        return (await converse(self.agent.handle, caller, request, self._limits)).to_json()
+    async def _converse(self, caller: Caller, request: a2a.SendMessageRequest, called: CallLimits | None) -> bytes:
+        if called is not None:
+            self.manager.admit(called)
+        return (await converse(self._handle, caller, request, self._limits, called=called)).to_json()
 
-    def _check(self, request: a2a.SendMessageRequest) -> None:
+    def _check(self, caller: Caller, request: a2a.SendMessageRequest) -> None:
+        if self.admission is not None:
+            self.admission.check_skill(caller, request.message)
         parts = request.message.parts
         if len(parts) > self._max_parts:
             raise a2a.InvalidParams.of("message.parts", f"has {len(parts)} parts; {self._max_parts} are allowed")

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from codin import a2a
 
-__all__ = ["JSON", "Headers", "answer", "discard", "headers_of", "read_body"]
+__all__ = ["JSON", "Headers", "answer", "discard", "headers_of", "knows", "read_body"]
 
 Headers = dict[bytes, bytes]
 _PATIENCE = 5.0  # seconds
@@ -82,6 +82,12 @@ def _too_large(limit: int) -> a2a.PayloadTooLarge:
         f"the body is larger than {limit} bytes",
         hint="send files by URL, or smaller ones: base64 makes them a third larger",
     )
+
+
+def knows(headers: Headers, etag: bytes) -> bool:
+    """Whether the client says that it has this very version."""
+    known = [tag.strip().removeprefix(b"W/") for tag in headers.get(b"if-none-match", b"").split(b",")]
+    return etag in known or b"*" in known
 
 
 async def answer(

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, cast
 
 from starlette.types import Receive, Send
 
 from codin import a2a
-from codin.server._auth import Authenticator
+from codin.server._admission import NotAllowed, NotKnown
 from codin.server._card import RESUME
 from codin.server._endpoint import Endpoint
 from codin.server._guarded import guarded
 from codin.server._http import JSON, Headers, answer, discard, read_body
 from codin.server._limits import ServerLimits
+from codin.server._observer import Seen
 from codin.server._stream import EventStream, Streams
 from codin.task import Subscription
-from codin.trust import ANONYMOUS, Caller
+from codin.telemetry import correlation_id
+from codin.trust import ANONYMOUS, CALL_HEADER, Caller, CallLimits, chain_in
 
 __all__ = ["JsonRpc"]
 
@@ -26,11 +29,14 @@ _PUSH = frozenset(name for name in a2a.METHODS if "PushNotification" in name)
 _NEVER = frozenset({"GetExtendedAgentCard"})
 _STREAMS = frozenset({"SendStreamingMessage", "SubscribeToTask"})
 
+_EXTENSIONS = frozenset({RESUME.encode(), a2a.CALL_EXTENSION.encode()})
+_CALL = CALL_HEADER.lower().encode()
+
 _Unary = Callable[[Endpoint, Caller, Any, Headers], Awaitable[bytes]]
 
 
 async def _send_message(endpoint: Endpoint, caller: Caller, request: a2a.SendMessageRequest, headers: Headers) -> bytes:
-    return await endpoint.send(caller, request, _key(headers))
+    return await endpoint.send(caller, request, _key(headers), _called(headers, caller))
 
 
 async def _get_task(endpoint: Endpoint, caller: Caller, request: a2a.GetTaskRequest, headers: Headers) -> bytes:
@@ -65,23 +71,34 @@ class JsonRpc:
     belongs to HTTP, and 413, after which the connection is of no use.
     """
 
-    def __init__(self, limits: ServerLimits, streams: Streams, authenticator: Authenticator | None) -> None:
+    def __init__(self, limits: ServerLimits, streams: Streams) -> None:
         self._limits = limits
         self._streams = streams
-        self._authenticator = authenticator
 
-    async def respond(self, endpoint: Endpoint, headers: Headers, receive: Receive, send: Send) -> None:
-        """Answer one POST."""
+    async def respond(
+        self,
+        endpoint: Endpoint,
+        headers: Headers,
+        receive: Receive,
+        send: Send,
+        seen: Seen | None = None,
+        *,
+        caller: Caller | None = None,
+    ) -> None:
+        """Answer one POST, and note in `seen` what it was. The caller is found out unless it is known already."""
         call_id = b"null"
         try:
             check_media_type(headers)
             body = await read_body(receive, headers, self._limits.max_body)
-            caller = ANONYMOUS if self._authenticator is None else await self._caller(self._authenticator, headers)
+            if caller is None:
+                caller = ANONYMOUS if endpoint.admission is None else await endpoint.admission.caller(headers)
             call = a2a.parse_call(body, self._limits.max_depth)
             if call is None:
                 await self._long_way(endpoint, caller, headers, body, send)
                 return
             call_id = call.id_json
+            if seen is not None:
+                seen.method = call.method
             payload = await self.call(endpoint, caller, headers, call.method, call.params)
             if isinstance(payload, Subscription):
                 stream = EventStream(self._streams, call_id, payload, _echo(headers))
@@ -95,13 +112,10 @@ class JsonRpc:
         except Exception as error:
             if isinstance(error, a2a.PayloadTooLarge):
                 await discard(receive, self._limits.max_body)
-            await _answer_error(send, call_id, guarded(error))
-
-    async def _caller(self, authenticator: Authenticator, headers: Headers) -> Caller:
-        caller = await authenticator.authenticate(headers)
-        if caller is None:
-            raise a2a.Unauthenticated("no valid credential", hint="send Authorization: Bearer <token>")
-        return caller
+            told = guarded(error)
+            if seen is not None:
+                seen.error = told
+            await _answer_error(send, call_id, told)
 
     async def call(
         self, endpoint: Endpoint, caller: Caller, headers: Headers, method: str, params: dict[str, Any]
@@ -120,7 +134,8 @@ class JsonRpc:
             if method == "SubscribeToTask":
                 request = cast("a2a.SubscribeToTaskRequest", request)
                 return await endpoint.manager.subscribe(caller, request, _last_event_id(headers))
-            return await endpoint.stream(caller, cast("a2a.SendMessageRequest", request), _key(headers))
+            request = cast("a2a.SendMessageRequest", request)
+            return await endpoint.stream(caller, request, _key(headers), _called(headers, caller))
 
     async def _long_way(self, endpoint: Endpoint, caller: Caller, headers: Headers, body: bytes, send: Send) -> None:
         from codin.server._batch import dispatch  # seldom needed, and jsonrpcserver is slow to load
@@ -175,8 +190,10 @@ def check_version(version: bytes | None) -> None:
 
 async def _answer_error(send: Send, call_id: bytes, error: a2a.A2AError) -> None:
     status = error.http_status if error.http_status in {401, 403, 413} else 200
-    fields = [JSON]
-    if status == 401:
+    fields = [JSON, *_correlation()]
+    if isinstance(error, NotKnown | NotAllowed):
+        fields.append((b"www-authenticate", error.challenge.encode("latin-1")))
+    elif status == 401:
         fields.append((b"www-authenticate", b"Bearer"))
     if status == 413:
         fields.append((b"connection", b"close"))
@@ -198,6 +215,15 @@ def _key(headers: Headers) -> str | None:
     return key.decode("latin-1")
 
 
+def _called(headers: Headers, caller: Caller) -> CallLimits | None:
+    """The limits of the call: those that its token vouches for, else those of the header, which anybody may say."""
+    claim = None if caller is ANONYMOUS else caller.claims.get("call")
+    if claim is not None:
+        return replace(CallLimits.from_claim(claim), chain=chain_in(headers))
+    said = headers.get(_CALL)
+    return None if said is None else CallLimits.from_header(said)
+
+
 def _last_event_id(headers: Headers) -> int | None:
     value = headers.get(b"last-event-id")
     if value is None:
@@ -210,8 +236,17 @@ def _last_event_id(headers: Headers) -> int | None:
 
 
 def _echo(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """The extensions that are in use, when the client named any. Spec 3.2.6."""
+    """The extensions that are in use, when the client named any, and the correlation id it gave. Spec 3.2.6."""
+    fields = _correlation() if b"x-correlation-id" in headers else []
     wanted = headers.get(b"a2a-extensions")
-    if wanted is None or RESUME.encode() not in [uri.strip() for uri in wanted.split(b",")]:
-        return []
-    return [(b"a2a-extensions", RESUME.encode())]
+    if wanted is not None:
+        named = [uri for uri in map(bytes.strip, wanted.split(b",")) if uri in _EXTENSIONS]
+        if named:
+            fields.append((b"a2a-extensions", b", ".join(named)))
+    return fields
+
+
+def _correlation() -> list[tuple[bytes, bytes]]:
+    """What finds the log lines of this request again."""
+    found = correlation_id()
+    return [] if found is None else [(b"x-correlation-id", found.encode())]

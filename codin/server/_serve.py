@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import gc
 import logging
 import re
@@ -16,13 +15,18 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from uvicorn.config import LOGGING_CONFIG
 
 from codin.errors import ConfigError
+from codin.mesh.registry import Registry
 from codin.net import is_loopback
 from codin.server._app import App
-from codin.server._auth import Authenticator, BearerTokens
 from codin.server._limits import ServerLimits
-from codin.task import Guard, Limits, TaskStore
+from codin.server._listen import listen, reachable
+from codin.server._neighbours import Neighbours
+from codin.server._presence import Presence
+from codin.task import Guard, Limits, Resolver, TaskStore
+from codin.trust import Access, Authenticator, BearerTokens, KeyRing, SigningKey, TrustStore
 
 __all__ = ["serve"]
 
@@ -41,9 +45,15 @@ def serve(
     trusted_proxies: Collection[str] = (),
     token_file: str | Path | None = None,
     authenticator: Authenticator | None = None,
+    access: Access | None = None,
+    trust: TrustStore | None = None,
+    anonymous: bool | None = None,
+    keys: KeyRing | SigningKey | str | Path | bool = True,
     guards: Sequence[Guard] = (),
+    resolver: Resolver | None = None,
     limits: Limits | None = None,
     server_limits: ServerLimits | None = None,
+    registry: Registry | str | None = None,
     log_level: str = "warning",
 ) -> None:
     """Serve agents, functions or framework objects as A2A agents. Blocks until SIGINT or SIGTERM.
@@ -55,6 +65,11 @@ def serve(
         store: `memory://`, `sqlite:///file.db`, or a `TaskStore`.
         public_url: the URL under which the outside reaches the server, for the card.
         token_file: a file with `caller-id token` lines; then every request needs a bearer token.
+        keys: sign the cards: a ring, a key, or where they are. By default those that `KeyRing.find` finds, and none
+            when there are none; False signs nothing.
+        trust: whose call tokens are taken; by default the store that `TrustStore.find` finds.
+        registry: where the agents are found, and find others: its URL, or a client of it, for a token. By default
+            the one that `CODIN_REGISTRY` names. Programs of this user on this machine find the agents in any case.
         log_level: of uvicorn.
 
     The other arguments are those of `App`.
@@ -69,71 +84,65 @@ def serve(
         if authenticator is not None:
             raise ConfigError("token_file and authenticator exclude each other")
         authenticator = BearerTokens.from_file(token_file)
+    ring = _ring(keys)
+    if registry is None or isinstance(registry, str):
+        registry = Registry.of_environment(url=registry)
+    trust = trust or (TrustStore.find() if ring is not None else None)
+    neighbours: list[Neighbours] = []
+
+    def neighbours_of(agent: str) -> Neighbours:
+        neighbours.append(Neighbours(agent, ring, trust, registry))
+        return neighbours[-1]
+
     app = App(
         *agents,
         store=store,
         public_url=public_url,
         trusted_proxies=trusted_proxies,
         authenticator=authenticator,
+        access=access,
+        trust=trust,
+        anonymous=anonymous,
+        keys=ring,
         guards=guards,
+        resolver=resolver or neighbours_of,
         limits=limits,
         server_limits=server_limits,
     )
-    if authenticator is None and not is_loopback(host):
+    if authenticator is None and access is None and anonymous is not False and not is_loopback(host):
         _logger.warning(
             "serving on %s without tokens: whoever reaches the port may use the agents and read all tasks; "
             "give --token-file, or serve on 127.0.0.1",
             host,
         )
-    listener = _listen(host, port)
+    listener = listen(host, port)
     config = uvicorn.Config(
         app,
         log_level=log_level,
+        log_config=None if logging.getLogger().hasHandlers() else LOGGING_CONFIG,  # the program's own lines, if any
         access_log=False,
         proxy_headers=False,
         lifespan="on",
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
     )
-    base = (public_url or f"http://{_reachable(host)}:{listener.getsockname()[1]}").rstrip("/")
+    local = f"http://{reachable(host)}:{listener.getsockname()[1]}"
+    base = (public_url or local).rstrip("/")
     greeting = "".join(
         f"{endpoint.agent.name} serves A2A at {base}{place}/\n"
         for place, endpoint in zip(app.places, app.endpoints, strict=True)
     )
     with listener, contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
-        _Server(config, app, greeting).run(sockets=[listener])
+        presence = Presence(app, base, local, ring, registry)
+        _Server(config, app, greeting, presence, neighbours).run(sockets=[listener])
 
 
-def _reachable(host: str) -> str:
-    """A host that a client can use: the address that stands for all of them is none."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-    return f"[{host}]" if ":" in host else host
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        # Without what led to it: in a program of its own this is the last thing a person reads.
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}", hint=_listen_hint(error)
-        ) from None
-    return listener
-
-
-def _listen_hint(error: OSError) -> str:
-    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        return "--host is an address of this machine: 127.0.0.1, or 0.0.0.0 for all of them"
-    if error.errno == errno.EACCES:
-        return "choose another --port; those below 1024 may be reserved for the system"
-    return "choose another --port; 0 takes a free one"
+def _ring(keys: KeyRing | SigningKey | str | Path | bool) -> KeyRing | None:
+    if isinstance(keys, bool):
+        return KeyRing.find() if keys else None
+    if isinstance(keys, SigningKey):
+        return KeyRing.of(keys)
+    return KeyRing.open(keys) if isinstance(keys, str | Path) else keys
 
 
 def _calm_collector() -> None:
@@ -153,10 +162,19 @@ class _Server(uvicorn.Server):
     A second signal does not wait for anything: what a durable store has acknowledged survives that.
     """
 
-    def __init__(self, config: uvicorn.Config, app: App, greeting: str) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        app: App,
+        greeting: str,
+        presence: Presence,
+        neighbours: Sequence[Neighbours],
+    ) -> None:
         super().__init__(config)
         self._app = app
         self._greeting = greeting
+        self._presence = presence
+        self._neighbours = neighbours
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leaving = False
         self._drain: asyncio.Task[None] | None = None
@@ -166,8 +184,15 @@ class _Server(uvicorn.Server):
         await self._app.start()  # here a store that cannot be opened is an error, in the lifespan it is a log
         await super().startup(sockets)
         _calm_collector()
+        self._presence.enter()
         sys.stdout.write(self._greeting)  # now it listens: whoever reads this may call
         sys.stdout.flush()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._presence.leave()
+        await super().shutdown(sockets)
+        for each in self._neighbours:
+            await each.aclose()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._loop is None:
@@ -185,5 +210,9 @@ class _Server(uvicorn.Server):
             again = "; Ctrl-C again leaves at once" if sig == signal.SIGINT else ""
             sys.stderr.write(f"waiting for {waits} {'task' if waits == 1 else 'tasks'}{again}\n")
             sys.stderr.flush()
-        self._drain = asyncio.get_running_loop().create_task(self._app.drain())
+        self._drain = asyncio.get_running_loop().create_task(self._go())
         self._drain.add_done_callback(lambda _: super(_Server, self).handle_exit(sig, frame))
+
+    async def _go(self) -> None:
+        """Be found no more, and finish what is running."""
+        await asyncio.gather(self._presence.leave(), self._app.drain())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.types import Scope
 
+from codin.net import is_loopback
 from codin.server._http import Headers
 
-__all__ = ["base_url", "path_of"]
+__all__ = ["base_url", "is_own", "path_of"]
 
 _HOST = re.compile(rb"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
 _PREFIX = re.compile(rb"(/(?!\.\.?(/|$))[A-Za-z0-9._~\-]+)+")  # no `.` and `..`
@@ -49,6 +50,22 @@ def base_url(scope: Scope, headers: Headers, public_url: str | None, trusted: Co
         host = f"{name}:{port}".encode() if port else name.encode()
     root = quote(scope.get("root_path", ""))
     return f"{scheme.decode()}://{host.decode()}{prefix.decode()}{root}".rstrip("/")
+
+
+def is_own(base: str, scope: Scope, public_url: str | None) -> bool:
+    """Whether a `base_url` is an address of ours, and not only what a client or a proxy calls us.
+
+    A card says where the agent is. Signed for any name that somebody makes up, it would vouch for that one's server.
+    """
+    if public_url is not None:
+        return True
+    server = scope.get("server")
+    if server is None:
+        return False
+    parts = urlsplit(base)
+    usual = 443 if parts.scheme == "https" else 80
+    name, here = parts.hostname or "", str(server[0]).lower()
+    return (parts.port or usual) == (server[1] or usual) and (name == here or (is_loopback(name) and is_loopback(here)))
 
 
 def _first(headers: Headers, name: bytes) -> bytes:

@@ -4,10 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from codin.net import MemoryTransport
     from codin.testing._answers import Body, ModelAnswer, scripted
     from codin.testing._cassette import Cassette
     from codin.testing._extractive import extractive
-    from codin.testing._memory import MemoryTransport
     from codin.testing._mesh import Peers, mesh
     from codin.testing._model_server import ModelServer, model_server
     from codin.testing._serving import serving
@@ -32,7 +32,7 @@ _LAZY = {
     "Body": "codin.testing._answers",
     "Cassette": "codin.testing._cassette",
     "CassetteMiss": "codin.testing._tape",
-    "MemoryTransport": "codin.testing._memory",
+    "MemoryTransport": "codin.net",
     "ModelAnswer": "codin.testing._answers",
     "ModelServer": "codin.testing._model_server",
     "Peers": "codin.testing._mesh",

@@ -9,10 +9,9 @@ from typing import Any
 from codin.agent import Agent, as_agent
 from codin.client import Peer, connect
 from codin.errors import ConfigError
-from codin.net import Transport
+from codin.net import MemoryTransport, Transport
 from codin.server import App
 from codin.task import Limits, open_store
-from codin.testing._memory import MemoryTransport
 
 __all__ = ["Peers", "mesh"]
 

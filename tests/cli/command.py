@@ -33,7 +33,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a command that finds this checkout, and no settings of the one who runs the tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CODIN_")}
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**kept, "PYTHONPATH": path, "XDG_STATE_HOME": STATE, **(extra or {})}
+    return {**kept, "PYTHONPATH": path, "XDG_STATE_HOME": STATE, "CODIN_RUNTIME": STATE, **(extra or {})}
 
 
 def run(

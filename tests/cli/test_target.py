@@ -12,6 +12,7 @@ from textwrap import dedent
 import pytest
 
 import codin as library
+from codin.agent._adapt import extras
 from tests.cli.conftest import Done
 
 Codin = Callable[..., Done]
@@ -25,6 +26,12 @@ def shout(text: str) -> str:
     "Say it louder."
     return text.upper()
 """
+
+
+installed = pytest.mark.skipif(
+    not any(point.name == "langgraph" for point in entry_points(group="codin.adapters")),
+    reason="codin is not installed with its entry points here: `make` does it",
+)
 
 
 @pytest.fixture
@@ -161,10 +168,7 @@ def test_what_an_agent_is_made_of_is_not_served_beside_it(codin: Codin, write: W
     assert done.err == "not served, because both.py has agents of its own: both.py:crew\n"
 
 
-@pytest.mark.skipif(
-    not any(point.name == "langgraph" for point in entry_points(group="codin.adapters")),
-    reason="codin is not installed with its entry points here: `make` does it",
-)
+@installed
 def test_a_compiled_graph(codin: Codin, write: Write) -> None:
     pytest.importorskip("langgraph", reason="pip install 'codin[langgraph]'")
     write(
@@ -223,6 +227,7 @@ def test_what_cannot_be_served_is_one_line(codin: Codin, write: Write, source: s
     assert words in refused(codin("card", target))
 
 
+@installed
 @pytest.mark.parametrize(
     ("module", "package", "extra"),
     [
@@ -230,7 +235,7 @@ def test_what_cannot_be_served_is_one_line(codin: Codin, write: Write, source: s
         ("agno.agent", "agno", "agno"),
         ("crewai", "crewai", "crewai"),
         ("google.adk.agents", "google.adk", "adk"),
-        ("langchain_core.runnables", "langchain_core", "langgraph"),
+        ("langchain_core.runnables", "langchain_core", "langchain"),
         ("langgraph.graph", "langgraph", "langgraph"),
         ("mcp", "mcp", "mcp"),
         ("pydantic_ai", "pydantic_ai", "pydantic-ai"),
@@ -244,8 +249,24 @@ def test_a_missing_framework_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, package, None)
     write("bad.py", f"import {module}")
     assert f"pip install 'codin[{extra}]' brings {package}" in refused(codin("card", "bad.py"))
+
+
+@installed
+def test_every_adapter_has_its_extra() -> None:
     with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
-        assert extra in tomllib.load(file)["project"]["optional-dependencies"]
+        project = tomllib.load(file)["project"]
+    frameworks = project["entry-points"]["codin.adapters"].keys() - {"codin"}
+    assert extras().keys() == frameworks
+    assert set(extras().values()) <= project["optional-dependencies"].keys()
+
+
+@pytest.mark.parametrize("module", ["codin.no_such_thing", "google.cloud"])
+def test_what_no_extra_brings_is_not_said_to_be_in_one(
+    codin: Codin, write: Write, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    write("bad.py", f"import {module}")
+    assert "codin[" not in refused(codin("card", "bad.py"))
 
 
 def test_serving_is_possible_again_after_a_card(codin: Codin, write: Write) -> None:

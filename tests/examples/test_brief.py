@@ -21,10 +21,11 @@ ROOT = DOCUMENT.parents[2]
 COMMAND = (sys.executable, "-W", "error", "-m", "examples.brief")
 
 _QUOTE = re.compile(r"^> (.+)\n  \[(?:(.+), )?sentence (\d+) \(line (\d+)\)\]$", re.MULTILINE)
-_PROCESS = re.compile(r"^(\w+) +(?:A2A|answers) at http://127\.0\.0\.1:\d+/(?:v1)? \(process (\d+)\)$", re.MULTILINE)
+_PROCESS = re.compile(r"^(\w+) +(?:A2A|answers) at http://127\.0\.0\.1:\d+(?:/(?:v1)?)? \(process (\d+)\)$", re.MULTILINE)
 _OPENING = re.compile(r"^.+: \d+ of \d+ sentences\n\n(.+)\n\n>", re.MULTILINE)
 _MISSED = re.compile(r"^Left out, says the critic: (.+)$", re.MULTILINE)
-_EVERYBODY = {"model", "reader", "ranker", "writer", "critic", "briefer"}
+_AGENTS = {"reader", "ranker", "writer", "critic", "briefer"}
+_EVERYBODY = {"model", "registry", *_AGENTS}
 
 pytestmark = pytest.mark.skipif(
     not (FRAMEWORKS / "crewai").exists() and "CI" not in os.environ, reason="no .frameworks: make frameworks"
@@ -60,6 +61,17 @@ def _brief(output: str) -> list[tuple[str, Place]]:
     return [(text, Place(section, int(line))) for text, section, _, line in _QUOTE.findall(output)]
 
 
+def _check_the_mesh(output: str) -> None:
+    """Everybody's card is signed, a forged one is refused, and tasks are for whoever began them."""
+    signed = re.findall(r"^(\w+) +is in the registry, signed by the key (\S+)…$", output, re.MULTILINE)
+    assert {name for name, _ in signed} == _AGENTS
+    assert len({key for _, key in signed}) == 1
+    (refused,) = re.findall(r"^you +→ forger +(.+)$", output, re.MULTILINE)
+    assert "does not fit this card" in refused
+    assert re.findall(r"^(\w+) +task \w+ completed$", output, re.MULTILINE) == ["briefer"]
+    assert set(re.findall(r"^(\w+) +shows you no task", output, re.MULTILINE)) == _AGENTS - {"briefer"}
+
+
 def test_the_default_document() -> None:
     done = _run()
     assert (done.returncode, done.stderr) == (0, "")
@@ -71,7 +83,7 @@ def test_the_default_document() -> None:
         assert headings[-1] == f"## {place.section}"
     processes = _processes(done.stdout)
     assert set(processes) == _EVERYBODY
-    assert len({*processes.values(), os.getpid()}) == 7
+    assert len({*processes.values(), os.getpid()}) == 8
     assert all(_ended(pid) for pid in processes.values())
 
 
@@ -96,14 +108,14 @@ def test_a_document_it_has_never_seen(tmp_path: Path) -> None:
     numbers = ", ".join(number for _, _, number, _ in _QUOTE.findall(done.stdout))
     told = re.findall(r"^(\w+) +→ (\w+) +(.+)$", done.stdout, re.MULTILINE)
     assert [(caller, called) for caller, called, _ in told] == [
-        ("you", "briefer"), ("briefer", "reader"), ("reader", "briefer"), ("briefer", "you"), ("you", "briefer"),
+        ("forger", "you"), ("you", "forger"), ("you", "briefer"), ("briefer", "reader"), ("reader", "briefer"),
+        ("briefer", "you"), ("you", "briefer"),
         ("briefer", "ranker"), ("ranker", "briefer"), ("briefer", "writer"), ("writer", "briefer"),
         ("briefer", "critic"), ("critic", "briefer"), ("briefer", "you"),
     ]  # fmt: skip
-    assert told[2][2].startswith(f"{total} sentences")
-    assert told[6][2] == f"sentences {numbers}"
-    finished = re.findall(r"^(\w+) +task \w+ completed$", done.stdout, re.MULTILINE)
-    assert set(finished) == _EVERYBODY - {"model"}
+    assert told[4][2].startswith(f"{total} sentences")
+    assert told[8][2] == f"sentences {numbers}"
+    _check_the_mesh(done.stdout)
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,14 @@ FILE = a2a.Part(raw=DOCUMENT.text.encode(), filename="found.md", media_type="tex
 
 
 @pytest.fixture
-async def peer(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Peer]:
+async def peer() -> AsyncGenerator[Peer]:
     others = App(shipped("reader").read, shipped("ranker").ranker)
-    async with serving(others) as url, serving(App(BRIEFER.brief)) as asked, codin.connect(asked) as peer:
-        monkeypatch.setattr(BRIEFER, "READER", f"{url}/reader")
-        monkeypatch.setattr(BRIEFER, "RANKER", f"{url}/ranker")
+    async with (
+        serving(others) as url,
+        codin.Mesh([f"{url}/reader", f"{url}/ranker"]) as mesh,
+        serving(App(BRIEFER.brief, resolver=mesh)) as asked,
+        codin.connect(asked) as peer,
+    ):
         yield peer
 
 
@@ -74,7 +77,8 @@ async def test_the_brief_is_streamed_quote_by_quote_and_says_who_is_asked(peer: 
             calls.append(event.value.metadata["call"])
         if event.text:
             texts.append(event.text)
-    assert calls == [{"to": "reader"}, {"from": "reader"}, {"to": "ranker"}, {"from": "ranker"}]
+    whom = ("reader", "ranker", "writer", "critic")
+    assert calls == [{way: name} for name in whom for way in ("to", "from")]
     assert len(texts) == 1 + 2 * 3
 
 

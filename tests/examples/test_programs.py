@@ -15,6 +15,14 @@ EXAMPLES = ROOT / "examples"
 # What its output has, in this order.
 SHOWN = {
     "ask.py": ["For how many, Ada?", "That does not fit", "A table for 12 in the name of Ada."],
+    "authenticated.py": [
+        "front desk may see the books",
+        "knows: 401",
+        "No token: 401",
+        "used before: 401",
+        "another agent: 401",
+        "without the scope: 403",
+    ],
     "client_only.py": [
         "send: TASK_STATE_COMPLETED hello",
         "stream: hello again",
@@ -30,11 +38,44 @@ SHOWN = {
     "hello.py": ["shout: Say it louder.", "HELLO TASK_STATE_COMPLETED"],
     "langgraph_chat.py": ["sees 1 messages", "Twice| |a| |day,| |mostly.|", "sees 3 messages", "The| |moon"],
     "langgraph_interrupt.py": ["INPUT_REQUIRED: barometer costs 27.", "'result': 'ordered'", "'left in the shop'"],
+    "limits.py": ["three is read, four is not (CALL_BUDGET_SPENT)", "'input_tokens': 950", "ping -> pong -> ping"],
+    "mesh.py": [
+        "BY NAME",
+        "(in words)",
+        "whisper says (by tag)",
+        "HELLO HELLO",
+        "Is it 'shout'?",
+        "STILL HERE 2",
+        "shout closed 0 under way",
+    ],
     "mount_fastapi.py": ["/agents/shout/\n", "HELLO"],
+    "routing.py": ["-> '42'", "-> 'LOUDER, PLEASE'", "There are: adder, shout."],
+    "registry.py": [
+        "count: healthy, verified: True",
+        "translate: healthy, verified: True",
+        "translate says: bonjour",
+        "Mallory: the card of 'translate' is not trusted",
+    ],
     "several.py": ["HELLO\n", "HELLO HELLO", "COMPLETED", "COMPLETED"],
+    "signed_card.py": [
+        "signed by ES256 key: True",
+        "changed after it was signed",
+        "who knows the old key: ES256",
+        "the new one: EdDSA",
+        "CODIN-1601",
+    ],
     "stream.py": ["'t-'", "'i-'", "'d-'", "'e-'", "'done'", "COMPLETED", "once more", "\n5 artifact", "\n9 status"],
     "tokens.py": ["Hello ada. Hello bob.", "TaskNotFound", "Unauthenticated"],
+    "traced.py": [
+        "HELLO HELLO",
+        "client SendMessage",
+        "invoke_agent twice",
+        "client SendMessage",
+        "invoke_agent shout",
+    ],
+    "trust.py": ["nobody knows", "ada: 12 EUR (pinned)", "text, not called: desc", "key, not called: key", "revoked"],
     "typed.py": ["12.0", "TASK_STATE_REJECTED", "points[0].y"],
+    "workspace.py": ["agents/hello/agent.py", "GOOD MORNING", "same address: True", "GOOD EVENING"],
 }
 
 

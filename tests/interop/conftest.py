@@ -23,11 +23,13 @@ import pytest
 from tests.interop.official_client import OfficialClient
 
 HERE = Path(__file__).parent
-JS = HERE / "peers" / "js"
 PEERS = Path(os.environ.get("CODIN_PEERS") or Path.home() / ".cache" / "codin-peers")
 
 A2A_SDK = "1.3.0"
-_INSTALLED = "from importlib.metadata import version as v; v('uvicorn'); raise SystemExit(v('a2a-sdk') != {version!r})"
+_INSTALLED = """
+from importlib.metadata import version
+raise SystemExit(not all(map(version, ["pyjwt", "uvicorn"])) or version("a2a-sdk") != {version!r})
+"""
 _NODE = 20
 
 
@@ -48,20 +50,20 @@ def sdk_environment() -> Path:
     with locked(name):
         if not python.exists() or subprocess.run(check, check=False, capture_output=True).returncode:
             subprocess.run([sys.executable, "-m", "venv", PEERS / name], check=True)
-            packages = [f"a2a-sdk[http-server]=={A2A_SDK}", "uvicorn"]
+            packages = [f"a2a-sdk[http-server,signing]=={A2A_SDK}", "uvicorn"]
             subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
     return python
 
 
-def js_environment() -> Path:
-    """The folder whose `node_modules` hold the official JavaScript SDK, as `package-lock.json` names it."""
+def js_environment(peer: str = "js") -> Path:
+    """The folder whose `node_modules` hold what the `package-lock.json` of a peer names."""
     _check_node()
-    folder = PEERS / "js"
-    with locked("js"):
+    folder = PEERS / peer
+    with locked(peer):
         if not _is_installed(folder):
             folder.mkdir(exist_ok=True)
             for name in ("package.json", "package-lock.json"):
-                shutil.copyfile(JS / name, folder / name)
+                shutil.copyfile(HERE / "peers" / peer / name, folder / name)
             subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True)
     return folder
 
@@ -71,7 +73,7 @@ def _is_installed(folder: Path) -> bool:
     installed = folder / "node_modules" / ".package-lock.json"
     if not installed.exists():
         return False
-    wanted = json.loads((JS / "package-lock.json").read_text())["packages"]
+    wanted = json.loads((HERE / "peers" / folder.name / "package-lock.json").read_text())["packages"]
     return json.loads(installed.read_text())["packages"].items() <= wanted.items()
 
 
@@ -80,7 +82,7 @@ def _check_node() -> None:
     version = re.match(r"v(\d+)", node.stdout) if node else None
     if version and int(version[1]) >= _NODE and shutil.which("npm"):
         return
-    missing = f"the official JavaScript SDK needs node {_NODE} or newer, and npm: https://nodejs.org"
+    missing = f"peers in JavaScript need node {_NODE} or newer, and npm: https://nodejs.org"
     if os.environ.get("CI"):
         pytest.fail(missing)
     pytest.skip(missing)
@@ -101,12 +103,12 @@ def running(*command: str | Path, **options: Any) -> Generator[str]:
 
 
 @contextmanager
-def running_js(script: str) -> Generator[str]:
-    """A program on the JavaScript SDK; gives the first line it prints."""
-    folder = js_environment()
+def running_js(script: str, peer: str = "js") -> Generator[str]:
+    """A program of a peer in JavaScript; gives the first line it prints."""
+    folder = js_environment(peer)
     # From standard input, node looks for packages in the working directory; else it would look beside the script.
     with (
-        (JS / script).open() as program,
+        (HERE / "peers" / peer / script).open() as program,
         running("node", "--input-type=module", "-", stdin=program, cwd=folder) as line,
     ):
         yield line
@@ -138,3 +140,10 @@ def official_client(request: pytest.FixtureRequest) -> Iterator[OfficialClient]:
         program = running_js("client.mjs")
     with program as port:
         yield OfficialClient(int(port))
+
+
+@pytest.fixture(scope="session")
+def oidc_issuer() -> Iterator[str]:
+    """The URL of an OpenID Provider; what it knows is in `peers/oidc/issuer.mjs`."""
+    with running_js("issuer.mjs", "oidc") as url:
+        yield url

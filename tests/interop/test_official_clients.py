@@ -11,8 +11,9 @@ import pytest
 
 from codin import a2a
 from codin.agent import agent
-from codin.server import App, BearerTokens
+from codin.server import App
 from codin.task import AgentResponse, Task
+from codin.trust import BearerTokens
 from tests.interop.official_client import OfficialClient, Refused
 from tests.server.puppet import Puppet
 from tests.server.sockets import listening

@@ -12,8 +12,9 @@ import pytest
 import codin
 from codin import a2a
 from codin.agent import agent
-from codin.server import App, BearerTokens, ServerLimits
+from codin.server import App, ServerLimits
 from codin.task import Task
+from codin.trust import BearerTokens
 from tests.server.rpc import HEADERS, Rpc, lifted, message
 from tests.server.sockets import listening
 

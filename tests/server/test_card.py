@@ -9,7 +9,8 @@ import pytest
 
 from codin import a2a
 from codin.agent import agent
-from codin.server import RESUME, App, BearerTokens, agent_card
+from codin.server import RESUME, App, agent_card
+from codin.trust import BearerTokens
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +50,7 @@ async def test_the_card_is_at_the_well_known_path() -> None:
     assert card.capabilities.streaming
     assert not card.capabilities.push_notifications
     assert not card.capabilities.extended_agent_card
-    assert [extension.uri for extension in card.capabilities.extensions] == [RESUME]
+    assert [extension.uri for extension in card.capabilities.extensions] == [RESUME, a2a.CALL_EXTENSION]
     assert not any(extension.required for extension in card.capabilities.extensions)
     assert card.skills[0].id
     assert (card.default_input_modes, card.default_output_modes) != ([], [])
@@ -117,7 +118,7 @@ async def test_the_tag_is_that_of_the_bytes() -> None:
     app = App(shout)
     tags = {(await browser(app, base_url=url).get(WELL_KNOWN)).headers["etag"] for url in ("http://a", "http://b")}
     assert len(tags) == 2
-    same = {(await browser(App(shout)).get(WELL_KNOWN)).headers["etag"] for _ in range(2)}
+    same = {(await browser(app).get(WELL_KNOWN)).headers["etag"] for _ in range(2)}
     assert len(same) == 1
 
 

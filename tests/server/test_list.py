@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from codin.agent import agent
-from codin.server import App, BearerTokens
+from codin.server import App
 from codin.task import Task
+from codin.trust import BearerTokens
 from tests.server.rpc import Rpc, message
 
 pytestmark = pytest.mark.anyio

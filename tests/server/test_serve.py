@@ -12,7 +12,7 @@ import pytest
 import codin
 from codin.agent import agent
 from codin.errors import ConfigError
-from codin.server import BearerTokens
+from codin.trust import BearerTokens
 from tests.server.exchange import call_body
 from tests.server.process import running
 from tests.server.rpc import HEADERS, message

@@ -13,9 +13,9 @@ from starlette.types import ASGIApp
 import codin
 from codin import a2a
 from codin.agent import Agent, AgentResponse, Task, agent
-from codin.server import App, Authenticator, BearerTokens, ServerLimits, agent_card
+from codin.server import App, ServerLimits, agent_card
 from codin.task import Decision, Guard, Limits, TaskStore
-from codin.trust import ANONYMOUS, Caller
+from codin.trust import ANONYMOUS, Authenticator, BearerTokens, Caller
 
 
 @agent

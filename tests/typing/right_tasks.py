@@ -11,7 +11,7 @@ from codin import a2a
 from codin.agent import AgentResponse, NeedAuth, NeedInput, Reject, Task
 from codin.client import Peer, Reply
 from codin.task import Answer
-from codin.trust import Caller
+from codin.trust import Budget, Caller, CallLimits
 
 
 class Order(BaseModel):
@@ -41,6 +41,8 @@ async def writes(task: Task) -> None:
     assert_type(artifact_id, str)
     await task.artifact(b"\x89PNG", media_type="image/png", filename="a.png", artifact_id=artifact_id, append=True)
     task.usage(input_tokens=12, seconds=0.5)
+    assert_type(task.usage["input_tokens"], int | float)
+    assert_type(dict(task.usage), dict[str, int | float])
 
 
 async def asks(task: Task) -> None:
@@ -60,6 +62,9 @@ async def asks(task: Task) -> None:
 async def calls(task: Task, peer: Peer) -> None:
     assert_type(await task.call("http://127.0.0.1:8001", "hello", timeout=5.0), Reply)
     assert_type(await task.call(peer, Order(item="tea")), Reply)
+    assert_type(await task.call("translator", "hello", budget=Budget(tokens=500, money=0.5)), Reply)
+    assert_type(task.limits, CallLimits)
+    assert_type(task.limits.budget.tokens, int | None)
     assert_type(await task.state_of("another"), a2a.TaskState | None)
 
 

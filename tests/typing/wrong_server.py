@@ -11,9 +11,9 @@ from typing import Any
 import codin
 from codin import a2a
 from codin.agent import AgentResponse, Task, agent
-from codin.server import App, Authenticator, BearerTokens, ServerLimits, agent_card
+from codin.server import App, ServerLimits, agent_card
 from codin.task import Decision, Guard, Limits
-from codin.trust import Caller
+from codin.trust import Authenticator, BearerTokens, Caller
 
 
 @agent

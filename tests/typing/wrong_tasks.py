@@ -50,6 +50,8 @@ async def calls(task: Task) -> None:
     print(reply.text)  # error: reportAttributeAccessIssue
     print((await task.call("http://127.0.0.1:8001", "hello")).text())  # error: reportCallIssue
     await task.call("http://127.0.0.1:8001")  # error: reportCallIssue
+    await task.call("http://127.0.0.1:8001", "hello", budget=500)  # error: reportArgumentType
+    task.usage["input_tokens"] = 5  # error: reportIndexIssue
     state = await task.state_of("another")
     print(state.terminal)  # error: reportOptionalMemberAccess
 

@@ -1,0 +1,66 @@
+"""A target that is no address is a name: of an agent of this user on this machine, or in the registry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from codin.errors import ConfigError
+
+if TYPE_CHECKING:
+    from codin.mesh import Found
+
+__all__ = ["address_of", "is_name", "known_as"]
+
+_NAME = re.compile(r"[^\W_][\w.~ -]*")
+
+
+def is_name(target: str) -> bool:
+    """Whether this may be what an agent is called."""
+    return _NAME.fullmatch(target) is not None
+
+
+async def known_as(name: str, *, has_token: bool) -> str | None:
+    """Where the card of an agent with this name is; None when nobody is called so.
+
+    Args:
+        has_token: a credential goes along, which no registry says where to.
+
+    Raises:
+        ConfigError: several are called so.
+        TransportError: the registry cannot be asked.
+    """
+    from codin.mesh import Nearby
+    from codin.mesh.registry import Registry
+
+    place = _only(name, await Nearby().find(name=name))
+    registry = Registry.of_environment() if place is None else None
+    if registry is not None:
+        async with registry:
+            place = _only(name, await registry.find(name=name))
+        if place is not None and has_token:
+            raise ConfigError(
+                f"{name!r} is at {place}, says the registry; a token is not sent to where somebody else says",
+                hint="if you trust that, give the address itself",
+            )
+    return place
+
+
+async def address_of(name: str, *, has_token: bool) -> str:
+    """The same, for a name that has to be somebody's. Raises ConfigError when it is nobody's."""
+    place = await known_as(name, has_token=has_token)
+    if place is None:
+        raise ConfigError(
+            f"nobody is called {name!r} here",
+            hint="codin find lists who is; an address begins with http:// or https://",
+        )
+    return place
+
+
+def _only(name: str, found: Sequence[Found]) -> str | None:
+    """The one; replicas of one agent are one."""
+    if len({each.identity or each.url for each in found}) > 1:
+        places = ", ".join(each.url.removesuffix("/.well-known/agent-card.json") for each in found)
+        raise ConfigError(f"{len(found)} agents are called {name!r}: {places}", hint="give the address of one")
+    return found[0].url if found else None

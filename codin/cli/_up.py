@@ -1,0 +1,95 @@
+"""`codin up`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import click
+
+from codin.cli.workspace._folder import Workspace
+from codin.errors import ConfigError
+
+if TYPE_CHECKING:
+    from codin.cli.workspace._supervisor import Supervisor
+    from codin.cli.workspace._view import View
+
+__all__ = ["up"]
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False))
+@click.option("--detach", "-d", is_flag=True, help="Run in the background; codin ps, logs and down look after it.")
+@click.option("--reload", is_flag=True, help="Start an agent again when its files, or a tool, change.")
+@click.option(
+    "--registry",
+    metavar="URL",
+    envvar="CODIN_REGISTRY",
+    show_envvar=True,
+    help="A registry that is there already; without it, the workspace gets one of its own.",
+)
+def up(folder: str | None, detach: bool, reload: bool, registry: str | None) -> int:
+    """Run every agent of a workspace until Ctrl-C.
+
+    FOLDER is a workspace: each folder in its agents/ that has an agent.py or an agent.toml is run as a process of its
+    own, and started again when it ends. Without FOLDER, the nearest workspace from here upward.
+
+    \b
+    codin up
+    codin up --reload
+    codin up shop -d
+    """
+    workspace = Workspace.find(folder)
+    if not workspace.agents:
+        hint = "codin new agent hello makes one"
+        raise ConfigError(f"{workspace.folder} has no agent: no folder in agents/ has an agent.py", hint=hint)
+    if reload:
+        from codin.cli.workspace._watch import need_watchfiles
+
+        need_watchfiles()
+    if detach:
+        from codin.cli.workspace._detach import detached
+
+        return detached(workspace, reload=reload, registry=registry)
+    os.chdir(workspace.folder)  # where its keys are
+    return asyncio.run(_run(workspace, reload=reload, registry=registry))
+
+
+async def _run(workspace: Workspace, *, reload: bool, registry: str | None) -> int:
+    from codin.cli.workspace._supervisor import Supervisor
+    from codin.cli.workspace._view import showing
+
+    with showing(f"{workspace.folder}: Ctrl-C ends all; codin logs shows what they say") as view:
+
+        def on_change() -> None:
+            view.update([process.to_dict() for process in supervisor.processes.values()])
+
+        def on_signal() -> None:
+            supervisor.stop()
+            view.say("ending; Ctrl-C again does not wait for running tasks")
+
+        supervisor = Supervisor(workspace, registry=registry, on_change=on_change)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, on_signal)
+        watching = loop.create_task(_reload(supervisor, view)) if reload else None
+        await supervisor.run()
+        if watching is not None:
+            watching.cancel()
+    return 0
+
+
+async def _reload(supervisor: Supervisor, view: View) -> None:
+    from codin.cli.workspace._watch import changes_of
+
+    try:
+        async for paths in changes_of(supervisor.workspace):
+            names = supervisor.changed(paths)
+            if names:
+                view.say(
+                    f"{', '.join(sorted({path.name for path in paths}))} changed: {', '.join(names)} started again"
+                )
+    except (OSError, RuntimeError) as error:  # e.g. the system watches as many files as it may
+        view.say(f"changes are not seen any more: {error}")

@@ -1,0 +1,35 @@
+"""The process of an agent in a workspace: `codin`, for as long as the supervisor holds the other end of stdin.
+
+A supervisor that is killed cannot end its processes. The pipe ends with it, by the kernel's hand.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from codin.cli import main
+
+_GRACE = 20.0  # seconds; a server's own drain is shorter
+
+
+def _watch(leash: int) -> None:
+    os.read(leash, 1)  # nobody writes: this is the end
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(_GRACE)
+    os._exit(1)
+
+
+def _on_leash() -> None:
+    leash = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)  # what the agent starts has no use for the leash
+    os.close(nothing)
+    threading.Thread(target=_watch, args=[leash], name="leash", daemon=True).start()
+
+
+if __name__ == "__main__":
+    _on_leash()
+    sys.exit(main())

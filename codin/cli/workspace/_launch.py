@@ -1,0 +1,135 @@
+"""What is run: the command, the environment and the port of one process of a workspace."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codin.cli._interpreter import command_in
+from codin.cli._manifest import Manifest, read_manifest
+from codin.cli.workspace._folder import TOOLS, Workspace
+from codin.cli.workspace._secrets import referenced, resolve
+from codin.errors import ConfigError
+from codin.trust import KeyRing
+
+__all__ = ["Launch", "Prepare", "agent_launches", "registry_launch"]
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One start of a process.
+
+    Args:
+        health: where it says whether it is well.
+        secrets: what its log must not hold, by name; already in `env`.
+    """
+
+    command: Sequence[str]
+    cwd: Path
+    port: int
+    health: str
+    env: Mapping[str, str] = field(repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+
+Prepare = Callable[[int], Launch]
+"""Makes a launch, given the port of the one before, 0 for none. It reads files and may block. Raises ConfigError."""
+
+
+def agent_launches(workspace: Workspace, folder: Path, registry: str | None) -> Mapping[str, Prepare]:
+    """How each replica of an agent is started, by the name of its process.
+
+    Raises:
+        ConfigError: its manifest is wrong.
+    """
+    name = folder.name
+    replicas = read_manifest(folder).replicas
+    names = [name] if replicas == 1 else [f"{name}.{number}" for number in range(1, replicas + 1)]
+    return {each: _agent(workspace, folder, number, registry) for number, each in enumerate(names)}
+
+
+def registry_launch(workspace: Workspace, port: int) -> Prepare:
+    """How the registry of the workspace is started."""
+
+    def prepare(_: int) -> Launch:
+        # Who is there says so again when it starts anew, so nothing is to be kept.
+        options = [f"--host={HOST}", f"--port={_free(port)}", "--store=memory://"]
+        if KeyRing.find() is None:
+            options.append("--unsigned")  # where there is no key, nobody could sign
+        command = [*_codin(None), "registry", *options]
+        return Launch(command, workspace.folder, port, "healthz", _environment(workspace))
+
+    return prepare
+
+
+def _agent(workspace: Workspace, folder: Path, number: int, registry: str | None) -> Prepare:
+    def prepare(before: int) -> Launch:
+        manifest = read_manifest(folder)  # again, because it may have changed
+        secrets = resolve(manifest.secrets, folder)
+        port = _free(manifest.port + number) if manifest.port else free_port(before)
+        options = [f"--host={HOST}", f"--port={port}", f"--store={_store(manifest, folder, number)}"]
+        place = folder.resolve() / manifest.target
+        env = {**_environment(workspace), **manifest.env, **secrets}
+        if registry is not None:
+            env["CODIN_REGISTRY"] = registry
+        command = [*_codin(_python(manifest, folder)), "serve", *options, "--", str(place)]
+        return Launch(command, workspace.folder, port, "readyz", env, secrets)
+
+    return prepare
+
+
+def _environment(workspace: Workspace) -> Mapping[str, str]:
+    """This environment, without what a manifest says is a secret: only who names it gets it."""
+    hidden = referenced(_secrets_of(folder) for folder in workspace.agents)
+    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    return {**kept, "CODIN_TOOLS": str(workspace.folder / TOOLS), "PYTHONUNBUFFERED": "1"}
+
+
+def _secrets_of(folder: Path) -> Mapping[str, str]:
+    try:
+        return read_manifest(folder).secrets
+    except ConfigError:  # which is shown where that agent is started
+        return {}
+
+
+def _python(manifest: Manifest, folder: Path) -> str | None:
+    if manifest.python is None or "/" not in manifest.python:
+        return manifest.python
+    # The folder may be a link, and the path leave it. The interpreter is not resolved, see `read_folders`.
+    return str(folder.resolve() / manifest.python)
+
+
+def _codin(python: str | None) -> Sequence[str]:
+    interpreter = sys.executable if python is None else command_in(python, ())[0]
+    # -P: the workspace is where it works, and no place to import from; its folders have common names.
+    return [interpreter, "-P", "-m", "codin.cli.workspace"]
+
+
+def _store(manifest: Manifest, folder: Path, number: int) -> str:
+    kind, _, place = manifest.store.partition(":///")
+    return f"{kind}:///{folder.resolve() / place.format(replica=number + 1)}" if place else manifest.store
+
+
+def free_port(wanted: int = 0) -> int:
+    """A port that nobody listens on: the wanted one when it is free."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, wanted))
+        except OSError:
+            return free_port()
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _free(port: int) -> int:
+    """The port, when nobody listens there. Whoever asked it would take somebody else for the agent."""
+    if free_port(port) != port:
+        raise ConfigError(f"port {port} of {HOST} is taken by somebody else")
+    return port

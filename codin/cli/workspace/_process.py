@@ -1,0 +1,251 @@
+"""One process of a workspace: started, watched, and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from codin.cli.workspace._launch import HOST, Launch, Prepare
+from codin.cli.workspace._log import LogFile
+from codin.cli.workspace._restarts import Restarts
+from codin.errors import CodinError, ConfigError
+from codin.net import Transport
+
+__all__ = ["Process", "State"]
+
+State = Literal["starting", "ready", "silent", "waiting", "crashed", "refused", "stopped"]
+"""silent: it runs and does not answer; waiting: for its restart; crashed, refused: left alone until somebody acts."""
+
+_GRACE = 15.0  # seconds for its running turns
+_RELOAD_GRACE = 3.0  # when its code changed, and a person waits for the new one
+_SOON, _SELDOM = 0.1, 5.0  # seconds between two looks: while it starts, and later
+_PATIENCE = 3.0  # seconds for an answer
+_MISSES = 3  # in a row, until it is called silent
+_LAST_READS = 16
+
+
+class Process:
+    """Runs what `prepare` says, until `stop`.
+
+    Args:
+        name: unique in the workspace; also of its log.
+        prepare: see `Prepare`.
+        leash: becomes its stdin.
+        on_change: called after each change of state.
+
+    Attributes:
+        state: what it is doing.
+        since: when that began, in seconds since 1970.
+        words: what there is to say of that, e.g. why it ended.
+        pid: while it runs.
+        port: where it is, or was.
+        restarts: how often it was started again.
+    """
+
+    def __init__(
+        self, name: str, prepare: Prepare, *, log: Path, leash: int, transport: Transport, on_change: Callable[[], None]
+    ) -> None:
+        self.name = name
+        self.state: State = "starting"
+        self.since: float = time.time()
+        self.words: str = ""
+        self.pid: int | None = None
+        self.port: int = 0
+        self.restarts: int = 0
+        self._prepare = prepare
+        self._log = log
+        self._leash = leash
+        self._transport = transport
+        self._on_change = on_change
+        self._policy = Restarts()
+        self._act = asyncio.Event()
+        self._ended = False
+        self._again = False
+        self._grace = _GRACE
+        self._stopping: asyncio.Event = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        """Where it serves."""
+        return f"http://{HOST}:{self.port}/" if self.port else ""
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """What is written down."""
+        names = ("name", "state", "since", "words", "pid", "url", "restarts")
+        return {name: getattr(self, name) for name in names}
+
+    def restart(self, prepare: Prepare) -> None:
+        """Start again now: its code has changed, or what is known of it."""
+        self._prepare = prepare
+        self._policy.forget()
+        self._again = True
+        self._grace = _RELOAD_GRACE
+        self._stopping.set()
+        self._act.set()
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """End it for good; `run` returns when it has ended."""
+        self._ended = True
+        self._again = False
+        self._grace = 0.0 if at_once else _GRACE
+        self._stopping.set()
+        self._act.set()
+        if at_once:
+            self._kill()
+
+    async def run(self) -> None:
+        """Keep it running until `stop`."""
+        log = LogFile(self._log)
+        try:
+            while not self._ended:
+                await self._turn(log)
+        finally:
+            log.close()
+            self._set("stopped")
+
+    async def _turn(self, log: LogFile) -> None:
+        """One start, and what comes after its end."""
+        self._again = False
+        self._act.clear()
+        self._stopping.clear()
+        self._set("starting")
+        try:
+            launch = await asyncio.to_thread(self._prepare, self.port)
+        except ConfigError as error:
+            log.say(str(error))
+            self._set("refused", str(error))
+            await self._act.wait()
+            return
+        log.secrets = launch.secrets
+        self.port = launch.port
+        if not self._stopping.is_set():
+            why = await self._once(launch, log)
+            if not (self._ended or self._again):
+                await self._rest(why, log)
+        self.restarts += not self._ended
+
+    async def _rest(self, why: str, log: LogFile) -> None:
+        """Wait for the restart, or for somebody who acts."""
+        wait = self._policy.after(time.monotonic())
+        said = f"{why}: {log.last}" if log.last else why
+        if wait is None:
+            log.say(f"{why}, {self._policy.limit} times in a row: left alone")
+            self._set("crashed", f"{self._policy.limit} times in a row; {said}")
+        else:
+            log.say(f"{why}; starts again in {wait:.1f} s")
+            self._set("waiting", said)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._act.wait()
+
+    async def _once(self, launch: Launch, log: LogFile) -> str:
+        """Run it to its end. Gives how it ended."""
+        log.last = ""
+        async with _written_to(log) as output:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *launch.command,
+                    stdin=self._leash,
+                    stdout=output,
+                    stderr=output,
+                    env=launch.env,
+                    cwd=launch.cwd,
+                    process_group=0,  # Ctrl-C is for the supervisor, which then ends its processes
+                )
+            except OSError as error:
+                return f"cannot be started ({error.strerror})"
+            finally:
+                os.close(output)
+            self.pid = process.pid
+            self._on_change()
+            looking = asyncio.create_task(self._look(self.url + launch.health))
+            try:
+                await self._to_its_end(process)
+            finally:
+                looking.cancel()
+                self.pid = None
+        return _ending(process.returncode or 0)
+
+    async def _to_its_end(self, process: asyncio.subprocess.Process) -> None:
+        ending = asyncio.create_task(process.wait())
+        told = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([ending, told], return_when=asyncio.FIRST_COMPLETED)
+            if not ending.done():
+                process.send_signal(signal.SIGTERM)
+                await asyncio.wait([ending], timeout=self._grace)
+            if not ending.done():
+                self._kill()
+            await ending
+        finally:
+            told.cancel()
+            if not ending.done():
+                self._kill()
+
+    def _kill(self) -> None:
+        """End it and what it has started, without a word of farewell."""
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    async def _look(self, health: str) -> None:
+        """Ask again and again whether it is ready."""
+        misses = 0
+        while True:
+            well = await self._answers(health)
+            misses = 0 if well else misses + 1
+            if well and self.state != "ready":
+                self._set("ready")
+            elif misses >= _MISSES and self.state == "ready":
+                self._set("silent", f"{health} does not answer well")
+            await asyncio.sleep(_SOON if self.state == "starting" else _SELDOM)
+
+    async def _answers(self, url: str) -> bool:
+        try:
+            answer = await self._transport.request("GET", url, headers={}, timeout=_PATIENCE, limit=10_000)
+        except CodinError:
+            return False
+        return answer.status == 200
+
+    def _set(self, state: State, words: str = "") -> None:
+        self.state, self.words, self.since = state, words, time.time()
+        self._on_change()
+
+
+@asynccontextmanager
+async def _written_to(log: LogFile) -> AsyncGenerator[int]:
+    """A descriptor whose bytes go into the log. The reader closes it once the process has it."""
+    output, given = os.pipe()
+    os.set_blocking(output, False)
+    loop = asyncio.get_running_loop()
+
+    def read() -> bool:
+        try:
+            data = os.read(output, 65536)
+        except BlockingIOError:
+            return False
+        if not data:
+            loop.remove_reader(output)
+        log.write(data)
+        return bool(data)
+
+    loop.add_reader(output, read)
+    try:
+        yield given
+    finally:
+        for _ in range(_LAST_READS):  # what it said last; what it has started may go on talking
+            if not read():
+                break
+        loop.remove_reader(output)
+        os.close(output)
+
+
+def _ending(code: int) -> str:
+    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

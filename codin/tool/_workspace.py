@@ -1,0 +1,73 @@
+"""The tools of the workspace that this process belongs to: every tool that a file in its folder `tools` makes."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from codin.errors import ConfigError
+from codin.tool._protocol import Tool
+
+__all__ = ["workspace_tools"]
+
+
+def workspace_tools() -> Mapping[str, Tool]:
+    """The tools by name; empty where there are none.
+
+    `codin up` says by the environment variable CODIN_TOOLS where the folder is. Without it, it is the one beside the
+    nearest folder `agents`, from the working directory upward. The files are imported at the first call, in this
+    process; those that begin with `_` are left alone. A tool is what has `name`, `spec` and `invoke`, under a public
+    name of its file; plain functions and classes are not made tools.
+
+    Raises:
+        ConfigError: a file cannot be imported, or two tools have one name.
+    """
+    named = os.environ.get("CODIN_TOOLS")
+    folder = Path(named) if named else _beside_agents()
+    return {} if folder is None or not folder.is_dir() else dict(_tools_in(folder.resolve()))
+
+
+def _beside_agents() -> Path | None:
+    here = Path.cwd()
+    return next((place / "tools" for place in (here, *here.parents) if (place / "agents").is_dir()), None)
+
+
+@cache
+def _tools_in(folder: Path) -> Mapping[str, Tool]:
+    found: dict[str, Tool] = {}
+    places: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.py")):
+        if path.name.startswith("_"):
+            continue
+        for tool in _tools_of(_imported(path)):
+            if found.setdefault(tool.name, tool) is not tool:
+                raise ConfigError(f"{path} and {places[tool.name]} both make a tool {tool.name!r}")
+            places.setdefault(tool.name, path)
+    return found
+
+
+def _imported(path: Path) -> ModuleType:
+    """The module of a file, under a name that nothing else has."""
+    name = f"codin_workspace_tool_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise ConfigError(f"the tools in {path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _tools_of(module: ModuleType) -> Iterator[Tool]:
+    for name, value in vars(module).items():
+        if not name.startswith("_") and not inspect.isclass(value) and isinstance(value, Tool):
+            yield value
