@@ -21,7 +21,7 @@ ROOT = DOCUMENT.parents[2]
 COMMAND = (sys.executable, "-W", "error", "-m", "examples.brief")
 
 _QUOTE = re.compile(r"^> (.+)\n  \[(?:(.+), )?sentence (\d+) \(line (\d+)\)\]$", re.MULTILINE)
-_PROCESS = re.compile(r"^(\w+) +(?:A2A|answers) at http://127\.0\.0\.1:\d+(?:/(?:v1)?)? \(process (\d+)\)$", re.MULTILINE)
+_PROCESS = re.compile(r"^(\w+) +(?:A2A|answers) at http://127\.0\.0\.1:\d+[/v1]* \(process (\d+)\)$", re.MULTILINE)
 _OPENING = re.compile(r"^.+: \d+ of \d+ sentences\n\n(.+)\n\n>", re.MULTILINE)
 _MISSED = re.compile(r"^Left out, says the critic: (.+)$", re.MULTILINE)
 _AGENTS = {"reader", "ranker", "writer", "critic", "briefer"}

@@ -14,8 +14,19 @@ import pytest
 from codin import a2a
 from codin.client import Reply
 from codin.errors import ConnectError, DeadlineExceeded, TransportError
-from codin.task import USAGE_KEY, AgentResponse, Handler, Limits, NeedInput, Task, TaskManager, TaskStore, open_store
-from codin.trust import ANONYMOUS, Budget, CallLimits
+from codin.task import (
+    USAGE_KEY,
+    AgentResponse,
+    Decision,
+    Handler,
+    Limits,
+    NeedInput,
+    Task,
+    TaskManager,
+    TaskStore,
+    open_store,
+)
+from codin.trust import ANONYMOUS, Budget, Caller, CallLimits
 
 pytestmark = pytest.mark.anyio
 
@@ -509,3 +520,34 @@ async def test_a_question_that_outlives_the_process_keeps_path_and_budget(tmp_pa
 def _soon(seconds: float) -> int:
 
     return int((time.time() + seconds) * 1000)
+
+
+class HoldsOnce:
+    """A guard that holds the first message until somebody has said yes."""
+
+    def __init__(self) -> None:
+        self.decisions: list[Decision | None] = [Decision("hold", "may I?"), None]
+
+    async def submit(self, caller: Caller, message: a2a.Message) -> Decision | None:
+        return self.decisions.pop(0)
+
+    async def call(self, task: Task, target: str, content: Any) -> Decision | None:
+        return None
+
+    async def outcome(self, task: Task, response: AgentResponse) -> Decision | None:
+        return None
+
+
+async def test_a_message_that_a_guard_held_keeps_its_limits() -> None:
+    seen: list[tuple[str, CallLimits]] = []
+
+    async def handle(task: Task) -> AgentResponse:
+        seen.append((task.text, task.limits))
+        return AgentResponse.completed()
+
+    manager = TaskManager(handle, guards=[HoldsOnce()])
+    given = CallLimits(("a@12345678",), _soon(50), Budget(tokens=100))
+    held = json.loads(await (await manager.submit(ANONYMOUS, request("work"), called=given)).outcome())
+    assert held["status"]["state"] == "TASK_STATE_INPUT_REQUIRED"
+    await (await manager.submit(ANONYMOUS, request("yes", held["id"]))).outcome()
+    assert seen == [("work", given.without_deadline())]
