@@ -1,6 +1,6 @@
 """Agents that prove who they are: each call carries a token that the caller signs, for that one callee and once.
 
-    python examples/authenticated.py
+python examples/authenticated.py
 
 With keys from `codin keys new`, `codin serve file.py --callers known` does the same for a file with an agent in it.
 """
@@ -12,7 +12,7 @@ from codin import a2a
 from codin.agent import Task, agent
 from codin.client import Peer
 from codin.testing import serving
-from codin.trust import Access, AgentIdentity, KeyRing, SigningKey, TrustPolicy, TrustStore, identity_of, mint
+from codin.trust import Access, AgentIdentity, SigningKey, TrustPolicy, TrustStore, identity_of, mint
 
 
 @agent
@@ -27,16 +27,14 @@ async def main() -> None:
     store.name("front desk", theirs.public)
     access = Access({"ledger": "books"}, grants={"front desk": "books"})
 
+    verified = TrustPolicy("require", store=TrustStore(), keys=[ours.public])  # whose cards the callers believe
     async with serving(ledger, keys=ours, trust=store, access=access) as url:
-        verified = TrustPolicy("require", store=TrustStore(), keys=[ours.public])  # whose cards the callers believe
         async with codin.connect(url, credential=AgentIdentity(theirs, "front"), trust=verified) as peer:
             print((await peer.send("the books, please")).text)
-
         async with codin.connect(url, credential=AgentIdentity(unknown, "front"), trust=verified) as stranger:
             await refused("A key that nobody knows", stranger)
         async with codin.connect(url) as nobody:
             await refused("No token", nobody)
-
         once = mint(theirs, "front", identity_of("ledger", ours.kid))
         async with codin.connect(url, token=once) as thief:
             await thief.send("the books, please")
@@ -45,11 +43,8 @@ async def main() -> None:
         async with codin.connect(url, token=elsewhere) as thief:
             await refused("A token for another agent", thief)
 
-    ring = KeyRing.of(ours)
-    async with serving(ledger, keys=ring, access=Access({"ledger": "books"})) as url:
-        intern = AgentIdentity(ring, "intern")  # an agent with the same keys
-        peer = codin.connect(url, credential=intern, trust=verified)
-        async with peer:
+        intern = AgentIdentity(ours, "intern")  # an agent with the same key, to whom nobody has granted anything
+        async with codin.connect(url, credential=intern, trust=verified) as peer:
             await refused("A known agent without the scope", peer)
 
 

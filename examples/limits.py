@@ -29,8 +29,7 @@ async def librarian(text: str, task: Task) -> str:
         except a2a.UnsupportedOperation as refused:
             return f"{page} is not ({refused.reason})"
 
-    read_pages = await asyncio.gather(*map(read, text.split()))
-    return ", ".join(read_pages)
+    return ", ".join(await asyncio.gather(*map(read, text.split())))
 
 
 @agent

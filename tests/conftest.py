@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Generator
 from secrets import token_hex
 
 import pytest
@@ -21,9 +23,29 @@ def no_known_cards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_decided(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    # What the person who runs the tests trusts is no business of theirs.
-    monkeypatch.setenv("CODIN_TRUST_STORE", str(tmp_path_factory.getbasetemp() / token_hex(8) / "trust.json"))
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    # What the person who runs the tests trusts, and who is served beside, is no business of theirs.
+    place = tmp_path_factory.getbasetemp() / token_hex(8)
+    monkeypatch.setenv("CODIN_TRUST_STORE", str(place / "trust.json"))
+    monkeypatch.setenv("CODIN_RUNTIME", str(place / "runtime"))
+
+
+# Private keys, bearer tokens, JWTs.
+_SECRET = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bBearer [\w.~+/-]{16,}|\beyJ[\w-]{16,}\.eyJ[\w-]{16,}\.[\w-]{16,}", re.ASCII
+)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Whatever a test is about: what it logs and prints, its servers included, holds no secret."""
+    report = yield
+    if report.when == "call" and report.passed:
+        said = f"{report.caplog}\n{report.capstdout}\n{report.capstderr}"
+        if (found := _SECRET.search(said)) is not None:
+            report.outcome = "failed"
+            report.longrepr = f"a secret is in the output: {found[0][:20]}…"
+    return report
 
 
 @pytest.fixture

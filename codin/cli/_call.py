@@ -53,7 +53,9 @@ def call(
     verbose: bool,
     connection: Connection,
 ) -> int:
-    """Send TEXT to the agent at URL, which may be a name that codin find shows, and stream the answer; - reads the text from standard input.
+    """Send TEXT to the agent at URL, which may be a name that codin find shows, and stream the answer.
+
+    TEXT is read from standard input where it is -.
 
     The answer goes to standard output, what the agent says about its work to standard error. When it asks something,
     you are asked, or, where nobody is at a terminal, told how to answer. Ctrl-C cancels the task.

@@ -16,7 +16,7 @@ __all__ = ["Neighbours", "policy_of"]
 
 
 class Neighbours:
-    """A resolver for one agent: it finds those of a registry, and this user's on this machine.
+    """A resolver for one agent: it finds those of a registry, and without one this user's on this machine.
 
     Nobody is looked for before somebody is called.
 
@@ -24,7 +24,7 @@ class Neighbours:
         agent: the id of the agent that calls.
         ring: proves who calls, and vouches for agents with the same keys.
         trust: what else was decided about keys and cards.
-        registry: None leaves it at this machine.
+        registry: where the agents of its mesh are.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class Neighbours:
 
         async with self._opening:
             if self._mesh is None:
-                sources = [Nearby()] if self._registry is None else [self._registry, Nearby()]
+                source = self._registry or Nearby()
                 credential = AgentIdentity(self._ring, self._agent) if self._ring is not None else None
-                mesh = Mesh(*sources, trust=policy_of(self._ring, self._trust), credential=credential)
+                mesh = Mesh(source, trust=policy_of(self._ring, self._trust), credential=credential)
                 self._mesh = await mesh.__aenter__()
         return await self._mesh.resolve(name)
 

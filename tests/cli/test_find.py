@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,3 +163,66 @@ def test_what_is_wrong_is_said_in_a_line(
     assert done.returncode == 2
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+ASKER = '''
+from codin.agent import Task
+
+
+async def asker(task: Task) -> str:
+    """Has somebody else greet."""
+    return f"{(await task.call('hello', task.text)).text} {task.caller.id}"
+'''
+
+
+def test_a_served_agent_calls_others_by_their_names(folder: Path, env: dict[str, str]) -> None:
+    (folder / "asker.py").write_text(ASKER)
+    with (
+        Running("serve", "hello.py", "--port", "0", cwd=folder, env=env) as hello,
+        Running("serve", "asker.py", "--port", "0", cwd=folder, env=env) as asker,
+    ):
+        hello.serving()
+        asker.serving()
+        assert run("call", "asker", "Ada", env=env).stdout == "Hello, Ada! anonymous\n"
+
+
+WHO = '''
+from codin.agent import Task
+
+
+async def hello(task: Task) -> str:
+    """Says who calls."""
+    return task.caller.id
+'''
+
+
+def test_in_a_registry_they_do_so_with_tokens_of_their_own(
+    folder: Path, env: dict[str, str], keys: dict[str, str], registry: str
+) -> None:
+    (folder / "asker.py").write_text(ASKER)
+    (folder / "who.py").write_text(WHO)
+    meshed = {**env, **keys, "CODIN_REGISTRY": registry}
+    with (
+        Running("serve", "who.py", "--port", "0", "--callers", "known", cwd=folder, env=meshed) as hello,
+        Running("serve", "asker.py", "--port", "0", cwd=folder, env=meshed) as asker,
+    ):
+        hello.serving()
+        url = asker.serving()
+        registered = _until_registered(registry, env, 2)
+        assert [agent["verified"] for agent in registered] == [True, True]
+        caller, asked_by = run("call", url, "Ada", env=env).stdout.split()
+        assert caller.startswith("asker@")
+        assert asked_by == "anonymous"
+        stranger = run("call", "hello", "Ada", env=env)
+        assert stranger.returncode != 0
+        assert "credential" in stranger.stderr
+
+
+def _until_registered(registry: str, env: dict[str, str], count: int) -> list[dict[str, object]]:
+    """The agents of the registry, once there are so many: they register after they have begun to listen."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found = run("find", "--registry", registry, "--json", env=env).stdout.splitlines()
+        if len(found) >= count:
+            return [json.loads(line) for line in found]
+    raise AssertionError(f"fewer than {count} agents have registered")
