@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from codin import a2a
 from codin.errors import ConfigError
@@ -53,5 +54,10 @@ def check_headers(headers: Mapping[str, str]) -> None:
     """
     for name, value in headers.items():
         plain = value.isascii() and value.isprintable()  # the quick answer for nearly all of them
-        if not _HEADER_NAME.fullmatch(name) or not (plain or _HEADER_VALUE.fullmatch(value)):
+        if not _is_name(name) or not (plain or _HEADER_VALUE.fullmatch(value)):
             raise ConfigError("A header or the token holds a character that HTTP does not allow.")
+
+
+@lru_cache(maxsize=256)
+def _is_name(name: str) -> bool:
+    return _HEADER_NAME.fullmatch(name) is not None

@@ -161,8 +161,10 @@ class Rpc:
     async def open(self, call: Outgoing, timeout: float | None) -> AsyncGenerator[StreamingResponse]:
         """Send, and hand over the answer while it arrives; `check_stream` must look at it first."""
         with self._onward(call) as following:
-            told = following if self._proof is None else await _proven(following, self._proof)
-            opening = self._transport.stream("POST", self.url, headers=told.headers, content=told.body, timeout=timeout)
+            headers, body = following.headers, following.body
+            if self._proof is not None:
+                headers = {**headers, **await self._proof.headers()}
+            opening = self._transport.stream("POST", self.url, headers=headers, content=body, timeout=timeout)
             async with opening as response:
                 yield response
 
@@ -176,8 +178,10 @@ class Rpc:
         raise BadResponse(f"{self.url} answered a call for a stream with {content_type or 'no media type'!r}.")
 
     async def _post(self, call: Outgoing, timeout: float | None) -> Response:
-        call = call if self._proof is None else await _proven(call, self._proof)
-        return await self._transport.request("POST", self.url, headers=call.headers, content=call.body, timeout=timeout)
+        headers = call.headers
+        if self._proof is not None:
+            headers = {**headers, **await self._proof.headers()}
+        return await self._transport.request("POST", self.url, headers=headers, content=call.body, timeout=timeout)
 
     def _read(self, response: Response, result: type[T]) -> T:
         if response.status == 200:
@@ -191,10 +195,6 @@ class Rpc:
         except BadResponse:
             pass  # not JSON-RPC: the status is all there is
         raise http_error(response, self.url)
-
-
-async def _proven(call: Outgoing, proof: Proof) -> Outgoing:
-    return call._replace(headers={**call.headers, **await proof.headers()})
 
 
 def _encoded(params: dict[str, Any]) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache, partial
 from typing import Any
 
 from codin import a2a
@@ -192,16 +191,16 @@ class _ToolGuard:
 
 
 class _OwnIdentities:
-    """What an agent is called by: its id, and any of the keys that count now. Read anew, as keys are rotated."""
+    """What an agent is called by: its id, and any of our keys that count now. It follows them as they are rotated."""
 
-    def __init__(self, agent: str, ring: KeyRing) -> None:
-        self._identity = lru_cache(8)(partial(identity_of, agent))
-        self._ring = ring
+    def __init__(self, agent: str, known: KnownKeys) -> None:
+        self._id = identity_of(agent, "kid").removesuffix("kid")
+        self._known = known
 
     def __contains__(self, identity: object) -> bool:
-        if identity == self._identity(self._ring.active.kid):  # as good as always
-            return True
-        return any(identity == self._identity(key.kid) for key in self._ring.published)
+        if not isinstance(identity, str) or not identity.startswith(self._id):
+            return False
+        return self._known.is_own(identity.removeprefix(self._id))
 
 
 def call_tokens(agent: str, ring: KeyRing, store: TrustStore | None, *, lenient: bool) -> MeshTokens:
@@ -211,7 +210,7 @@ def call_tokens(agent: str, ring: KeyRing, store: TrustStore | None, *, lenient:
         lenient: agents who are not known come in as well, as nobody in particular.
     """
     known = KnownKeys(ring, store)
-    return MeshTokens(known.find, _OwnIdentities(agent, ring), names=known.name, lenient=lenient)
+    return MeshTokens(known.find, _OwnIdentities(agent, known), names=known.name, lenient=lenient)
 
 
 def admission(agent: str, ways: Sequence[Authenticator], access: Access | None, *, anonymous: bool) -> Admission | None:

@@ -38,11 +38,11 @@ class AgentIdentity:
         Raises:
             CardNotTrusted: the peer takes nothing but call tokens, and its card was not verified.
         """
-        ways = [] if card is None else _ways(card)
-        if card is None or not ways:
+        if card is None or not any(map(_is_call_token, card.security_schemes.values())):
             return {}
         if request.audience is None:
             needed = card.security_requirements
+            ways = [name for name, scheme in card.security_schemes.items() if _is_call_token(scheme)]
             if needed and all(any(way in each.schemes for way in ways) for each in needed):
                 raise CardNotTrusted(
                     f"{card.name!r} wants a call token, and its card was not verified, so that none can be made for it",
@@ -59,10 +59,6 @@ class AgentIdentity:
         return sent
 
 
-def _ways(card: a2a.AgentCard) -> list[str]:
-    """The security schemes of the card that are call tokens."""
-    return [
-        name
-        for name, scheme in card.security_schemes.items()
-        if (http := scheme.http_auth_security_scheme) is not None and http.bearer_format == CALL_TOKEN
-    ]
+def _is_call_token(scheme: a2a.SecurityScheme) -> bool:
+    http = scheme.http_auth_security_scheme
+    return http is not None and http.bearer_format == CALL_TOKEN

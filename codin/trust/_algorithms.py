@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, RSAPublicNumbers
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from codin.trust._jose import from_base64url, to_base64url
@@ -36,8 +35,8 @@ __all__ = [
     "read_jwk",
     "read_private",
     "read_public",
-    "sign",
-    "verify",
+    "signer",
+    "verifier",
 ]
 
 Private: TypeAlias = EllipticCurvePrivateKey | Ed25519PrivateKey | RSAPrivateKey
@@ -46,6 +45,7 @@ Public: TypeAlias = EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey
 _RSA_BITS = range(2048, 8193)  # weaker is forbidden by RFC 7518 3.3; a larger one costs who verifies too much
 _RSA_NEW = 3072
 _COORDINATE = 32  # bytes of a number of P-256
+_ECDSA = ECDSA(SHA256())
 
 
 def generate(algorithm: str) -> Private:
@@ -90,35 +90,62 @@ def _ecdsa() -> ECDSA:
     try:
         return ECDSA(SHA256(), deterministic_signing=True)
     except UnsupportedAlgorithm:  # an old OpenSSL
-        return ECDSA(SHA256())
+        return _ECDSA
 
 
-def sign(key: Private, data: bytes) -> bytes:
-    """The signature, as JWS has it."""
+def signer(key: Private) -> Callable[[bytes], bytes]:
+    """What makes signatures, as JWS has them. Found once for a key, as every call between agents makes one."""
     match key:
         case EllipticCurvePrivateKey():
-            r, s = decode_dss_signature(key.sign(data, _ecdsa()))
-            return r.to_bytes(_COORDINATE, "big") + s.to_bytes(_COORDINATE, "big")
+            return partial(_sign_es256, key.sign, _ecdsa())
         case Ed25519PrivateKey():
-            return key.sign(data)
+            return key.sign
         case _:
-            return key.sign(data, padding.PKCS1v15(), SHA256())
+            return lambda data: key.sign(data, padding.PKCS1v15(), SHA256())
 
 
-def verify(key: Public, signature: bytes, data: bytes) -> bool:
-    """Whether the key made the signature."""
+def _sign_es256(sign: Callable[[bytes, ECDSA], bytes], ecdsa: ECDSA, data: bytes) -> bytes:
+    der = sign(data, ecdsa)  # a sequence of two integers, all shorter than 128 bytes
+    end = 4 + der[3]
+    return _from_der(der[4:end]) + _from_der(der[end + 2 :])
+
+
+def _from_der(integer: bytes) -> bytes:
+    return integer.lstrip(b"\0").rjust(_COORDINATE, b"\0")
+
+
+def _to_der(number: bytes) -> bytes:
+    integer = number.lstrip(b"\0") or b"\0"
+    if integer[0] > 127:  # it would be a negative one
+        integer = b"\0" + integer
+    return b"\x02%c%b" % (len(integer), integer)
+
+
+def verifier(key: Public) -> Callable[[bytes, bytes], bool]:
+    """What says whether the key has made a signature of some bytes."""
+    match key:
+        case EllipticCurvePublicKey():
+            return partial(_verify_es256, key.verify)
+        case Ed25519PublicKey():
+            return partial(_verify, key.verify)
+        case _:
+            return partial(_verify, lambda made, data: key.verify(made, data, padding.PKCS1v15(), SHA256()))
+
+
+def _verify_es256(verify: Callable[[bytes, bytes, ECDSA], None], signature: bytes, data: bytes) -> bool:
+    if len(signature) != 2 * _COORDINATE:
+        return False
+    integers = _to_der(signature[:_COORDINATE]) + _to_der(signature[_COORDINATE:])
     try:
-        match key:
-            case EllipticCurvePublicKey():
-                if len(signature) != 2 * _COORDINATE:
-                    return False
-                r, s = signature[:_COORDINATE], signature[_COORDINATE:]
-                der = encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
-                key.verify(der, data, ECDSA(SHA256()))
-            case Ed25519PublicKey():
-                key.verify(signature, data)
-            case _:
-                key.verify(signature, data, padding.PKCS1v15(), SHA256())
+        verify(b"\x30%c%b" % (len(integers), integers), data, _ECDSA)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _verify(verify: Callable[[bytes, bytes], None], signature: bytes, data: bytes) -> bool:
+    try:
+        verify(signature, data)
     except InvalidSignature:
         return False
     return True

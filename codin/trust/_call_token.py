@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Mapping
 from functools import lru_cache
-from secrets import token_urlsafe
+from secrets import token_bytes
 from time import time
-from typing import Any, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn
 
 from pydantic_core import from_json, to_json
 
@@ -21,7 +21,7 @@ from codin.trust._jose import from_base64url, read_object, to_base64url
 from codin.trust._keys import PublicKey, SigningKey
 from codin.trust._signatures import Keys
 
-__all__ = ["CALL_TOKEN", "key_finder", "kid_of", "mint", "verify"]
+__all__ = ["CALL_TOKEN", "Shown", "key_finder", "mint", "read_token", "verify"]
 
 CALL_TOKEN = "codin-call+jwt"
 """The `typ` of these tokens. No other JWT by the same key is taken for one."""
@@ -51,19 +51,11 @@ def mint(
     """
     if not 1 <= ttl <= _LONGEST_TTL:
         raise ConfigError(f"a call token cannot be good for {ttl:g} s", hint=f"1 to {_LONGEST_TTL} seconds")
-    identity, now = _identity(agent, key.kid), int(time())
-    claims: dict[str, Any] = {
-        "iss": identity,
-        "sub": identity,
-        "aud": audience,
-        "iat": now,
-        "exp": now + int(ttl),
-        "jti": token_urlsafe(16),
-        "cnf": {"jkt": key.kid},
-    }
-    if call:
-        claims["call"] = call
-    signed = f"{_header(key.algorithm, key.kid)}.{_segment(claims)}"
+    now, public = int(time()), key.public
+    header, claims = _beginning(public.algorithm, public.kid, agent, audience)
+    limits = f',"call":{to_json(call).decode()}' if call else ""
+    claims = f'{claims},"iat":{now},"exp":{now + int(ttl)},"jti":"{to_base64url(token_bytes(16))}"{limits}}}'
+    signed = f"{header}.{to_base64url(claims.encode())}"
     return f"{signed}.{to_base64url(key.sign(signed.encode()))}"
 
 
@@ -77,20 +69,10 @@ def verify(token: str, keys: Keys, audience: Container[str]) -> dict[str, Any]:
     Raises:
         TokenRefused: it does not prove anything, and why. The message quotes nothing of it.
     """
-    signed, _, last = token.rpartition(".")
-    head, _, body = signed.partition(".")
-    named = _read_header(head) if len(token) <= _LONGEST else None
-    if named is None:
+    shown = read_token(token)
+    if shown is None:
         _refuse("it is no call token")
-    kid, algorithm = named
-    key = key_finder(keys)(kid)
-    if key is None or key.expired:
-        _refuse("its key is not known here, or not any more", hint="let the other side approve the key")
-    if not key.allows(algorithm):  # the key says by which algorithm, whatever the token says
-        _refuse("its algorithm is not that of its key")
-    claims = _opened(last, signed, body, key)
-    _check(claims, key.kid, audience, time())
-    return claims
+    return shown.verified(key_finder(keys)(shown.kid), audience)
 
 
 def key_finder(keys: Keys) -> Callable[[str], PublicKey | None]:
@@ -98,30 +80,54 @@ def key_finder(keys: Keys) -> Callable[[str], PublicKey | None]:
     return keys if callable(keys) else {key.kid: key for key in keys}.get
 
 
-def kid_of(token: str) -> str | None:
-    """The thumbprint of the key that a call token names; None for a bearer token of another kind.
+class Shown(NamedTuple):
+    """A call token as somebody shows it: nothing of it is proven."""
+
+    kid: str
+    algorithm: str
+    head: str
+    body: str
+    signature: str
+
+    def verified(self, key: PublicKey | None, audience: Container[str]) -> dict[str, Any]:
+        """The claims, once the key is known. Raises as `verify` does."""
+        if key is None or key.expired:
+            _refuse("its key is not known here, or not any more", hint="let the other side approve the key")
+        if not key.allows(self.algorithm):  # the key says by which algorithm, whatever the token says
+            _refuse("its algorithm is not that of its key")
+        claims = _opened(self, key)
+        _check(claims, key.kid, audience, time())
+        return claims
+
+
+def read_token(token: str) -> Shown | None:
+    """The parts of a call token; None for a bearer token of another kind.
 
     Raises:
         TokenRefused: it is a call token, and its header is wrong.
     """
-    named = _read_header(token.partition(".")[0]) if len(token) <= _LONGEST else None
-    return None if named is None else named[0]
+    head, _, rest = token.partition(".")
+    named = _read_header(head) if len(token) <= _LONGEST else None
+    if named is None:
+        return None
+    body, _, signature = rest.rpartition(".")
+    return Shown(*named, head, body, signature)
 
 
-def _opened(signature: str, signed: str, body: str, key: PublicKey) -> dict[str, Any]:
+def _opened(shown: Shown, key: PublicKey) -> dict[str, Any]:
     try:
-        right = key.verify(from_base64url(signature), signed.encode())
+        right = key.verify(from_base64url(shown.signature), f"{shown.head}.{shown.body}".encode())
     except ValueError:
         right = False
     if not right:
         _refuse("its signature is wrong")
     try:
-        claims = from_json(from_base64url(body))
+        claims: dict[str, Any] | None = from_json(from_base64url(shown.body))
     except ValueError:
         claims = None
     if not isinstance(claims, dict):
         _refuse("its claims are no JSON object")
-    return cast("dict[str, Any]", claims)
+    return claims
 
 
 def _check(claims: Mapping[str, Any], kid: str, audience: Container[str], now: float) -> None:
@@ -137,15 +143,16 @@ def _check(claims: Mapping[str, Any], kid: str, audience: Container[str], now: f
     said = claims.get("aud")
     if not isinstance(said, str) or said not in audience:
         _refuse("it is for another agent", hint="fetch the card again; the agent may have another key now")
-    identity, cnf = claims.get("sub"), claims.get("cnf")
+    identity = claims.get("sub")
     if not isinstance(identity, str) or claims.get("iss") != identity or not _is_of(identity, kid):
         _refuse("it does not name the agent that signed it")
-    if not isinstance(cnf, dict) or cast("dict[str, Any]", cnf).get("jkt") != kid:
+    cnf: dict[str, Any] | None = claims.get("cnf")
+    if not isinstance(cnf, dict) or cnf.get("jkt") != kid:
         _refuse("it is bound to another key than the one that signed it")
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 8 <= len(jti) <= 128:
         _refuse("it has no `jti` of 8 to 128 characters")
-    if not isinstance(claims.get("call", {}), dict):
+    if "call" in claims and not isinstance(claims["call"], dict):
         _refuse("its `call` is no JSON object")
 
 
@@ -154,12 +161,12 @@ def _is_of(identity: str, kid: str) -> bool:
     return key == kid and _AGENT.fullmatch(agent) is not None
 
 
-_identity = lru_cache(maxsize=1024)(identity_of)
-
-
 @lru_cache(maxsize=1024)
-def _header(algorithm: str, kid: str) -> str:
-    return _segment({"alg": algorithm, "kid": kid, "typ": CALL_TOKEN})
+def _beginning(algorithm: str, kid: str, agent: str, audience: str) -> tuple[str, str]:
+    """The header, and the JSON that the claims begin with: what all tokens of one agent for another have in common."""
+    identity = identity_of(agent, kid)
+    claims = to_json({"iss": identity, "sub": identity, "aud": audience, "cnf": {"jkt": kid}})
+    return to_base64url(to_json({"alg": algorithm, "kid": kid, "typ": CALL_TOKEN})), claims.decode().removesuffix("}")
 
 
 @lru_cache(maxsize=1024)  # one caller's tokens all begin alike
@@ -177,10 +184,6 @@ def _read_header(head: str) -> tuple[str, str] | None:
     if "crit" in header:
         _refuse("its header wants something that is not known here")  # RFC 7515 4.1.11
     return kid, algorithm
-
-
-def _segment(members: Mapping[str, Any]) -> str:
-    return to_base64url(to_json(members))
 
 
 def _refuse(why: str, hint: str | None = None) -> NoReturn:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
+from binascii import a2b_base64, b2a_base64
 from typing import Any, NoReturn, cast
 
 __all__ = ["from_base64url", "read_object", "to_base64url"]
 
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")  # what is not of base64url is of no base64 afterwards
+
 
 def to_base64url(data: bytes) -> str:
     """Without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode()
 
 
 def from_base64url(text: str) -> bytes:
@@ -20,8 +23,9 @@ def from_base64url(text: str) -> bytes:
     Raises:
         ValueError: it is not that very text: other characters, padding, or bits that belong to no byte.
     """
-    data = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-    if to_base64url(data) != text:
+    encoded = text.encode("ascii").translate(_FROM_URL) + b"=" * (-len(text) % 4)
+    data = a2b_base64(encoded)
+    if b2a_base64(data, newline=False) != encoded:
         raise ValueError("not base64url")
     return data
 

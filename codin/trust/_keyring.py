@@ -33,8 +33,10 @@ class KeyRing:
         """Use `open`, `create`, `of` or `find`."""
         self._keys = keys
         self._records = records
+        self._public = _public_halves(keys, records)
         self._path = path
-        self._stamp = _stamp(path)
+        self._index = path / INDEX if path is not None else None
+        self._stamp = _stamp(self._index)
 
     # -- getting one ---------------------------------------------------------------------------------------------------
 
@@ -128,6 +130,12 @@ class KeyRing:
         return [key.public.until(expiries.get(key.kid)) for key in self.signing]
 
     @property
+    def public(self) -> Mapping[str, PublicKey]:
+        """The public halves of all that were not revoked, by thumbprint. Some of them may have ended."""
+        self._refresh()
+        return self._public
+
+    @property
     def records(self) -> list[KeyRecord]:
         """What is known of each key, the newest first, the revoked ones too."""
         self._refresh()
@@ -184,18 +192,19 @@ class KeyRing:
 
     def _refresh(self) -> None:
         """Read it again when it has changed. What cannot be read leaves us with what we have."""
-        if self._path is None or _stamp(self._path) == self._stamp:
+        if self._path is None or _stamp(self._index) == self._stamp:
             return
         try:
             self._load(self._path)
         except ConfigError as error:
-            self._stamp = _stamp(self._path)
+            self._stamp = _stamp(self._index)
             _logger.warning("the keys have changed and cannot be read; going on with those from before: %s", error)
 
     def _load(self, folder: Path) -> None:
-        stamp = _stamp(folder)
+        stamp = _stamp(self._index)
         records = read_records(folder)
         self._keys, self._records, self._stamp = _read_keys(folder, records), records, stamp
+        self._public = _public_halves(self._keys, records)
 
     def __repr__(self) -> str:
         return f"KeyRing({str(self._path)!r}, active={self._records.active!r})"
@@ -208,12 +217,16 @@ def _generate(algorithm: Algorithm) -> SigningKey:
     return key
 
 
-def _stamp(path: Path | None) -> tuple[int, int] | None:
+def _public_halves(keys: Mapping[str, SigningKey], records: Records) -> dict[str, PublicKey]:
+    return {each.kid: keys[each.kid].public.until(each.expires) for each in records.keys if each.kid in keys}
+
+
+def _stamp(index: Path | None) -> tuple[int, int] | None:
     """What changes when the index is replaced."""
-    if path is None:
+    if index is None:
         return None
     try:
-        status = (path / INDEX).stat()
+        status = index.stat()
     except OSError:
         return None
     return status.st_mtime_ns, status.st_ino

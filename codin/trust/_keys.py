@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import time
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeAlias
@@ -41,6 +41,12 @@ class PublicKey:
     name: str | None = None
     expires: int | None = None
     _key: Public = field(kw_only=True, repr=False)
+    _verify: Callable[[bytes, bytes], bool] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        from codin.trust import _algorithms
+
+        object.__setattr__(self, "_verify", _algorithms.verifier(self._key))
 
     @classmethod
     def from_jwk(cls, members: Mapping[str, Any]) -> Self:
@@ -114,9 +120,7 @@ class PublicKey:
 
     def verify(self, signature: bytes, data: bytes) -> bool:
         """Whether the signature, in the form of JWS, is by this key and over these bytes."""
-        from codin.trust import _algorithms
-
-        return _algorithms.verify(self._key, signature, data)
+        return self._verify(signature, data)
 
     def __eq__(self, other: object) -> bool:
         return self.kid == other.kid if isinstance(other, PublicKey) else NotImplemented
@@ -128,13 +132,16 @@ class PublicKey:
 class SigningKey:
     """A key that signs. It shows itself by its thumbprint only, and is neither copied nor pickled."""
 
-    __slots__ = ("_key", "public")
+    __slots__ = ("_key", "_sign", "public")
 
     public: PublicKey
     """The half that everybody may have."""
 
     def __init__(self, key: Private) -> None:
+        from codin.trust import _algorithms
+
         self._key = key
+        self._sign = _algorithms.signer(key)
         self.public = PublicKey._of(key.public_key())  # pyright: ignore[reportPrivateUsage]
 
     @classmethod
@@ -183,9 +190,7 @@ class SigningKey:
 
     def sign(self, data: bytes) -> bytes:
         """The signature of the bytes, in the form of JWS."""
-        from codin.trust import _algorithms
-
-        return _algorithms.sign(self._key, data)
+        return self._sign(data)
 
     def __repr__(self) -> str:
         return f"SigningKey({self.algorithm}, kid={self.kid!r})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from codin.trust._keyring import KeyRing
 from codin.trust._keys import PublicKey
 from codin.trust._store import TrustStore
@@ -25,30 +27,32 @@ class KnownKeys:
         self._ring = ring
         self._store = store
         self._read: Trusts | None = None
+        self._own: Mapping[str, PublicKey] = {}
         self._keys: dict[str, PublicKey] = {}
         self._names: dict[str, str] = {}
 
     def find(self, kid: str) -> PublicKey | None:
         """The key with this thumbprint."""
-        trusts = self._refresh()
-        if trusts is not None and kid in trusts.revoked:
+        if self._store is not None and kid in self._refresh(self._store).revoked:
             return None
         if self._ring is not None:
-            active = self._ring.active.public
-            own = active if active.kid == kid else next((key for key in self._ring.published if key.kid == kid), None)
-            if own is not None:
+            self._own = self._ring.public
+            own = self._own.get(kid)
+            if own is not None and not own.expired:
                 return own
         return self._keys.get(kid)
 
+    def is_own(self, kid: str) -> bool:
+        """Whether it is one of our own keys that count. As of the last `find`: the files are looked at once a call."""
+        own = self._own.get(kid)
+        return own is not None and not own.expired
+
     def name(self, kid: str) -> str | None:
-        """What its owner is called here."""
-        self._refresh()
+        """What the owner of a key is called here. As of the last `find`, which has found that key."""
         return self._names.get(kid)
 
-    def _refresh(self) -> Trusts | None:
-        if self._store is None:
-            return None
-        trusts = self._store.read()
+    def _refresh(self, store: TrustStore) -> Trusts:
+        trusts = store.read()
         if trusts is not self._read:
             pins = [key for pins in trusts.origins.values() if not pins.first_use for key in pins.keys]
             named = [named.key for named in trusts.names.values()]

@@ -9,7 +9,7 @@ from codin import a2a
 from codin.errors import TokenRefused
 from codin.trust._bearer import bearer_token
 from codin.trust._call_chain import chain_in, check_chain
-from codin.trust._call_token import CALL_TOKEN, LEEWAY, key_finder, kid_of, verify
+from codin.trust._call_token import CALL_TOKEN, LEEWAY, key_finder, read_token
 from codin.trust._caller import Caller
 from codin.trust._replay import UsedTokens
 from codin.trust._signatures import Keys
@@ -68,11 +68,15 @@ class MeshTokens:
         Raises:
             TokenRefused: the token is wrong, for somebody else, too old, or was used before.
         """
-        token = (bearer_token(headers) or b"").decode("latin-1")
-        kid = kid_of(token)
-        if kid is None or (self._lenient and self._keys(kid) is None):
+        token = bearer_token(headers)
+        shown = read_token(token.decode("latin-1")) if token else None
+        if shown is None:
             return None
-        claims = verify(token, self._keys, self._audience)
+        kid = shown.kid
+        key = self._keys(kid)
+        if key is None and self._lenient:
+            return None
+        claims = shown.verified(key, self._audience)
         if "call" in claims:
             check_chain(claims, chain_in(headers), self._keys)
         if not self._used.use(f"{kid}.{claims['jti']}", claims["exp"] + LEEWAY, time()):

@@ -174,7 +174,7 @@ def _until_asked(process: subprocess.Popen[str]) -> str:
     said = ""
     while not said.endswith("your answer [5]: "):
         letter = process.stdout.read(1)
-        assert letter, said
+        assert letter, said + process.communicate()[1]
         said += letter
     return said
 
