@@ -91,7 +91,7 @@ def test_a_card_for_eyes(server: str, codin: Codin) -> None:
     assert not [line for line in lines if line != line.rstrip()]
     assert (done.code, done.err) == (0, "")
     assert lines[:2] == ["kit  1.0.0", "Does what the first word of the message says."]
-    facts = dict(line.split(None, 1) for line in lines[3:8])
+    facts = {name: value.strip() for line in lines[3:] for name, _, value in [line.partition("  ")]}
     assert facts["address"] == f"{server}  (JSONRPC 1.0)"
     assert facts["features"] == "streaming"
     assert facts["callers"] == "anyone; no credential is asked for"
