@@ -156,12 +156,10 @@ async def _keys_for(place: str, named: tuple[str, ...], connection: Connection) 
 
     if named:
         return [key for each in named for key in await keys_at(each, connection)]
-    ring, store = KeyRing.find(), TrustStore.find()
-    found = ring.published if ring is not None else []
-    if store is not None:
-        trusts = await store.load()
-        pinned = trusts.pinned(origin_of(place)) if "://" in place else ()
-        found = [key for key in (*found, *trusts.anywhere(), *pinned) if key.kid not in trusts.revoked]
+    ring, trusts = KeyRing.find(), await TrustStore.default().load()
+    ours = ring.published if ring is not None else ()
+    pinned = trusts.pinned(origin_of(place)) if "://" in place else ()
+    found = [key for key in (*ours, *trusts.anywhere(), *pinned) if key.kid not in trusts.revoked]
     if not found:
         raise ConfigError("there is no key to verify with", hint="--key FILE names one, or a set of them")
     return found

@@ -20,7 +20,7 @@ from codin.mesh._limits import MeshLimits
 from codin.mesh._many import Answer, ask_all
 from codin.mesh._peer import RoutedPeer
 from codin.mesh._remembering import Remembering
-from codin.mesh._roster import Roster, Wish
+from codin.mesh._roster import Name, Roster, Wish
 from codin.mesh._route import PeerState, RandomOfTwo, Route, first_healthy
 from codin.mesh._router import Router
 from codin.mesh._sources import Source, Sources
@@ -214,7 +214,7 @@ class Mesh:
         Its messages are routed like those of `call`.
         """
         opened = self._ready()
-        replicas = await opened.roster.fitting(name)
+        replicas = await opened.roster.fitting(Name(name))
 
         async def only_connect(peer: Peer, left: float) -> None:
             pass
@@ -261,7 +261,8 @@ class _Open:
         self._sources = sources
         self._connections = Connections(limits, clock, options)
         self.directory = Union(*(Remembering(each, limits, clock) for each in sources.directories))
-        self.roster = Roster(self.directory, self._connections, limits, clock)
+        policy = TrustPolicy.of(connecting.get("trust"))
+        self.roster = Roster(self.directory, self._connections, limits, clock, policy)
         self.router = Router(self._connections, limits, clock, route)
         self.hedge = Hedge(self.router, clock)
 

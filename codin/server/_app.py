@@ -169,22 +169,25 @@ class App:
                 await self._get(path, scope, send)
             elif endpoint.admission is None:
                 await self._respond(endpoint, headers_of(scope), receive, send)
+            elif endpoint.admission.hidden:
+                await self._admit(endpoint, endpoint.admission, scope, receive, send)
             else:
-                await self._admit(endpoint, scope, receive, send)
+                await self._respond(endpoint, _with_address(scope), receive, send)
         elif scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
         else:
             raise RuntimeError(f"codin serves HTTP, not {scope['type']!r}")
 
-    async def _admit(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a POST to an agent that wants to know its callers; a stranger to a hidden one finds nothing."""
-        headers, caller = _with_address(scope), None
-        if endpoint.admission is not None and endpoint.admission.hidden:
-            caller = await endpoint.admission.visitor(headers)
-            if caller is None:
-                await _nothing_here(send)
-                return
-        await self._respond(endpoint, headers, receive, send, caller)
+    async def _admit(
+        self, endpoint: Endpoint, admission: Admission, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a POST to a hidden agent, where a stranger finds nothing."""
+        headers = _with_address(scope)
+        caller = await admission.visitor(headers)
+        if caller is None:
+            await _nothing_here(send)
+        else:
+            await self._respond(endpoint, headers, receive, send, caller)
 
     async def _visible(self, path: str, scope: Scope) -> dict[str, Endpoint]:
         """The agents that whoever asks for this path may know of."""

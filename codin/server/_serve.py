@@ -67,7 +67,7 @@ def serve(
         token_file: a file with `caller-id token` lines; then every request needs a bearer token.
         keys: sign the cards: a ring, a key, or where they are. By default those that `KeyRing.find` finds, and none
             when there are none; False signs nothing.
-        trust: whose call tokens are taken; by default the store that `TrustStore.find` finds.
+        trust: whose call tokens are taken; by default the store beside the keys.
         registry: where the agents are found, and find others: its URL, or a client of it, for a token. By default
             the one that `CODIN_REGISTRY` names. Programs of this user on this machine find the agents in any case.
         log_level: of uvicorn.
@@ -75,9 +75,14 @@ def serve(
     The other arguments are those of `App`.
 
     Raises:
-        ConfigError: something cannot be served, or the port is taken.
+        ConfigError: something cannot be served, the port is taken, or an event loop is running here already.
         StoreError: the store cannot be opened.
     """
+    if _in_event_loop():
+        raise ConfigError(
+            "codin.serve blocks, and an event loop is running here",
+            hint="call it outside of coroutines, or run App(…) in this loop: await uvicorn.Server(uvicorn.Config(app)).serve()",
+        )
     if public_url is not None and not re.match(r"https?://[^/]", public_url):
         raise ConfigError(f"the public URL {public_url!r} is none", hint="write it like https://agents.example.com")
     if token_file is not None:
@@ -87,7 +92,7 @@ def serve(
     ring = _ring(keys)
     if registry is None or isinstance(registry, str):
         registry = Registry.of_environment(url=registry)
-    trust = trust or (TrustStore.find() if ring is not None else None)
+    trust = trust or (TrustStore.default() if ring is not None else None)
     neighbours: list[Neighbours] = []
 
     def neighbours_of(agent: str) -> Neighbours:
@@ -135,6 +140,14 @@ def serve(
     with listener, contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
         presence = Presence(app, base, local, ring, registry)
         _Server(config, app, greeting, presence, neighbours).run(sockets=[listener])
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _ring(keys: KeyRing | SigningKey | str | Path | bool) -> KeyRing | None:

@@ -24,7 +24,8 @@ class AgentIdentity:
     A peer whose card was not verified gets none: nobody knows whom it would be for, and somebody else could use it.
 
     Args:
-        key: the key, or the ring whose active key it is.
+        key: the key, or the ring that has it. While a ring's old key still counts, that one signs: whoever has approved
+            it need not know the new one yet.
         agent: the id of the agent that calls.
     """
 
@@ -49,7 +50,7 @@ class AgentIdentity:
                     hint="say whose cards are trusted: connect(url, trust=…)",
                 )
             return {}
-        key = self._key if isinstance(self._key, SigningKey) else self._key.active
+        key = self._key if isinstance(self._key, SigningKey) else self._key.signing[-1]
         errand = request.errand
         claim = errand.claim if errand is not None else None
         sent = {"Authorization": f"Bearer {mint(key, self._agent, request.audience, call=claim)}"}

@@ -17,13 +17,14 @@ def to_base64url(data: bytes) -> str:
     return b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode()
 
 
-def from_base64url(text: str) -> bytes:
+def from_base64url(text: str | bytes) -> bytes:
     """The bytes of a text that `to_base64url` writes.
 
     Raises:
         ValueError: it is not that very text: other characters, padding, or bits that belong to no byte.
     """
-    encoded = text.encode("ascii").translate(_FROM_URL) + b"=" * (-len(text) % 4)
+    ascii_text = text if isinstance(text, bytes) else text.encode("ascii")
+    encoded = ascii_text.translate(_FROM_URL) + b"=" * (-len(text) % 4)
     data = a2b_base64(encoded)
     if b2a_base64(data, newline=False) != encoded:
         raise ValueError("not base64url")

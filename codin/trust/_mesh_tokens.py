@@ -69,7 +69,7 @@ class MeshTokens:
             TokenRefused: the token is wrong, for somebody else, too old, or was used before.
         """
         token = bearer_token(headers)
-        shown = read_token(token.decode("latin-1")) if token else None
+        shown = read_token(token) if token else None
         if shown is None:
             return None
         kid = shown.kid

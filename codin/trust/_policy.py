@@ -118,6 +118,12 @@ class TrustPolicy:
             self._store = TrustStore.default()
         return self._store
 
+    def counts(self, address: str, kid: str) -> bool:
+        """Whether a key is known here to sign cards at this address. Nothing is fetched."""
+        trusts = self.store.read()
+        known = (*self._keys, *trusts.anywhere(), *trusts.pinned(address))
+        return kid not in trusts.revoked and any(key.kid == kid for key in known)
+
     @property
     def stamp(self) -> Hashable:
         """What a verdict depends on, beside the card: while it stays the same, the verdict does."""

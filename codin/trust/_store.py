@@ -47,12 +47,6 @@ class TrustStore:
             return cls(place)
         return cls(KeyRing.default_path().parent / _NAME)
 
-    @classmethod
-    def find(cls) -> TrustStore | None:
-        """The store at its place; None while nothing was decided. Nothing is made."""
-        store = cls.default()
-        return store if store.path is not None and store.path.exists() else None
-
     @property
     def stamp(self) -> object:
         """Another value after every change."""

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from codin.errors import ConfigError, TrustError
 from codin.trust import Algorithm, PublicKey, SigningKey, jwks, read_jwks
@@ -33,6 +35,29 @@ def test_what_it_signs_verifies(keys: dict[Algorithm, SigningKey], algorithm: Al
     assert not key.public.verify(signature[:-1], b"words")
     assert not key.public.verify(b"", b"words")
     assert not SigningKey.generate(algorithm).public.verify(signature, b"words")
+
+
+def test_numbers_that_begin_with_zeros_keep_their_places(keys: dict[Algorithm, SigningKey]) -> None:
+    """One ES256 signature in 128 has such a number, which is shorter than the others in DER."""
+    key, short = keys["ES256"], 0
+    for number in range(3000):
+        data = b"%d" % number
+        signature = key.sign(data)
+        short += 0 in (signature[0], signature[32])
+        assert len(signature) == 64
+        if 0 in (signature[0], signature[32]):
+            r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+            public: Any = serialization.load_pem_public_key(key.public.to_pem())
+            public.verify(encode_dss_signature(r, s), data, ec.ECDSA(SHA256()))
+            assert key.public.verify(signature, data)
+        if short == 3:
+            return
+    pytest.fail("there was none")
+
+
+@pytest.mark.parametrize("signature", [bytes(64), b"\xff" * 64, bytes(32) + b"\x01" * 32, b"\x01" * 63, b""])
+def test_a_signature_out_of_range_is_none(keys: dict[Algorithm, SigningKey], signature: bytes) -> None:
+    assert not keys["ES256"].public.verify(signature, b"data")
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
