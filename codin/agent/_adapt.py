@@ -11,7 +11,7 @@ from codin.agent._function import FunctionAgent, check_options
 from codin.agent._protocol import Agent
 from codin.errors import ConfigError
 
-__all__ = ["ADAPTERS", "as_agent", "extras"]
+__all__ = ["ADAPTERS", "adapters", "as_agent", "extras", "packages_of"]
 
 ADAPTERS = "codin.adapters"
 """The entry point group: the name is a framework's top-level package, the value a callable `adapt(obj, **options)`."""
@@ -38,9 +38,9 @@ def as_agent(obj: Any, *, name: str | None = None, description: str | None = Non
     missing = [member for member in _MEMBERS if not hasattr(obj, member)]
     if not missing:
         return _kept(obj, options)
-    packages = _packages_of(obj)
-    adapters = _adapters() if packages or not callable(obj) else {}
-    found = next((adapters[package] for package in packages if package in adapters), None)
+    packages = packages_of(obj)
+    known = adapters() if packages or not callable(obj) else {}
+    found = next((known[package] for package in packages if package in known), None)
     if found is not None:
         return _adapted(found, obj, options)
     if "handle" not in missing or missing == ["handle"]:
@@ -51,7 +51,7 @@ def as_agent(obj: Any, *, name: str | None = None, description: str | None = Non
         return FunctionAgent(obj, **options)
     raise ConfigError(
         f"{_typed(obj)} cannot be served: it is no agent and no function, and there is no adapter for it",
-        hint=_advice(packages, sorted(adapters)),
+        hint=_advice(packages, sorted(known)),
     )
 
 
@@ -71,7 +71,7 @@ def _kept(obj: Any, options: dict[str, Any]) -> Agent:
     return agent
 
 
-def _packages_of(obj: Any) -> list[str]:
+def packages_of(obj: Any) -> list[str]:
     """The top-level packages of the object's classes, nearest first."""
     if type(obj).__module__.startswith("codin.client."):
         return ["codin"]
@@ -79,7 +79,8 @@ def _packages_of(obj: Any) -> list[str]:
     return [package for package in packages if package not in {"builtins", "functools", "typing", "codin"}]
 
 
-def _adapters() -> dict[str, EntryPoint]:
+def adapters() -> dict[str, EntryPoint]:
+    """The installed adapters, by the top-level package of what they know."""
     return {point.name: point for point in entry_points(group=ADAPTERS)}
 
 
@@ -97,7 +98,7 @@ def _adapted(point: EntryPoint, obj: Any, options: dict[str, Any]) -> Agent:
 
 def extras() -> dict[str, str]:
     """The extras of codin that bring a framework, by the framework's top-level package."""
-    return {point.name: _extra(point) for point in _adapters().values() if _ours(point) and point.name != "codin"}
+    return {point.name: _extra(point) for point in adapters().values() if _ours(point) and point.name != "codin"}
 
 
 def _ours(point: EntryPoint) -> bool:

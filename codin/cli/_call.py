@@ -13,7 +13,7 @@ import click
 from codin import a2a
 from codin.cli._answer import Answer
 from codin.cli._ask import ask_person, tell_question
-from codin.cli._connection import Connection, connection_options, retry_option
+from codin.cli._connection import Connection, connection_options, keys_option, retry_option
 from codin.cli._ending import Ending
 from codin.cli._exits import Exit
 from codin.cli._recent import recent_context, remember_context
@@ -38,6 +38,7 @@ __all__ = ["call"]
 @click.option("--json", "as_json", is_flag=True, help="Print the protocol's objects, one a line.")
 @click.option("-v", "--verbose", is_flag=True, help="Say which task and context it was, as on a terminal.")
 @retry_option
+@keys_option
 @connection_options
 def call(
     url: str,

@@ -14,7 +14,7 @@ import click
 from codin import a2a
 from codin.cli._card_files import sign, verify
 from codin.cli._card_view import show_card
-from codin.cli._connection import Connection, connection_options
+from codin.cli._connection import Connection, connection_options, keys_option
 from codin.cli._interpreter import go_on_in, python_option, typed
 from codin.cli._manifest import read_folders
 from codin.cli._names import is_name, known_as
@@ -70,6 +70,7 @@ class _Show(click.Command):
 @click.option("--json", "as_json", is_flag=True, help="Print the document as the agent publishes it.")
 @click.option("--public-url", metavar="URL", help=f"For a TARGET: where it would be reached.  [default: {_LOCAL}]")
 @python_option
+@keys_option
 @connection_options
 def show(place: str, as_json: bool, public_url: str | None, python: str | None, connection: Connection) -> int:
     """Show the card of the agent at a URL, or the card that `codin serve TARGET` would publish, which serves nothing.
@@ -106,7 +107,7 @@ def show(place: str, as_json: bool, public_url: str | None, python: str | None, 
 
 async def _known(name: str, connection: Connection) -> str | None:
     with suppress(TransportError):  # it may as well be a module
-        return await known_as(name, has_token=connection.token is not None)
+        return await known_as(name, has_token=connection.has_secret)
 
 
 def _local(target: str, base: str) -> list[bytes]:

@@ -138,9 +138,8 @@ async def _card_at(place: str, connection: Connection) -> bytes:
     from codin.net import open_transport
 
     transport = open_transport()
-    headers = {"Authorization": f"Bearer {connection.token}"} if connection.token else {}
     try:
-        return (await CardCache().resolve(transport, place, headers, connection.timeout)).raw
+        return (await CardCache().resolve(transport, place, connection.headers, connection.timeout)).raw
     finally:
         await transport.aclose()
 

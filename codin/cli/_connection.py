@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import shlex
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
+from codin import a2a
 from codin.cli._names import address_of, is_name
+from codin.cli._refusal import reword_refusal
 from codin.cli._terminal import say
-from codin.errors import BadResponse, ConfigError
+from codin.errors import BadResponse, CardNotTrusted, ConfigError, TransportError
 
 if TYPE_CHECKING:
-    from codin.a2a import AgentCard
     from codin.client import Backoff, Peer
     from codin.net import Transport
-    from codin.trust import TrustMode
+    from codin.trust import Credential, KeyRing, TrustMode, TrustPolicy
 
-__all__ = ["Connection", "connection_options", "retry_option"]
+__all__ = ["Connection", "connection_options", "keys_option", "retry_option"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_LIST = 1 << 20  # bytes that a list of agents may have
+_CALLER = "cli"  # the agent that somebody at a command line is
+_SHOWN = 10
 
 
 @dataclass
 class Connection:
-    """How to reach a peer. Its representation shows no token.
+    """How to reach a peer. Its representation shows no secret.
 
     Attributes:
-        token_file: where the token is from, for the commands that are suggested.
+        token_file: where the token is from, for the commands that are suggested; so is `api_key_file`.
         retry: for how many seconds a lost connection is taken up again; None leaves that to the client.
         trust: the mode in which cards are looked at; None leaves that to the client.
+        keys: where the keys are that say who calls, when there is no other secret; None finds them, "" uses none.
     """
 
     token: str | None = field(repr=False)
@@ -42,50 +51,130 @@ class Connection:
     timeout: float | None
     retry: float | None = None
     trust: TrustMode | None = None
+    api_key: str | None = field(default=None, repr=False)
+    api_key_file: str | None = None
+    keys: str | None = ""
     _told: bool = field(default=False, init=False, repr=False)
 
     @asynccontextmanager
     async def open(self, url: str, *, transport: Transport | None = None) -> AsyncGenerator[Peer]:
         """The peer at a URL, or with a name. Says so, once, when the card at hand is the one of an agent elsewhere."""
-        from codin.client import connect
-
-        backoff = None if self.retry is None else _backoff(self.retry)
         if is_name(url):
-            url = await address_of(url, has_token=self.token is not None)
+            url = await address_of(url, has_token=self.has_secret)
         async with AsyncExitStack() as stack:
-            peer = connect(
-                url, token=self.token, timeout=self.timeout, transport=transport, backoff=backoff, trust=self.trust
-            )
             try:
-                await stack.enter_async_context(peer)
+                peer = await self._enter(stack, url, transport)
             except BadResponse as error:
-                raise _one_of_several(error, url) from None
+                raise await self._one_of_several(error, url) from None
             if not self._told and (elsewhere := _elsewhere(url, peer.card)):
                 self._told = True
                 say(f"using the agent at {elsewhere}", "dim")
-            yield peer
+            try:
+                yield peer
+            except (a2a.A2AError, CardNotTrusted) as error:
+                reword_refusal(error, peer, url, has_key=self._ring is not None)
+                raise
+
+    async def _enter(self, stack: AsyncExitStack, url: str, transport: Transport | None) -> Peer:
+        from codin.client import connect
+
+        def opening(credential: Credential | None) -> Peer:
+            return connect(
+                url,
+                token=self.token,
+                credential=credential,
+                timeout=self.timeout,
+                transport=transport,
+                backoff=None if self.retry is None else _backoff(self.retry),
+                trust=self._policy,
+            )
+
+        try:
+            return await stack.enter_async_context(opening(self._credential))
+        except ConfigError:
+            if self._ring is None or self.keys:
+                raise
+            # The card names another host, where no credential goes. Who asked for none calls as if there was no key.
+            return await stack.enter_async_context(opening(None))
+
+    @property
+    def _credential(self) -> Credential | None:
+        from codin.trust import AgentIdentity, ApiKey
+
+        if self.api_key is not None:
+            return ApiKey(self.api_key)
+        return AgentIdentity(self._ring, _CALLER) if self._ring is not None else None
+
+    @functools.cached_property
+    def _ring(self) -> KeyRing | None:
+        from codin.trust import KeyRing
+
+        if self.has_secret or self.keys == "":
+            return None
+        return KeyRing.find() if self.keys is None else KeyRing.open(self.keys)
+
+    @property
+    def _policy(self) -> TrustPolicy | TrustMode | None:
+        """How cards are looked at: agents with the keys of the one who calls are known to them."""
+        from codin.trust import TrustPolicy
+
+        if self._ring is None:
+            return self.trust
+        policy = TrustPolicy.of(self.trust)
+        return TrustPolicy(policy.mode, keys=self._ring.published, first_use=policy.first_use)
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether a token or an API key goes along, which is good for whoever gets it."""
+        return self.token is not None or self.api_key is not None
 
     @property
     def headers(self) -> dict[str, str]:
         """What a request without a peer carries."""
+        if self.api_key is not None:
+            return {"X-API-Key": self.api_key}
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    async def _one_of_several(self, error: BadResponse, url: str) -> BadResponse:
+        """Without a card at the root of a server, it may still have agents: each at a path of its own."""
+        if urlsplit(url).path.strip("/") or not error.message.startswith("There is no agent card"):
+            return error
+        root = url.rstrip("/")
+        if agents := await _agents_at(root):
+            listed = ", ".join([*agents[:_SHOWN], *(["…"] if len(agents) > _SHOWN else [])])
+            return BadResponse(f"There are {len(agents)} agents at {root}.", hint=f"take one: {listed}")
+        hint = f"is the address right? One of several agents has a path of its own: {root}/NAME"
+        return BadResponse(error.message, hint=hint)
 
     def command(self, name: str, url: str, *words: str) -> str:
         """A command on the same peer, as it is typed."""
-        token = ["--token-file", self.token_file] if self.token_file else []
-        trust = ["--trust", self.trust] if self.trust else []
-        return shlex.join(["codin", name, url, *token, *trust, *words])
+        given = {
+            "--token-file": self.token_file,
+            "--api-key-file": self.api_key_file,
+            "--keys": self.keys,
+            "--trust": self.trust,
+        }
+        options = [word for option, value in given.items() if value for word in (option, value)]
+        options += ["--no-keys"] if self.keys == "" else []
+        return shlex.join(["codin", name, url, *options, *words])
 
 
-def _one_of_several(error: BadResponse, url: str) -> BadResponse:
-    """Without a card at the root of a server, it may still have agents: each at a path of its own."""
-    if urlsplit(url).path.strip("/") or not error.message.startswith("There is no agent card"):
-        return error
-    hint = f"is the address right? One of several agents has a path of its own: {url.rstrip('/')}/NAME"
-    return BadResponse(error.message, hint=hint)
+async def _agents_at(url: str) -> list[str]:
+    """What a server of codin lists at its root: where its agents are. Nothing when it lists none, or is not one."""
+    from codin.net import open_transport
+
+    transport = open_transport()
+    try:
+        response = await transport.request("GET", url, headers={}, timeout=5, limit=_LIST)
+        cards = [str(agent["card"]) for agent in json.loads(response.body)["agents"]]
+    except (TransportError, ValueError, LookupError, TypeError):
+        return []
+    finally:
+        await transport.aclose()
+    return [card.removesuffix("/.well-known/agent-card.json") for card in cards if card.startswith(f"{url}/")]
 
 
-def _elsewhere(url: str, card: AgentCard) -> str | None:
+def _elsewhere(url: str, card: a2a.AgentCard) -> str | None:
     """Where the agent is, when it is not below the path that was asked for: a card is looked for at the origin too."""
     asked = urlsplit(url).path.rstrip("/")
     places = [interface.url for interface in card.supported_interfaces if interface.protocol_binding == "JSONRPC"]
@@ -116,13 +205,26 @@ retry_option = click.option(
 )
 
 
+def keys_option(command: _Command) -> _Command:
+    """Give a command with `connection_options` also `--keys` and `--no-keys`."""
+    found = "[default: those that `codin keys list` shows]"
+    command = click.option("--no-keys", "own_keys", flag_value="", help="Show no key, though there is one.")(command)
+    told = f"Keys that say who calls, where no token or API key does.  {found}"
+    return click.option("--keys", "own_keys", metavar="PATH", help=told)(command)
+
+
 def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--token`, `--token-file`, `--timeout` and `--trust`, and hand it one `connection`."""
+    """Give a command the options that say how a peer is reached, and hand it one `connection`."""
 
     @click.option(
         "--token", metavar="TOKEN", help="A bearer token; other users may see it in the process list. Or: CODIN_TOKEN."
     )
     @click.option("--token-file", type=click.Path(exists=True, dir_okay=False), help="A file that holds the token.")
+    @click.option(
+        "--api-key-file",
+        type=click.Path(exists=True, dir_okay=False),
+        help="A file that holds an API key, for the header X-API-Key. Or: CODIN_API_KEY.",
+    )
     @click.option(
         "--timeout",
         type=click.FloatRange(min=0),
@@ -142,32 +244,43 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         *args: Any,
         token: str | None,
         token_file: str | None,
+        api_key_file: str | None,
         timeout: float,
         trust: TrustMode | None,
         retry: float | None = None,
+        own_keys: str | None = "",
         **options: Any,
     ) -> Any:
-        if token is not None and token_file is not None:
-            raise click.UsageError("--token and --token-file exclude each other", click.get_current_context())
+        ways = {"--token": token, "--token-file": token_file, "--api-key-file": api_key_file, "--keys": own_keys}
+        given = [name for name, value in ways.items() if value]
+        if len(given) > 1:
+            raise click.UsageError(f"{given[0]} and {given[1]} exclude each other", click.get_current_context())
+        api_key: str | None = None
         if token_file is not None:
-            token = _token_in(Path(token_file))
-        found = token or os.environ.get("CODIN_TOKEN") or None
-        connection = Connection(found, token_file, timeout or None, retry, trust)
+            token = _secret_in(Path(token_file), "token")
+        elif api_key_file is not None:
+            api_key = _secret_in(Path(api_key_file), "API key")
+        elif not given:
+            token = os.environ.get("CODIN_TOKEN") or None
+            api_key = None if token else os.environ.get("CODIN_API_KEY") or None
+        connection = Connection(
+            token or None, token_file, timeout or None, retry, trust, api_key, api_key_file, own_keys
+        )
         return command(*args, connection=connection, **options)
 
     return connected
 
 
-def _token_in(path: Path) -> str:
-    """The one token of a file: a line with nothing else, or a `caller-id token` line as servers read it."""
+def _secret_in(path: Path, kind: str) -> str:
+    """The one secret of a file: a line with nothing else, or a `caller-id secret` line as servers read it."""
     try:
         lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the token file {str(path)!r} cannot be read: {type(error).__name__}") from None
+        raise ConfigError(f"the {kind} file {str(path)!r} cannot be read: {type(error).__name__}") from None
     found = [words for words in lines if words and not words[0].startswith("#")]
     if len(found) != 1 or len(found[0]) > 2:
         raise ConfigError(
-            f"the token file {str(path)!r} holds {len(found)} lines that might be the token",
-            hint="one line with the token, or `caller-id token`",
+            f"the {kind} file {str(path)!r} holds {len(found)} lines that might be the {kind}",
+            hint=f"one line with the {kind}, or `caller-id` and the {kind}",
         )
     return found[0][-1]

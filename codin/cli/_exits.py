@@ -7,7 +7,7 @@ from enum import IntEnum
 from codin import a2a
 from codin.errors import AddressRefused, CodinError, ConfigError, ConnectError, DeadlineExceeded, StoreError
 
-__all__ = ["Exit", "exit_of", "hint_of"]
+__all__ = ["Exit", "exit_of", "for_programs", "hint_of"]
 
 
 class Exit(IntEnum):
@@ -30,12 +30,10 @@ class Exit(IntEnum):
     """Ctrl-C, and nothing was waited for."""
 
 
-_AUTH = "--token, --token-file or the environment variable CODIN_TOKEN give a bearer token"
+_AUTH = "--token-file or CODIN_TOKEN give a bearer token, --api-key-file or CODIN_API_KEY an API key"
 
 # The library's hints speak to programs; on a command line other words help. Subclasses stand before their parents.
 _HINTS: dict[type[CodinError], str] = {
-    a2a.Unauthenticated: _AUTH,
-    a2a.PermissionDenied: _AUTH,
     AddressRefused: "if it is meant, give its own address instead of the one that named it",
     ConnectError: "is the server running, and the address right?",
     DeadlineExceeded: "--timeout waits longer, 0 for ever",
@@ -51,6 +49,17 @@ def exit_of(error: CodinError) -> Exit:
     return Exit.PEER
 
 
+# How hints begin that speak of headers and arguments: those of codin's client, and of agents that it serves.
+_FOR_PROGRAMS = ("Pass token=", "say whose cards are trusted:", "send Authorization:", "the card says how:")
+
+
+def for_programs(hint: str | None) -> bool:
+    """Whether a hint says nothing to somebody at a command line."""
+    return hint is None or hint.startswith(_FOR_PROGRAMS)
+
+
 def hint_of(error: CodinError) -> str | None:
     """What the person at the command line can do next."""
+    if isinstance(error, (a2a.Unauthenticated, a2a.PermissionDenied)):
+        return _AUTH if for_programs(error.hint) else error.hint
     return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), error.hint)

@@ -22,7 +22,7 @@ _STYLES = {"healthy": "green", "suspect": "yellow", "gone": "red", "unknown": "d
 
 
 @click.command()
-@click.argument("text", required=False)
+@click.argument("words", metavar="[TEXT]...", nargs=-1)
 @click.option("--name", metavar="NAME", help="Called so.")
 @click.option("--skill", metavar="SKILL", help="With this skill.")
 @click.option("--tag", metavar="TAG", help="With a skill that has this tag.")
@@ -31,7 +31,7 @@ _STYLES = {"healthy": "green", "suspect": "yellow", "gone": "red", "unknown": "d
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an agent a line.")
 def find(
-    text: str | None,
+    words: tuple[str, ...],
     name: str | None,
     skill: str | None,
     tag: str | None,
@@ -40,15 +40,18 @@ def find(
     limit: int,
     as_json: bool,
 ) -> int:
-    """Find agents: those of this user on this machine, and those in the registry. TEXT is words of their cards.
+    """Find agents: those of this user on this machine, and those in the registry.
+
+    TEXT is words of their cards; all of them have to be there.
 
     \b
     codin find
     codin find translate --tag french
+    codin find long report
     codin find --registry https://registry.example.com --skill summarize
     codin find --at https://agents.example.com
     """
-    wish = {"name": name, "skill": skill, "tag": tag, "text": text}
+    wish = {"name": name, "skill": skill, "tag": tag, "text": " ".join(words) or None}
     found = anyio.run(_find, registry, hosts, wish, limit)
     if as_json:
         for each in found:

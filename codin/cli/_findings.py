@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from types import FunctionType, ModuleType
 
 from codin.agent import Agent, as_agent
+from codin.agent._parts import Parts
 from codin.cli._terminal import say
 from codin.errors import ConfigError
 
@@ -22,11 +23,16 @@ _AGENT = ("id", "name", "description", "tools", "handle")
 
 @dataclass
 class _Findings:
-    """What in a module may be served, by name: agents, what adapters make agents of, and plain functions."""
+    """What in a module may be served, by name: agents, what adapters make agents of, and plain functions.
+
+    Attributes:
+        parts: what an adapter knows, and what is served only when it is named: it belongs to something else.
+    """
 
     module: ModuleType
     agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
     adapted: dict[str, Agent] = field(default_factory=dict[str, Agent])
+    parts: list[str] = field(default_factory=list[str])
     functions: dict[str, FunctionType] = field(default_factory=dict[str, FunctionType])
     imported: list[str] = field(default_factory=list[str])
     refused: list[str] = field(default_factory=list[str])
@@ -54,7 +60,12 @@ class _Findings:
 
     def _adapt(self, objects: dict[str, object]) -> None:
         """Take the objects of which their adapter makes agents; a framework has many others."""
+        whole, within = _whole(objects)
+        self.functions = {name: value for name, value in self.functions.items() if id(value) not in within}
         for name, value in objects.items():
+            if name not in whole:
+                self.parts.append(name)
+                continue
             try:
                 self.adapted[name] = as_agent(value)
             except ConfigError as error:
@@ -65,27 +76,28 @@ class _Findings:
                 self.adapted[name] = as_agent(objects[name], name=name)
 
 
-def find_agents(module: ModuleType, place: str) -> list[Agent]:
-    """The agents of a module.
+def find_agents(module: ModuleType, place: str) -> dict[str, Agent]:
+    """The agents of a module, by their names in it.
 
     What was made an agent there is meant to be served, and what it is made of (a graph that an agent calls) is not; so
-    objects of a framework are taken when there is no agent, and a plain function when there is neither.
+    objects of a framework are taken when there is no agent, and a plain function when there is neither. Of the objects,
+    those are left out that belong to others: to serve them too would pass by what the others do around them.
     """
     found = _Findings(module)
     if found.agents:
         if found.adapted:
             others = ", ".join(f"{place}:{name}" for name in found.adapted)
             say(f"not served, because {place} has agents of its own: {others}", "dim")
-        return list(found.agents.values())
+        return found.agents
     if found.adapted:
-        return list(found.adapted.values())
+        return found.adapted
     if len(found.functions) == 1:
         ((name, function),) = found.functions.items()
         agent = as_agent(function)
         say(
             f"the agent of {place} is its only public function, {name}; @agent or {place}:{name} makes that sure", "dim"
         )
-        return [agent]
+        return {name: agent}
     if found.functions:
         names = list(found.functions)
         raise ConfigError(
@@ -94,7 +106,9 @@ def find_agents(module: ModuleType, place: str) -> list[Agent]:
         )
     because = f" ({'; '.join(found.refused)})" if found.refused else ""
     hint = "put @agent on a public function, or a compiled graph into a public name"
-    if found.imported:
+    if found.parts:
+        hint = f"a model, a tool or another part is served when it is named; {_listed(place, found.parts)}"
+    elif found.imported:
         hint = f"what it imports is not taken by itself; {_listed(place, found.imported)}"
     raise ConfigError(f"{place!r} has no agent{because}", hint=hint)
 
@@ -102,7 +116,26 @@ def find_agents(module: ModuleType, place: str) -> list[Agent]:
 def offered(module: ModuleType, place: str) -> str:
     """What can be named in a module, as a hint; "" for nothing."""
     found = _Findings(module)
-    return _listed(place, [*found.agents, *found.adapted, *found.functions, *found.imported])
+    return _listed(place, [*found.agents, *found.adapted, *found.parts, *found.functions, *found.imported])
+
+
+def _whole(objects: dict[str, object]) -> tuple[set[str], set[int]]:
+    """The names of those that are no part, neither by their nature nor of another, and what is within any of them.
+
+    Of two that are in each other none is a part.
+    """
+    parts = Parts()
+    within = {name: parts.within(value) for name, value in objects.items()}
+
+    def inside(part: str, other: str) -> bool:
+        return id(objects[part]) in within[other] and id(objects[other]) not in within[part]
+
+    whole = {
+        name
+        for name, value in objects.items()
+        if parts.of(value) is not None and not any(inside(name, other) for other in objects)
+    }
+    return whole, set[int]().union(*within.values())
 
 
 def _listed(place: str, names: Sequence[str]) -> str:

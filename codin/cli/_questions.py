@@ -37,7 +37,11 @@ class Question:
     def form(self) -> list[str]:
         """What there is to know beyond the words: what goes with the question, and the kind of answer it wants."""
         lines = sorted(_said(self.value, self.text), key=_offers)  # the choices last, where they are looked for
+        if _decides(self.schema):
+            return [*lines, '"yes" or "no", with a reason if there is one: "no, because …"']
         if fields := fields_of(self.schema):
+            if self._one_text:
+                return [*lines, f"an answer in plain text: {fields[0].name}"]
             names = ", ".join(f"{each.name} ({each.kind}{'' if each.required else ', optional'})" for each in fields)
             return [*lines, f"an answer in JSON, with {names}"]
         kind = kind_of(self.schema)
@@ -47,9 +51,16 @@ class Question:
             return [*lines, f"an answer in JSON: {kind}"]
         return lines if kind in {"anything", "string"} else [*lines, f"an answer of type {kind}"]
 
+    @property
+    def _one_text(self) -> bool:
+        """Whether plain text is enough for an object: it has one field, a text."""
+        return [field.kind for field in fields_of(self.schema)] == ["string"]
+
     def read(self, text: str) -> Any:
         """What was typed, as the value that is wanted."""
         kind = kind_of(self.schema)
+        if self._one_text:
+            return text
         if kind in {"anything", "string"} or text in _listed(self.schema.get("enum")):
             return text
         if kind == "boolean" and text.lower() in _YES | _NO:
@@ -68,16 +79,21 @@ def questions_of(message: a2a.Message | None) -> list[Question]:
     ids = {each["id"] for each in asked if isinstance(each.get("id"), str)}
     if len(asked) > 1 and len(ids) == len(asked):
         return [
-            Question(each["id"], str(each.get("question", "")), each.get("value"), mapping(each.get("schema")))
+            Question(each["id"], str(each.get("question", "")), _value(each), mapping(each.get("schema")))
             for each in asked
         ]
     if len(asked) == 1:
-        return [Question("", words, asked[0].get("value"), mapping(asked[0].get("schema")))]
+        return [Question("", words, _value(asked[0]), mapping(asked[0].get("schema")))]
     value = data[0] if data else None
     schema = mapping(mapping(value).get("schema"))
     if schema and mapping(value).keys() <= {"schema", "data"}:  # of `task.ask`
         value = mapping(value).get("data")
     return [Question("", words, value, schema)]
+
+
+def _value(asked: dict[str, Any]) -> Any:
+    """What is asked with; `data` is that of a remote agent whose question is passed on."""
+    return asked.get("data") if asked.get("value") is None else asked["value"]
 
 
 def preface(message: a2a.Message | None, questions: Sequence[Question]) -> str:
@@ -102,6 +118,15 @@ def keyed_answers(questions: Sequence[Question], given: Sequence[Any]) -> a2a.Pa
 def words_of(message: a2a.Message | None) -> str:
     """The text of a message."""
     return "" if message is None else a2a.text_of(message.parts)
+
+
+def _decides(schema: dict[str, Any]) -> bool:
+    """Whether codin's adapters for frameworks ask for a decision, which they also take in words."""
+    forms = [mapping(each) for each in _listed(schema.get("anyOf"))]
+    fields = [mapping(each.get("properties")).keys() for each in forms if each.get("type") != "boolean"]
+    if len(forms) == 2 and len(fields) == 1:
+        return fields[0] == {"approved", "message"}
+    return mapping(schema.get("properties")).keys() == {"confirmed", "payload"}
 
 
 def _said(value: Any, words: str, name: str = "") -> Iterator[str]:

@@ -31,7 +31,8 @@ __all__ = ["serve"]
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="warning",
     show_default=True,
-    help="Of the server, on standard error; info has a line for each request.",
+    envvar="CODIN_LOG_LEVEL",
+    help="Of the server, on standard error; info has a line for each request. Or: CODIN_LOG_LEVEL.",
 )
 @click.option(
     "--log-format",
@@ -46,7 +47,8 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, **settings
 
     TARGET is path.py, path.py:name, package.module or package.module:name. Without a name, every agent that the file
     itself makes under a public name is served: what @agent made; else compiled graphs and other objects that an
-    adapter knows; else the one public function there is. A folder stands for what its agent.toml says.
+    adapter knows and that are no part of another; else the one public function there is. A folder stands for what its
+    agent.toml says.
 
     \b
     codin serve hello.py
@@ -72,5 +74,10 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, **settings
     settings["authenticator"] = authenticator_of(*(settings.pop(name) for name in ways))
     settings["access"] = access_of(settings["access"])
     settings["anonymous"] = {"any": True, "known": False, None: None}[settings.pop("callers")]
-    run(*load_agents(targets), trusted_proxies=proxies, keys=True if place is None else place or False, **settings)
+    run(
+        *load_agents(targets, serving=True),
+        trusted_proxies=proxies,
+        keys=True if place is None else place or False,
+        **settings,
+    )
     return 0

@@ -18,6 +18,7 @@ from codin.agent import Agent, as_agent
 from codin.agent._adapt import extras
 from codin.agent._quiet import quiet
 from codin.cli._findings import find_agents, offered
+from codin.cli._terminal import say
 from codin.errors import CodinError, ConfigError
 
 __all__ = ["load_agents", "source_folders"]
@@ -26,13 +27,22 @@ _NAMESPACES = {"google": "google.adk"}  # top-level packages of more than the fr
 _FILE = re.compile(r"(?P<place>.+\.py)(?::(?P<name>.*))?", re.DOTALL)
 
 
-def load_agents(targets: Sequence[str]) -> list[Agent]:
+def load_agents(targets: Sequence[str], *, serving: bool = False) -> list[Agent]:
     """The agents that the targets name, each once, in their order.
+
+    Args:
+        serving: say so on standard error when a target that names none has several.
 
     Raises:
         ConfigError: a target cannot be imported, or it is not clear which agent is meant.
     """
-    found = [agent for target in targets for agent in _agents_of(target)]
+    found: list[Agent] = []
+    for target in targets:
+        agents = _agents_of(target)
+        found += agents.values()
+        if serving and len(agents) > 1:
+            one = f"codin serve {target}:{next(iter(agents))}"
+            say(f"serving {len(agents)} agents of {target}: {', '.join(agents)}; one alone: {one}", "dim")
     return list({id(agent): agent for agent in found}.values())
 
 
@@ -42,7 +52,8 @@ def source_folders(targets: Sequence[str]) -> list[Path]:
     return sorted({Path(place).resolve().parent if place.endswith(".py") else Path.cwd() for place in places})
 
 
-def _agents_of(target: str) -> list[Agent]:
+def _agents_of(target: str) -> dict[str, Agent]:
+    """By their names in the module."""
     place, name = _split(target)
     quiet()
     with _serving_nothing():
@@ -55,7 +66,7 @@ def _agents_of(target: str) -> list[Agent]:
             found = getattr(found, step)
         except AttributeError:
             raise ConfigError(f"{place!r} has no {name!r}", hint=offered(module, place) or None) from None
-    return [as_agent(found)]
+    return {name: as_agent(found)}
 
 
 def _split(target: str) -> tuple[str, str | None]:

@@ -12,7 +12,7 @@ import anyio
 import click
 
 from codin import a2a
-from codin.cli._connection import Connection, connection_options, retry_option
+from codin.cli._connection import Connection, connection_options, keys_option, retry_option
 from codin.cli._exits import Exit
 from codin.cli._lines import numbered_line
 from codin.cli._states import STATES, state_name
@@ -125,6 +125,7 @@ def tasks() -> None:
 )
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help=_JSON)
+@keys_option
 @connection_options
 def list_(
     url: str, context_id: str | None, state: str | None, limit: int, as_json: bool, connection: Connection
@@ -160,6 +161,7 @@ async def _list(
 @click.argument("url")
 @click.argument("task_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help=_JSON)
+@keys_option
 @connection_options
 def get(url: str, task_id: str, as_json: bool, connection: Connection) -> int:
     """Show a task: its state, what was said, and what came of it."""
@@ -177,6 +179,7 @@ async def _get(connection: Connection, url: str, task_id: str) -> a2a.Task:
 @click.argument("url")
 @click.argument("task_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help=_JSON)
+@keys_option
 @connection_options
 def cancel(url: str, task_id: str, as_json: bool, connection: Connection) -> int:
     """Cancel a task."""
@@ -196,6 +199,7 @@ async def _cancel(connection: Connection, url: str, task_id: str) -> a2a.Task:
 @click.option("--from", "first", type=click.IntRange(min=1), metavar="N", help="Begin with event N.")
 @click.option("--json", "as_json", is_flag=True, help=_JSON)
 @retry_option
+@keys_option
 @connection_options
 def tail(url: str, task_id: str, first: int | None, as_json: bool, connection: Connection) -> int:
     """Print every event of a task with its number, from the first one until the task has ended.

@@ -48,9 +48,9 @@ async def take_turn(opening: AbstractAsyncContextManager[Peer], message: Outgoin
                 problem = error
             turn.ended.set()
             group.cancel_scope.cancel()
-    answer.end_line()
-    if problem is not None:
-        raise problem
+        answer.end_line()
+        if problem is not None:
+            raise problem
     return not turn.left
 
 

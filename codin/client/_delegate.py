@@ -42,7 +42,8 @@ async def delegate(
     Args:
         timeout: seconds for all of it.
         on_event: is given every event of the answer as it comes.
-        learn: is given what the peer's task has come to, or its message, also when it had to be canceled.
+        learn: is given what the peer's task has come to, or its message, also when it had to be canceled; and the
+            task as it begins, when it is streamed.
         options: what `Peer.send` takes beside.
 
     Raises:
@@ -58,7 +59,7 @@ async def delegate(
             reply = await peer.send(message, timeout=timeout, **options)
         else:
             with anyio.fail_after(timeout):
-                reply = await _watch(peer, message, on_event, seen, options)
+                reply = await _watch(peer, message, on_event, seen, learn, options)
         learn(reply.value)
         return reply
     except (anyio.get_cancelled_exc_class(), DeadlineExceeded):
@@ -70,7 +71,7 @@ async def delegate(
 
 
 async def _watch(
-    peer: Peer, message: a2a.Message, on_event: OnEvent, seen: list[str], options: dict[str, Any]
+    peer: Peer, message: a2a.Message, on_event: OnEvent, seen: list[str], learn: Learn, options: dict[str, Any]
 ) -> Reply:
     reply: Reply | None = None
     async with aclosing(peer.stream(message, **options)) as events:
@@ -79,6 +80,7 @@ async def _watch(
                 reply = Reply(event.value)
             elif not seen and event.task is not None:
                 seen.append(event.task.id)
+                learn(event.task)
             await on_event(event)
             state = event.state
             if event.task is not None and state is not None and (state.interrupted or state.terminal):

@@ -65,6 +65,11 @@ class Peer:
         return self._looked_up.card
 
     @property
+    def connected(self) -> bool:
+        """Whether it can be called now: it was entered, and not left."""
+        return self._rpc is not None
+
+    @property
     def trusted(self) -> Trusted:
         """Who has signed the card, as far as the trust policy looked."""
         return self._looked_up.trusted

@@ -11,6 +11,8 @@ from codin.client._fold import spoken
 
 __all__ = ["Reply"]
 
+_USAGE = "urn:codin:a2a:usage:v1"  # in the metadata of tasks
+
 
 class Reply:
     """What a peer answered: a task, or a message without one.
@@ -61,6 +63,11 @@ class Reply:
             if part.kind == "data":
                 newest = part.data
         return newest
+
+    @property
+    def usage(self) -> JsonValue:
+        """What the task cost, as the agent counts it, e.g. `{"total_tokens": 42}`; None when it does not say."""
+        return (self.task.metadata or {}).get(_USAGE) if self.task is not None else None
 
     @property
     def files(self) -> list[a2a.Part]:

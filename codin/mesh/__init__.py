@@ -12,6 +12,7 @@ from codin.mesh._roster import Wish
 from codin.mesh._route import PeerState, RandomOfTwo, Route, first_healthy, least_loaded, lowest_latency
 from codin.mesh._sources import Source
 from codin.mesh._static import Static, WellKnown
+from codin.mesh._surroundings import surroundings
 from codin.mesh._union import Union
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "first_healthy",
     "least_loaded",
     "lowest_latency",
+    "surroundings",
 ]

@@ -97,6 +97,8 @@ class Roster:
                 except CodinError as error:
                     if not known.replicas:
                         self._known.pop(key, None)
+                        if isinstance(error, MeshError):
+                            raise
                         raise MeshError(f"Nobody could be asked who {key!r} is: {error}") from error
                     found = [replica.found for replica in known.replicas]
                 await self._take(known, found)

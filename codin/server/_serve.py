@@ -81,7 +81,7 @@ def serve(
     if _in_event_loop():
         raise ConfigError(
             "codin.serve blocks, and an event loop is running here",
-            hint="call it outside of coroutines, or run App(…) in this loop: await uvicorn.Server(uvicorn.Config(app)).serve()",
+            hint="call it outside of coroutines, or await uvicorn.Server(uvicorn.Config(App(…))).serve()",
         )
     if public_url is not None and not re.match(r"https?://[^/]", public_url):
         raise ConfigError(f"the public URL {public_url!r} is none", hint="write it like https://agents.example.com")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
+from codin import a2a
 from codin.errors import ConfigError
 from codin.task._allowance import check_cycle
 from codin.trust import ERRAND, Errand, identity_in
@@ -15,11 +18,15 @@ from codin.trust import ERRAND, Errand, identity_in
 if TYPE_CHECKING:
     from codin.client import Peer, Reply
     from codin.net import Transport
+    from codin.task._open_calls import OpenCall
     from codin.task._resolver import Resolver
     from codin.task._task import Task
-    from codin.trust import Credential, TrustPolicy
+    from codin.trust import Caller, Credential, TrustPolicy
 
 __all__ = ["Calls"]
+
+_logger = logging.getLogger("codin.task")
+_GRACE = 4.0  # seconds for telling a peer that its task is not needed any more
 
 
 class Calls:
@@ -43,6 +50,9 @@ class Calls:
         self._credential = credential
         self._trust = trust
         self._peers: dict[str, Peer] = {}
+        # By address and open task: peers that were handed over, as long as their owners live.
+        self._handed: WeakValueDictionary[tuple[str, str], Peer] = WeakValueDictionary()
+        self._ending: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
 
@@ -66,11 +76,59 @@ class Calls:
             own_context = uuid.uuid5(uuid.NAMESPACE_URL, f"{task.context_id} {url}")
             arguments.setdefault("context_id", str(own_context))
         claim = limits.to_claim() if identity is not None else None
+
+        def heard(value: a2a.Task | a2a.Message) -> None:
+            learn(value, url)
+            if peer is not agent or not isinstance(value, a2a.Task):
+                return
+            if value.status.state.terminal:
+                self._handed.pop((url, value.id), None)
+            elif "task_id" not in options:
+                self._handed[url, value.id] = peer
+
         errand = ERRAND.set(Errand(task.caller, claim, limits.chain))
         try:
-            return await delegate(peer, content, learn=lambda value: learn(value, url), **arguments)
+            return await delegate(peer, content, learn=heard, **arguments)
         finally:
             ERRAND.reset(errand)
+
+    def call_off(self, calls: Sequence[OpenCall], caller: Caller, *, completed: bool) -> None:
+        """Cancel what a task that has ended has left open at peers. Does not wait for it.
+
+        Args:
+            completed: it may have wanted what is still at work to go on; what asks is canceled in any case.
+        """
+        for call in calls:
+            handed = self._handed.pop((call.target, call.task), None)
+            if call.asks or not completed:
+                work = asyncio.get_running_loop().create_task(self._call_off(call, handed, caller))
+                self._ending.add(work)
+                work.add_done_callback(self._ending.discard)
+
+    async def _call_off(self, call: OpenCall, handed: Peer | None, caller: Caller) -> None:
+        ERRAND.set(Errand(caller))  # of this asyncio task alone
+        try:
+            async with asyncio.timeout(_GRACE):
+                await self._cancel(call, handed)
+        except a2a.TaskNotCancelable:
+            pass  # it has ended by itself
+        except TimeoutError:
+            _logger.warning("task %s at %s could not be canceled within %g s", call.task, call.target, _GRACE)
+        except Exception as error:  # a resolver or a transport of somebody else may raise anything
+            _logger.warning("task %s at %s could not be canceled: %s", call.task, call.target, error)
+
+    async def _cancel(self, call: OpenCall, handed: Peer | None) -> None:
+        if handed is not None and handed.connected:
+            await handed.cancel(call.task)
+            return
+        if not call.handed:
+            await (await self._peer(call.target)).cancel(call.task)
+            return
+        from codin.client import connect
+
+        # Whoever handed the peer over chose what it is told: the credential of this manager is not for it.
+        async with connect(call.target, transport=self._transport, trust=self._trust) as peer:
+            await peer.cancel(call.task)
 
     async def _peer(self, agent: object) -> Peer:
         if not isinstance(agent, str):
@@ -95,6 +153,8 @@ class Calls:
         return peer
 
     async def close(self) -> None:
-        """Let all connections go."""
+        """Let all connections go, once the peers have been told what is called off."""
+        if self._ending:
+            await asyncio.wait(set(self._ending))
         self._peers.clear()
         await self._stack.aclose()

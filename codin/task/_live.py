@@ -96,7 +96,7 @@ class Live:
         if run.parked and run.worker is not None:
             run.stop = "park"
             run.worker.cancel()
-        if log.readers:
+        if log.readers or log.calls:
             self.let_go_later(log)
         else:
             del self.runs[log.task_id]

@@ -24,7 +24,7 @@ class TaskLog:
     """
 
     __slots__ = (
-        "_closed", "_flushing", "_outcomes", "_pending", "_settled", "_snapshots", "broken",
+        "_closed", "_flushing", "_outcomes", "_pending", "_settled", "_snapshots", "broken", "calls",
         "claim", "committed", "context_id", "entries", "fold", "head", "ids", "last", "lease", "on_commit", "owner",
         "readers", "state", "store", "task_id",
     )  # fmt: skip
@@ -45,6 +45,8 @@ class TaskLog:
         self.lease: Lease = NO_LEASE
         self.claim: Claim | None = None
         self.broken: CodinError | None = None
+        # Records of calls that came while nothing could be written. None: this task has called nobody.
+        self.calls: list[Entry] | None = None
         self.on_commit: Callable[[TaskLog, Sequence[Entry]], None] | None = None
         self._closed = self.state.terminal
         self._pending: list[Entry] = []
@@ -63,6 +65,7 @@ class TaskLog:
         log = cls(store, stored.owner, stored.task_id, stored.context_id, fold)
         log.entries = list(entries)
         log.head = stored.trimmed
+        log.calls = []  # whom it has called is in its entries
         return log
 
     @property

@@ -22,6 +22,7 @@ from codin.task._limits import Limits
 from codin.task._live import Live, Subscription
 from codin.task._log import TaskLog
 from codin.task._once import Once, Settled, digest_of
+from codin.task._open_calls import open_calls
 from codin.task._outcome import status_entry
 from codin.task._position import Position
 from codin.task._protocol import NO_LEASE, Claim, Lease, Owner, TaskStore
@@ -94,6 +95,7 @@ class TaskManager:
         self._closed = False
         self.draining: bool = False
         self._calls = Calls(transport, resolver, credential, trust)
+        self._calls_off = call is None  # another way to call knows for itself what it leaves behind
         self._sweeping: asyncio.TimerHandle | None = None
         self._runner = Runner(
             handler,
@@ -461,7 +463,11 @@ class TaskManager:
         elif log.state.resting and not log.uncommitted and isinstance(batch[-1], StatusEntry):
             self._give_back(log)
             if log.fold.state.terminal:
-                self._live.runs.pop(log.task_id, None)
+                run = self._live.runs.pop(log.task_id, None)
+                if log.calls is not None and self._calls_off:
+                    caller = run.caller if run is not None else Caller(log.owner.caller, log.owner.tenant)
+                    completed = log.state is a2a.TaskState.COMPLETED
+                    self._calls.call_off(open_calls(log), caller, completed=completed)
             else:
                 self._live.let_go_later(log)
 

@@ -16,6 +16,7 @@ from codin.task._allowance import allowance
 from codin.task._clock import now_ms
 from codin.task._entry import PrivateEntry, StatusEntry, plain
 from codin.task._guarding import refusal
+from codin.task._open_calls import Begun
 from codin.task._parts import artifact_entry, data_of, files_of, parts_of
 from codin.task._run import Run
 from codin.task._usage import Usage
@@ -279,7 +280,8 @@ class Task:
 
         The peer gets a context of its own, the same one for every call from this context. It is told the path of the
         call, the deadline and the budget, and what it cost is added to `usage`. When this run is canceled, or its
-        time is up, the peer's task is canceled. The call is a private entry.
+        time is up, the peer's task is canceled; so is, once this task has ended, one whose question was left without
+        an answer. The call is a private entry.
 
         Raises:
             PermissionDenied: a guard refused the call.
@@ -298,7 +300,14 @@ class Task:
             run.take(PrivateEntry("call", now_ms(), to_json({"target": str(agent)})))
         await run.log.settled()
         async with allowance(run, self._identity, budget, timeout) as allowed:
-            options |= {"timeout": allowed.left, "limits": allowed.limits, "learn": allowed.learn}
+            going_on = content.task_id if isinstance(content, a2a.Message) else None
+            begun = Begun(run, agent, options.get("task_id") or going_on)
+
+            def learn(value: a2a.Task | a2a.Message, address: str) -> None:
+                allowed.learn(value, address)
+                begun.learn(value, address)
+
+            options |= {"timeout": allowed.left, "limits": allowed.limits, "learn": learn}
             return await self._call(self, agent, content, options)
 
     async def state_of(self, task_id: str) -> a2a.TaskState | None:
@@ -314,4 +323,7 @@ def _fit(adapter: TypeAdapter[T], answer: Answer) -> T:
     try:
         return adapter.validate_json(answer.text)
     except ValidationError:
-        return adapter.validate_python(answer.text.strip())
+        text, fields = answer.text.strip(), adapter.json_schema().get("properties", {})
+        if [field.get("type") for field in fields.values()] == ["string"]:
+            return adapter.validate_python(dict.fromkeys(fields, text))
+        return adapter.validate_python(text)

@@ -3,7 +3,9 @@
 It prints where it is, in the form in which shells and the clients of models take it, and answers until it is stopped:
 
     OPENAI_BASE_URL=http://127.0.0.1:40713/v1
+    OPENAI_API_KEY=x
     GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:40713
+    GOOGLE_API_KEY=x
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ async def _serve(model: ModelServer) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with model.running():
-        sys.stdout.write(f"OPENAI_BASE_URL={model.url}\nGOOGLE_GEMINI_BASE_URL={model.gemini_url}\n")
+        openai = f"OPENAI_BASE_URL={model.url}\nOPENAI_API_KEY=x\n"
+        sys.stdout.write(f"{openai}GOOGLE_GEMINI_BASE_URL={model.gemini_url}\nGOOGLE_API_KEY=x\n")
         sys.stdout.flush()
         await stopped.wait()
 

@@ -34,7 +34,7 @@ def codin(
 ) -> Iterator[Callable[..., Done]]:
     """Runs a command in this process, which is quicker. What it imports from `tmp_path` is forgotten afterwards."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in ("CODIN_TOKEN", "CODIN_DEBUG"):
+    for name in ("CODIN_TOKEN", "CODIN_API_KEY", "CODIN_DEBUG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 

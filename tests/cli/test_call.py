@@ -336,3 +336,23 @@ def test_a_wrong_command_line_is_one_line_and_exit_code_2(codin: Codin, argument
     assert (done.code, done.out) == (2, "")
     assert words in done.err
     assert len(done.err.splitlines()) == 1
+
+
+def test_a_refusal_without_a_word_names_the_options(codin: Codin) -> None:
+    class Closed(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing of the test's own on standard error."""
+
+    with HTTPServer(("127.0.0.1", 0), Closed) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        done = codin("call", f"http://127.0.0.1:{server.server_port}", "hi")
+        server.shutdown()
+        thread.join()
+    assert done.code == 4
+    assert done.err.endswith(
+        "Hint: --token-file or CODIN_TOKEN give a bearer token, --api-key-file or CODIN_API_KEY an API key\n"
+    )

@@ -168,7 +168,7 @@ def test_a_server_with_several_agents_has_no_card_at_its_root(codin: Codin, tmp_
         root = running.serving().removesuffix("/sell/").removesuffix("/buy/")
         done = codin("card", root)
     assert done.code == 5
-    assert f"One of several agents has a path of its own: {root}/NAME" in done.err
+    assert f"There are 2 agents at {root}. Hint: take one: {root}/buy, {root}/sell" in done.err
 
 
 def test_a_public_url_is_one(codin: Codin) -> None:

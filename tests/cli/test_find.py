@@ -55,6 +55,8 @@ def test_agents_of_one_user_are_called_by_their_names(folder: Path, env: dict[st
         assert [json.loads(line)["url"].removesuffix("/.well-known/agent-card.json") for line in
                 found.stdout.splitlines()] == [url]  # fmt: skip
         assert url in run("find", "greets", env=env).stdout
+        assert url in run("find", "whoever", "greets", env=env).stdout
+        assert run("find", "greets", "nobody", env=env).returncode == 1
         assert url in run("find", "--at", url, env=env).stdout
     gone = run("call", "hello", "Ada", env=env)
     assert gone.returncode == 2

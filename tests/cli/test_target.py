@@ -57,8 +57,15 @@ def framework(write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         from codin.agent import FunctionAgent
         from codin.errors import ConfigError
 
-        class Crew: ...
+        class Crew:
+            def __init__(self, *members):
+                self.members = members
+
         class Draft: ...
+        class Spare(Crew): ...
+
+        def parts(crew):
+            return None if isinstance(crew, Spare) else getattr(crew, "members", ())
 
         def adapt(crew, *, name="crew"):
             if not isinstance(crew, Crew):
@@ -158,6 +165,23 @@ def test_objects_that_an_adapter_knows(codin: Codin, write: Write) -> None:
 def test_objects_without_names_of_their_own_get_those_of_the_file(codin: Codin, write: Write) -> None:
     write("crews_of_two.py", "from crews import Crew\nnight, day = Crew(), Crew()")
     assert shown(codin("card", "crews_of_two.py")) == ["night", "day"]
+
+
+@pytest.mark.usefixtures("framework")
+def test_parts_by_the_word_of_an_adapter_are_served_only_when_they_are_named(codin: Codin, write: Write) -> None:
+    write(
+        "crew_of_two.py",
+        """
+        from crews import Crew, Spare
+        deep = Crew()
+        night, day = Crew(deep), Crew()
+        spare, both = Spare(), Crew(night, day)
+        """,
+    )
+    assert codin("card", "crew_of_two.py").out == codin("card", "crew_of_two.py:both").out
+    assert shown(codin("card", "crew_of_two.py:night")) == ["crew"]
+    write("spares.py", "from crews import Spare\nspare = Spare()")
+    assert "there is spares.py:spare" in refused(codin("card", "spares.py"))
 
 
 @pytest.mark.usefixtures("framework")

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from codin import a2a
-from codin.client import Backoff, Content, connect
+from codin.client import Backoff, Content, Reply, connect
 from codin.errors import BadResponse, ConfigError, ConnectError, DeadlineExceeded, ResponseTooLarge, TransportError
 from codin.net import HttpxTransport
 from tests.client.scripted import BRIEF, PATIENT, SWIFT, Call, Script, Step, card, message, now, talking_to, task
@@ -35,6 +35,12 @@ DONE = task("COMPLETED", text="done")
 
 
 # The answer.
+
+
+def test_usage_is_in_the_metadata_of_the_task() -> None:
+    told = a2a.Task.from_dict({**DONE["task"], "metadata": {"urn:codin:a2a:usage:v1": {"total_tokens": 42}}})
+    assert Reply(told).usage == {"total_tokens": 42}
+    assert Reply(a2a.Task.from_dict(DONE["task"])).usage is None
 
 
 async def test_a_task_is_read_as_text_data_files_and_state() -> None:

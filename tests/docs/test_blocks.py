@@ -51,7 +51,7 @@ def _play(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     process = subprocess.Popen(
         (sys.executable, "-W", "error", "-m", "tests.docs.play", str(page)),
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CODIN_RUNTIME": str(folder / "runtime")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

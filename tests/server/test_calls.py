@@ -172,6 +172,23 @@ async def test_a_canceled_caller_cancels_what_it_has_begun(url: str, echo: Echo,
         assert [task.status.state.name async for task in callee.list()] == ["CANCELED"]
 
 
+async def test_a_canceled_caller_cancels_what_waits_for_its_answer(url: str) -> None:
+    class Asking(Clerk):
+        async def handle(self, task: Task) -> AgentResponse:
+            return AgentResponse.completed((await task.ask((await task.call(url, "ask")).text)).text)
+
+    async with listening(App(Asking())) as served, connect(served.url) as peer, connect(url) as callee:
+        asked = await peer.send("go")
+        assert (asked.text, asked.task_id is None) == ("what?", False)
+        (waiting,) = [task async for task in callee.list()]
+        assert waiting.status.state is a2a.TaskState.INPUT_REQUIRED
+        async with asyncio.timeout(20):
+            assert (await peer.cancel(asked.task_id or "")).status.state is a2a.TaskState.CANCELED
+            async for _ in callee.subscribe(waiting.id):
+                """Until it has ended."""
+        assert (await callee.get(waiting.id)).status.state is a2a.TaskState.CANCELED
+
+
 @pytest.mark.parametrize("options", [{}, {"on_event": ignore}], ids=["send", "stream"])
 async def test_a_caller_without_time_cancels_what_it_has_begun(url: str, echo: Echo, options: dict[str, Any]) -> None:
     clerk = Clerk(url)

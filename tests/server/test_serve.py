@@ -57,7 +57,7 @@ def token_file(tmp_path: Path, text: str | bytes, mode: int = 0o600) -> Path:
         (b"\xff\xfe\x00", "cannot be read"),
     ],
 )
-async def test_a_token_file_that_is_not_understood(tmp_path: Path, text: str | bytes, says: str) -> None:
+def test_a_token_file_that_is_not_understood(tmp_path: Path, text: str | bytes, says: str) -> None:
     path = token_file(tmp_path, text)
     for attempt in (lambda: BearerTokens.from_file(path), lambda: codin.serve(shout, port=0, token_file=path)):
         with pytest.raises(ConfigError, match=says) as caught:
@@ -114,6 +114,12 @@ def test_a_port_that_is_taken() -> None:
         with pytest.raises(ConfigError, match="cannot listen") as caught:
             codin.serve(shout, port=other.getsockname()[1])
     assert "--port" in (caught.value.hint or "")
+
+
+async def test_an_event_loop_that_runs_is_not_blocked() -> None:
+    with pytest.raises(ConfigError, match="an event loop is running here") as caught:
+        codin.serve(shout, port=0)
+    assert "uvicorn" in (caught.value.hint or "")
 
 
 def test_nothing_to_serve() -> None:

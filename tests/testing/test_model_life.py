@@ -89,7 +89,7 @@ async def process(*options: str) -> AsyncGenerator[tuple[asyncio.subprocess.Proc
     try:
         assert running.stdout is not None
         async with asyncio.timeout(30):
-            lines = [(await running.stdout.readline()).decode().strip() for _ in range(2)]
+            lines = [(await running.stdout.readline()).decode().strip() for _ in range(4)]
         yield running, dict(line.split("=", 1) for line in lines)
     finally:
         if running.returncode is None:
@@ -103,6 +103,7 @@ async def test_it_is_a_program_that_says_where_it_is() -> None:
         body = {"messages": [{"role": "user", "content": "In one sentence:\n\nThe tide is low. It is one o'clock."}]}
         assert await asyncio.to_thread(ask, said["OPENAI_BASE_URL"], body) in {"The tide is low.", "It is one o'clock."}
         assert said["OPENAI_BASE_URL"] == f"{said['GOOGLE_GEMINI_BASE_URL']}/v1"
+        assert said["OPENAI_API_KEY"] == said["GOOGLE_API_KEY"] == "x"
         program.terminate()
         assert await asyncio.wait_for(program.wait(), 20) == 0
 

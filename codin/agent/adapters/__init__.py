@@ -1,7 +1,8 @@
 """Adapters: one module per framework, imported when an object of that framework is served; and what they are made of.
 
 An adapter is a function `adapt(obj, **options) -> Agent` behind an entry point of the group `codin.adapters` that is
-named after the framework's top-level package. docs/adapters.md has a template.
+named after the framework's top-level package. Beside it, `parts(obj)` may tell what is in an object, or None for what
+is a part itself. docs/adapters.md has a template.
 """
 
 from codin.agent.adapters._activity import ACTIVITY_KEY, ToolActivity

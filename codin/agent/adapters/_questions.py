@@ -10,7 +10,18 @@ from pydantic_core import from_json, to_json, to_jsonable_python
 
 from codin.task import AgentResponse, Answer
 
-__all__ = ["Question", "Unclear", "answers", "approval", "ask", "json_value", "object_of", "parse_json", "readable"]
+__all__ = [
+    "Question",
+    "Unclear",
+    "answers",
+    "approval",
+    "ask",
+    "json_value",
+    "object_of",
+    "parse_json",
+    "readable",
+    "relayed",
+]
 
 _READABLE = ("question", "message", "prompt", "text", "description", "hint", "title", "query")
 _YES = frozenset({"yes", "y", "ok", "okay", "true", "approve", "approved", "accept", "confirm"})
@@ -32,6 +43,7 @@ class Question:
         schema: JSON Schema of the answer, when the framework gave one.
         auth: a credential is asked for.
         read: plain text to the value of the answer, where the schema does not say it; raises `Unclear`.
+        data: what a remote agent, whose question it is, has sent with it.
     """
 
     id: str
@@ -40,11 +52,27 @@ class Question:
     schema: Mapping[str, Any] | None = None
     auth: bool = False
     read: Callable[[str], Any] | None = None
+    data: Any = None
 
     def to_json(self) -> dict[str, Any]:
         """What a program reads."""
         shown: dict[str, Any] = {"id": self.id, "question": self.text, "value": self.value}
-        return shown if self.schema is None else {**shown, "schema": self.schema}
+        more = {"schema": self.schema, "data": self.data}
+        return {**shown, **{name: value for name, value in more.items() if value is not None}}
+
+
+def relayed(id: str, text: str, data: Any, *, auth: bool = False) -> Question:
+    """A remote agent's question as one's own: the schema of its answer is found in the data that goes with it."""
+    sent = object_of(data)
+    listed = sent.get("questions")
+    if isinstance(listed, list) and len(several := cast("list[Any]", listed)) == 1:
+        asked = object_of(several[0])
+        schema = object_of(asked.get("schema")) or None
+        return Question(id, text, asked.get("value"), schema, auth, data=asked.get("data"))
+    schema = object_of(sent.get("schema"))
+    if schema and sent.keys() <= {"schema", "data"}:  # of `task.ask`
+        return Question(id, text, None, schema, auth, data=sent.get("data"))
+    return Question(id, text, auth=auth, data=data)
 
 
 def ask(questions: Sequence[Question], token: Any, problem: str = "") -> AgentResponse:
@@ -106,7 +134,15 @@ def _from_text(question: Question, text: str) -> Any:
     if question.schema.get("type") == "boolean" and word in _YES | _NO:
         return word in _YES
     parsed = parse_json(text)
+    if (field := _only_text(question.schema)) is not None:
+        return object_of(parsed) or {field: text}
     return text if parsed is None else parsed
+
+
+def _only_text(schema: Mapping[str, Any]) -> str | None:
+    """The only field of an object, when it is a text."""
+    fields = object_of(schema.get("properties"))
+    return next(iter(fields)) if [object_of(field).get("type") for field in fields.values()] == ["string"] else None
 
 
 def approval(text: str) -> tuple[bool, str]:

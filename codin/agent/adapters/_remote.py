@@ -1,4 +1,4 @@
-"""A connected peer, as frameworks see it: a name, a description, a schema, and calls that belong to the task."""
+"""A remote agent, as frameworks see it: a name, a description, a schema, and calls that belong to the task."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from weakref import WeakValueDictionary
 from pydantic_core import to_json
 
 from codin import a2a
-from codin.agent.adapters._questions import object_of
+from codin.agent.adapters._address import Address, card_at
+from codin.agent.adapters._questions import object_of, relayed
 from codin.client import Content, Event, OnEvent, Peer, Reply, delegate
-from codin.task import current_task
+from codin.errors import ConfigError
+from codin.task import Answer, current_task
 from codin.trust import CALL_REASONS
 
 __all__ = ["Remote", "news_of", "question_data", "result_of", "schemas_of"]
@@ -31,28 +33,36 @@ _ASKING: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
 
 class Remote:
-    """What a framework's tool, node or sub-agent for a peer is made of.
+    """What a framework's tool, node or sub-agent for a remote agent is made of.
 
     Inside a task of codin every call is `task.call`: it has a context of its own, the task's deadline and guards, and
     is canceled with the task. Elsewhere it is a plain call.
 
     Args:
-        peer: connected, because its card says what is published here.
+        peer: a connected peer, a URL, or a name. A URL or name is connected when it is called.
         name: instead of the card's.
-        description: instead of the card's.
+        description: instead of the card's. A URL or name with both is not asked for its card, and takes text.
 
     Attributes:
         name: letters, digits and underscores, at most 64 of them.
         description: for a model: what the agent is, in its card's words, and its skills.
         input_schema: JSON Schema of the arguments: the object that the card declares, else one field `request`.
+
+    Raises:
+        ConfigError: the peer is not connected, or a card could not be had.
     """
 
-    def __init__(self, peer: Peer, *, name: str | None = None, description: str | None = None) -> None:
+    def __init__(self, peer: Peer | str, *, name: str | None = None, description: str | None = None) -> None:
         self.peer = peer
-        card = peer.card
-        self.name: str = _identifier(name or card.name)
-        self.description: str = description or _described(card)
-        schema = _declared(card)
+        self._way: Peer | Address = Address(peer) if isinstance(peer, str) else peer
+        card: a2a.AgentCard | None = None
+        if isinstance(peer, Peer):
+            card = _card_of(peer)
+        elif name is None or description is None:
+            card = card_at(peer)
+        self.name: str = _identifier(name or (card.name if card else ""))
+        self.description: str = description or (_described(card) if card else "")
+        schema = _declared(card) if card else None
         self.takes_data: bool = schema is not None
         self.input_schema: Mapping[str, Any] = _TEXT_SCHEMA if schema is None else schema
 
@@ -81,13 +91,20 @@ class Remote:
         }
         task = current_task()
         if task is None:
-            return await delegate(self.peer, content, **options)
+            return await delegate(await self._connected(), content, **options)
         try:
             return await task.call(self.peer, content, **options)
         except a2a.UnsupportedOperation as error:
             if error.reason not in CALL_REASONS:
                 raise
             return _not_called(error)
+
+    async def cancel(self, task_id: str) -> None:
+        """End a task of the peer that was begun outside of a task of codin."""
+        await (await self._connected()).cancel(task_id)
+
+    async def _connected(self) -> Peer:
+        return self._way if isinstance(self._way, Peer) else await self._way.peer()
 
     async def invoke(self, arguments: Mapping[str, Any] | str, *, on_event: OnEvent | None = None) -> Reply:
         """Call with the arguments of a tool call. What the peer asks, the caller of the running task is asked.
@@ -98,10 +115,9 @@ class Remote:
         while (task := current_task()) is not None and reply.state is not None and reply.state.interrupted:
             asking = task.authorize if reply.state is a2a.TaskState.AUTH_REQUIRED else task.ask
             async with _ASKING.setdefault(task.id, asyncio.Lock()):
-                answer = await asking(reply.text, data=question_data(reply))
-                reply = await self.call(
-                    answer.message.parts, task_id=reply.task_id, context_id=reply.context_id, on_event=on_event
-                )
+                answer = await asking(reply.text, data=_asked(self.name, reply))
+                said = _said(self.name, answer)
+                reply = await self.call(said, task_id=reply.task_id, context_id=reply.context_id, on_event=on_event)
         return reply
 
     def content(self, arguments: Mapping[str, Any] | str) -> Content:
@@ -140,6 +156,30 @@ def question_data(reply: Reply) -> Any:
     message = reply.task.status.message if reply.task is not None else None
     parts: Sequence[a2a.Part] = message.parts if message is not None else ()
     return next((part.data for part in parts if part.kind == "data"), None)
+
+
+def _card_of(peer: Peer) -> a2a.AgentCard:
+    try:
+        return peer.card
+    except ConfigError as error:
+        raise ConfigError(error.message, hint="use it inside `async with connect(…)`, or give the URL itself") from None
+
+
+def _asked(name: str, reply: Reply) -> Any:
+    """The peer's question in the form of all questions; its schema and data are beside it, as `task.ask` has them."""
+    data = question_data(reply)
+    if data is None or object_of(data).get("questions"):
+        return data
+    asked = relayed(name, reply.text, data).to_json()
+    return {"questions": [asked], **{key: asked[key] for key in ("schema", "data") if key in asked}}
+
+
+def _said(name: str, answer: Answer) -> Content:
+    """The answer as the peer expects it, which does not know the name that its question has here."""
+    keyed = object_of(answer.data)
+    if keyed.keys() != {name}:
+        return answer.message.parts
+    return keyed[name] if isinstance(keyed[name], str) else [a2a.Part(data=keyed[name])]
 
 
 def _identifier(name: str) -> str:

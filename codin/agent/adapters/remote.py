@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 from codin.agent.adapters._profile import AdapterOptions, Profile
@@ -11,7 +12,7 @@ from codin.client import Peer
 from codin.errors import ConfigError
 from codin.task import AgentResponse, Task
 
-__all__ = ["RemoteAgent", "adapt"]
+__all__ = ["RemoteAgent", "adapt", "parts"]
 
 
 def adapt(peer: object, **options: Unpack[AdapterOptions]) -> RemoteAgent:
@@ -23,6 +24,11 @@ def adapt(peer: object, **options: Unpack[AdapterOptions]) -> RemoteAgent:
     if not isinstance(peer, Peer):
         raise ConfigError(f"{type(peer).__name__} is no agent and no peer")
     return RemoteAgent(peer, **options)
+
+
+def parts(obj: object) -> Sequence[object] | None:
+    """None for a peer: that a program calls an agent does not mean that it passes everybody on to it."""
+    return None if isinstance(obj, Peer) else ()
 
 
 class RemoteAgent(Profile):

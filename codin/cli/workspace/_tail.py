@@ -16,15 +16,15 @@ Line = tuple[str, str]
 _LOOK = 0.1  # seconds
 
 
-def last_lines(paths: Mapping[str, Path], count: int) -> Sequence[Line]:
-    """The newest lines of several logs, in the order of their times."""
+def last_lines(paths: Mapping[str, Path], count: int, fits: Callable[[str], bool] | None = None) -> Sequence[Line]:
+    """The newest lines of several logs that fit, in the order of their times."""
     found: list[Line] = []
     for name, path in paths.items():
         lines: deque[str] = deque(maxlen=count)
         for place in (path.with_name(f"{path.name}.1"), path):
             if place.exists():
                 with place.open(encoding="utf-8", errors="replace") as file:
-                    lines.extend(file)
+                    lines.extend(filter(fits, file))
         found += [(name, line.rstrip("\n")) for line in lines]
     # A line begins with its time, and a sort that is stable keeps those of one log as they are.
     found.sort(key=lambda line: line[1].partition(" ")[0])

@@ -40,6 +40,18 @@ def translator() -> Translator:
 
 
 @pytest.fixture
-async def peer(anyio_backend: str, translator: Translator) -> AsyncIterator[Peer]:
-    async with listening(App(translator, limits=Limits(drain=0.1))) as served, connect(served.url) as peer:
+async def url(anyio_backend: str, translator: Translator) -> AsyncIterator[str]:
+    async with listening(App(translator, limits=Limits(drain=0.1))) as served:
+        yield served.url
+
+
+@pytest.fixture
+async def peer(url: str) -> AsyncIterator[Peer]:
+    async with connect(url) as peer:
         yield peer
+
+
+@pytest.fixture(params=["peer", "url"])
+def target(request: pytest.FixtureRequest, peer: Peer, url: str) -> Peer | str:
+    """The remote agent as tools are made of it: connected, or as a module names it that nobody runs yet."""
+    return peer if request.param == "peer" else url

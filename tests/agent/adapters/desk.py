@@ -6,7 +6,8 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from types import TracebackType
+from typing import Any, Self, cast
 
 from codin import a2a
 from codin.agent import Agent
@@ -90,6 +91,14 @@ class Desk:
 
     def __init__(self, agent: Agent, store: TaskStore | None = None, *, limits: Limits | None = None) -> None:
         self.manager = TaskManager(agent.handle, store, agent=agent.id, limits=limits)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
 
     async def send(
         self,

@@ -39,6 +39,32 @@ def test_what_agents_say_is_kept_and_followed(place: Place) -> None:
     assert "over here" in run("logs", cwd=place.folder).stdout  # they stay
 
 
+def test_raw_lines_are_as_the_agents_wrote_them(place: Place) -> None:
+    place.agent("anna", TALK)
+    place.up()
+    log = LogFile(place.folder / ".codin" / "logs" / "anna.log")
+    log.write(b'{"n": 1}\n')
+    log.say("left alone")
+    log.close()
+    lines = run("logs", "--raw", cwd=place.folder).stdout.splitlines()
+    assert "hello from anna" in lines
+    assert '{"n": 1}' in lines
+    assert run("logs", "--raw", "-n", "1", cwd=place.folder).stdout == '{"n": 1}\n'  # nothing of the supervisor's
+    with Running("logs", "--raw", "-f", "-n", "0", cwd=place.folder) as logs:
+        logs.expect("")
+        place.call("anna", "  spaces  and all")
+        assert logs.expect(r"(.*)\n")[1] == "  spaces  and all"
+
+
+def test_the_environment_sets_the_level_of_the_agents(place: Place) -> None:
+    place.agent(
+        "anna", "import logging\nlogging.getLogger('x').info('quiet')\nlogging.getLogger('x').error('loud')\n" + TALK
+    )
+    place.up(env={"CODIN_LOG_LEVEL": "info"})
+    assert "quiet" in place.log("anna")
+    run("down", str(place.folder))
+
+
 def test_nobody_has_said_anything(place: Place) -> None:
     place.agent("anna", TALK)
     done = run("logs", "anna", cwd=place.folder)

@@ -2,5 +2,6 @@
 
 from codin.agent.adapters.adk._agent import AdkAgent, AdkOptions, adapt
 from codin.agent.adapters.adk._remote import agent, tool
+from codin.agent.adapters.adk._tools import parts
 
-__all__ = ["AdkAgent", "AdkOptions", "adapt", "agent", "tool"]
+__all__ = ["AdkAgent", "AdkOptions", "adapt", "agent", "parts", "tool"]

@@ -13,7 +13,7 @@ from google.genai import types
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from codin.agent.adapters._questions import Question, Unclear, approval, json_value, object_of, readable
+from codin.agent.adapters._questions import Question, Unclear, approval, json_value, object_of, readable, relayed
 
 __all__ = ["ANSWER", "CONFIRMATION", "CREDENTIAL", "INPUT", "REMOTE", "Pending", "question_of", "response_of"]
 
@@ -122,7 +122,7 @@ def _confirmation(pending: Pending) -> Question:
 def _deciding(pending: Pending, text: str, value: Any) -> Question:
     """A question answered by yes or no, unless it is a remote agent's, which is answered by anything."""
     if remote := object_of(object_of(_payload(pending)).get(REMOTE)):
-        return Question(pending.id, text, remote.get("question"), auth=remote.get("auth") is True)
+        return relayed(pending.id, text, remote.get("question"), auth=remote.get("auth") is True)
     return Question(pending.id, text, value, _DECISION, read=partial(_decision, pending))
 
 
@@ -221,7 +221,7 @@ def _input(pending: Pending) -> Question:
     if _is_decision(schema):
         return _deciding(pending, text, value)
     if remote := object_of(object_of(value).get(REMOTE)):
-        return Question(pending.id, text, remote.get("question"), auth=remote.get("auth") is True)
+        return relayed(pending.id, text, remote.get("question"), auth=remote.get("auth") is True)
     return Question(pending.id, text, value, schema or None)
 
 

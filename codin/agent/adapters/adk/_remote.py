@@ -27,28 +27,30 @@ from codin.task import current_task
 __all__ = ["agent", "tool"]
 
 
-def tool(peer: Peer, *, name: str | None = None, description: str | None = None) -> BaseTool:
-    """A connected peer as a tool: in `LlmAgent(tools=[tool(peer)])`, or as a node in the edges of a `Workflow`.
+def tool(peer: Peer | str, *, name: str | None = None, description: str | None = None) -> BaseTool:
+    """A remote agent as a tool: in `LlmAgent(tools=[tool(peer)])`, or as a node in the edges of a `Workflow`.
 
     What the peer asks is a confirmation of ADK, kept in the session, whose payload has a place for the answer. The
     answer goes to the same remote task.
 
     Args:
+        peer: a URL, a name, or a connected peer.
         name: instead of the card's.
-        description: instead of the card's.
+        description: instead of the card's. A URL or name with both is not asked for its card.
     """
     return _RemoteTool(Remote(peer, name=name, description=description))
 
 
-def agent(peer: Peer, *, name: str | None = None, description: str | None = None) -> BaseAgent:
-    """A connected peer as an agent: the root, a sub-agent to transfer to, or a step of a sequence.
+def agent(peer: Peer | str, *, name: str | None = None, description: str | None = None) -> BaseAgent:
+    """A remote agent as an agent of ADK: the root, a sub-agent to transfer to, or a step of a sequence.
 
     It is sent what was said last, by the user or by another agent, and its text is streamed. What it asks is a request
     for input of ADK, kept in the session. The answer goes to the same remote task.
 
     Args:
+        peer: a URL, a name, or a connected peer.
         name: instead of the card's.
-        description: instead of the card's.
+        description: instead of the card's. A URL or name with both is not asked for its card.
     """
     remote = Remote(peer, name=name, description=description)
     return _RemoteAgent(name=_identifier(remote.name), description=remote.description, rerun_on_resume=True).of(remote)

@@ -8,15 +8,18 @@ from typing import Any, cast
 
 from google.adk.agents import BaseAgent, LlmAgent
 from google.adk.agents.invocation_context import InvocationContext
+from google.adk.apps import App
+from google.adk.runners import Runner
 from google.adk.sessions import InMemorySessionService
-from google.adk.tools import BaseTool, FunctionTool, ToolContext
-from google.adk.workflow import BaseNode, Workflow
+from google.adk.tools import AgentTool, BaseTool, FunctionTool, ToolContext
+from google.adk.workflow import BaseNode, Edge, Workflow
 from google.genai import types
 
 from codin.agent.adapters._questions import object_of
+from codin.agent.adapters._uses import used_by
 from codin.tool import ToolSpec
 
-__all__ = ["AdkTool", "nodes_of", "tools_of"]
+__all__ = ["AdkTool", "nodes_of", "parts", "tools_of"]
 
 
 class AdkTool:
@@ -85,3 +88,35 @@ def tools_of(root: BaseNode) -> Sequence[AdkTool]:
             if made is not None:
                 found.setdefault(made.name, AdkTool(made, agent))
     return list(found.values())
+
+
+def parts(obj: object) -> Iterator[object]:
+    """The agents and nodes of an ADK object, at every depth, those it has as tools, and what its functions use."""
+    root: object = obj
+    if isinstance(obj, Runner):
+        yield obj.app
+        root = obj.agent
+    elif isinstance(obj, App):
+        root = obj.root_agent
+    if not isinstance(root, BaseNode):
+        return
+    for node in nodes_of(root):
+        yield from [] if node is obj else [node]
+        for step in _steps(node.edges if isinstance(node, Workflow) else ()):
+            yield step  # the graph has copies of them
+            yield from used_by(getattr(step, "_func", step))
+        for tool in cast("list[Any]", cast("Any", node).tools) if isinstance(node, LlmAgent) else []:
+            yield tool.agent if isinstance(tool, AgentTool) else None
+            yield from used_by(tool.func if isinstance(tool, FunctionTool) else tool)
+
+
+def _steps(edges: Any) -> Iterator[Any]:
+    """What stands in the edges of a workflow: in tuples, in lists, by routes, or in an `Edge`."""
+    if isinstance(edges, Edge):
+        yield from (edges.from_node, edges.to_node)
+    elif isinstance(edges, (tuple, list, Mapping)):
+        inner = cast("Mapping[Any, Any]", edges).values() if isinstance(edges, Mapping) else cast("list[Any]", edges)
+        for edge in inner:
+            yield from _steps(edge)
+    else:
+        yield edges

@@ -6,5 +6,6 @@ _quiet.quiet()  # Agno reads it at every run
 
 from codin.agent.adapters.agno._agent import AgnoAgent, AgnoOptions, adapt  # noqa: E402
 from codin.agent.adapters.agno._remote import tool  # noqa: E402
+from codin.agent.adapters.agno._tools import parts  # noqa: E402
 
-__all__ = ["AgnoAgent", "AgnoOptions", "adapt", "tool"]
+__all__ = ["AgnoAgent", "AgnoOptions", "adapt", "parts", "tool"]

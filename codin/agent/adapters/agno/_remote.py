@@ -12,13 +12,14 @@ from codin.client import Peer
 __all__ = ["tool"]
 
 
-def tool(peer: Peer, *, name: str | None = None, description: str | None = None) -> Function:
-    """A connected peer as a tool: `Agent(tools=[tool(peer)])`, to be run with `arun`.
+def tool(peer: Peer | str, *, name: str | None = None, description: str | None = None) -> Function:
+    """A remote agent as a tool: `Agent(tools=[tool("http://…")])`, to be run with `arun`.
 
     What the peer asks, the caller of the running codin task is asked.
 
     Args:
-        name, description: instead of the card's.
+        peer: a URL, a name, or a connected peer.
+        name, description: instead of the card's, which a URL or name with both is not asked for.
     """
     remote = Remote(peer, name=name, description=description)
 

@@ -1,17 +1,20 @@
-"""The tools of an agent, as tools of codin."""
+"""The tools of an agent, as tools of codin; and the agents within it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+from agno.agent import Agent
+from agno.team import Team
 from agno.tools import Toolkit
 from agno.tools.function import Function, FunctionCall
 
 from codin.agent.adapters._questions import object_of
+from codin.agent.adapters._uses import used_by
 from codin.tool import ToolSpec
 
-__all__ = ["AgnoTool", "tools_of"]
+__all__ = ["AgnoTool", "parts", "tools_of"]
 
 
 class AgnoTool:
@@ -41,8 +44,24 @@ class AgnoTool:
 
 def tools_of(agent: Any) -> Sequence[AgnoTool]:
     """The tools that an agent or a team is given. Those that are made anew for each run are not known here."""
-    given: Any = agent.tools
-    return [AgnoTool(function) for function in _functions(cast("list[Any]", given) if isinstance(given, list) else [])]
+    return [AgnoTool(function) for function in _functions(_listed(agent.tools))]
+
+
+def parts(obj: object) -> Iterator[object]:
+    """The members of a team, and what an agent or a team uses in its tools."""
+    if not isinstance(obj, (Agent, Team)):
+        return
+    known: Any = obj
+    if isinstance(obj, Team):
+        yield from _listed(known.members)
+    for tool in _listed(known.tools):
+        for function in {**tool.functions, **tool.async_functions}.values() if isinstance(tool, Toolkit) else [tool]:
+            yield from used_by(getattr(function, "entrypoint", function))
+
+
+def _listed(given: Any) -> Sequence[Any]:
+    """What is given as a list. A function that makes one for each run is not called."""
+    return cast("list[Any]", given) if isinstance(given, list) else []
 
 
 def _functions(tools: Sequence[Any]) -> Iterator[Function]:

@@ -1,18 +1,20 @@
-"""From an object of CrewAI to an agent."""
+"""From an object of CrewAI to an agent, and to what is in it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Unpack, cast
 
 from crewai import Agent, Crew, Flow
 
+from codin.agent.adapters._uses import used_by
 from codin.agent.adapters.crewai._crew import CrewAgent
 from codin.agent.adapters.crewai._flow import FlowAgent
 from codin.agent.adapters.crewai._options import CrewAIOptions
 from codin.agent.adapters.crewai._solo import SoloAgent
 from codin.errors import ConfigError
 
-__all__ = ["adapt"]
+__all__ = ["adapt", "parts"]
 
 
 def adapt(obj: object, **options: Unpack[CrewAIOptions]) -> CrewAgent | FlowAgent | SoloAgent:
@@ -28,3 +30,17 @@ def adapt(obj: object, **options: Unpack[CrewAIOptions]) -> CrewAgent | FlowAgen
     if isinstance(obj, Agent):
         return SoloAgent(obj, **options)
     raise ConfigError(f"a {type(obj).__name__} of CrewAI cannot be served", hint="give a Crew, a Flow or an Agent")
+
+
+def parts(obj: object) -> Iterator[object]:
+    """The agents of a crew, and what a flow uses in its methods, or an agent in its tools."""
+    if isinstance(obj, Crew):
+        yield from (*obj.agents, *(task.agent for task in obj.tasks), obj.manager_agent)
+    elif isinstance(obj, Flow):
+        for kind in type(cast("Any", obj)).__mro__:
+            if not kind.__module__.startswith(("crewai.", "pydantic.")):
+                for method in vars(kind).values():
+                    yield from used_by(method)
+    elif isinstance(obj, Agent):
+        for tool in cast("Sequence[Any]", obj.tools or ()):
+            yield from used_by(getattr(tool, "func", None) or getattr(tool, "_run", None))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from crewai import Flow
 from crewai.flow.async_feedback import ConsoleProvider
@@ -12,9 +12,11 @@ from crewai.flow.flow_config import flow_config
 from pydantic_core import to_json
 
 from codin.agent.adapters._questions import Question, Unclear, answers, json_value, readable
-from codin.agent.adapters.crewai._running import running
+from codin.agent.adapters.crewai._running import Waits, running
 
-__all__ = ["CALLER", "ask_callers", "feedback_question", "feedback_text"]
+__all__ = ["CALLER", "ask_callers", "feedback_question", "feedback_text", "put"]
+
+T = TypeVar("T")
 
 
 def feedback_question(context: Mapping[str, Any]) -> Question:
@@ -30,6 +32,17 @@ def feedback_text(value: Any) -> str:
     return value if isinstance(value, str) else to_json(value).decode()
 
 
+def put(run: Waits, question: Question, read: Callable[[Any], T]) -> T:
+    """Put a question to the caller and block until `read` makes something of the answer; asked again on `Unclear`."""
+    problem = ""
+    while True:
+        answer = run.ask(f"{problem}{question.text}", {"questions": [question.to_json()]})
+        try:
+            return read(answers([question], answer)[question.id])
+        except Unclear as unclear:
+            problem = f"{unclear}\n"
+
+
 class _Caller(ConsoleProvider):
     """CrewAI's own default, which in a run of codin waits in its thread for the caller instead of reading stdin."""
 
@@ -38,19 +51,14 @@ class _Caller(ConsoleProvider):
         run = running()
         if run is None:
             return super().request_feedback(context, flow)
-        question = feedback_question(json_value(context.to_dict()))
-        problem = ""
-        while True:
-            answer = run.ask(f"{problem}{question.text}", {"questions": [question.to_json()]})
-            try:
-                return feedback_text(answers([question], answer)[question.id])
-            except Unclear as unclear:
-                problem = f"{unclear}\n"
+        return put(run, feedback_question(json_value(context.to_dict())), feedback_text)
 
     def request_input(self, message: str, flow: Flow[Any], metadata: dict[str, Any] | None = None) -> str | None:
         """`Flow.ask`."""
         run = running()
-        return super().request_input(message, flow, metadata) if run is None else run.ask(message, metadata).text
+        if run is None:
+            return super().request_input(message, flow, metadata)
+        return put(run, Question("input", message, json_value(metadata)), feedback_text)
 
 
 CALLER = _Caller()

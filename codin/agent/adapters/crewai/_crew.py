@@ -47,7 +47,8 @@ class CrewAgent(Served):
             input_schema=self._fields.schema,
             output_schema=schema_of(model),
         )
-        self._streams = model is None and not last.guardrail and not last.guardrails
+        # What is streamed is the answer: a draft that is reviewed first is none yet.
+        self._streams = model is None and not (last.guardrail or last.guardrails or last.human_input)
 
     async def handle(self, task: Task) -> AgentResponse:
         """Run the crew for a new task, or go on with the draft that was reviewed."""

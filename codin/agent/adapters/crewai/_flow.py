@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, Unpack, cast
 
 from crewai import Flow
-from crewai.events import MethodExecutionStartedEvent
+from crewai.events import MethodExecutionStartedEvent, TaskStartedEvent
 from crewai.flow.async_feedback.types import HumanFeedbackPending, PendingFeedbackContext
 from pydantic import BaseModel, ValidationError
 
@@ -96,7 +96,8 @@ class FlowAgent(Served):
 
         async def work() -> Any:
             flow = copy_of_flow(self._flow, tells_methods=bool(self._text_from))
-            run.relay.answers = lambda source, event: self._speaks(flow, source, event)
+            drafting: set[str] = set()
+            run.relay.answers = lambda source, event: self._speaks(flow, source, event, drafting)
             result = await start(flow)
             if isinstance(result, HumanFeedbackPending):
                 return _Pending(json_value(flow.state), json_value(result.context.to_dict()))
@@ -107,11 +108,17 @@ class FlowAgent(Served):
             return ask([feedback_question(result.context)], {"state": result.state, "context": result.context})
         return await answer_of(result, run.relay)
 
-    def _speaks(self, flow: Any, source: Any, event: Any) -> bool:
-        """Whether an event belongs to a method whose text is the answer. Threads of a method have its context."""
+    def _speaks(self, flow: Any, source: Any, event: Any, drafting: set[str]) -> bool:
+        """Whether an event belongs to a method whose text is the answer. Threads of a method have its context.
+
+        Args:
+            drafting: the tasks of crews in the flow whose text is reviewed before it is an answer; noted here.
+        """
+        if isinstance(event, TaskStartedEvent) and source.human_input:
+            drafting.add(str(source.id))
         if isinstance(event, MethodExecutionStartedEvent) and source is flow:
             _METHOD.set(event.method_name)
-        return _METHOD.get() in self._text_from
+        return _METHOD.get() in self._text_from and event.task_id not in drafting
 
 
 def _fields(flow: Flow[Any], options: CrewAIOptions, name: str) -> Fields:

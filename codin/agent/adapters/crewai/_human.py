@@ -11,6 +11,7 @@ from crewai.agents.parser import AgentFinish
 from crewai.core.providers.human_input import SyncHumanInputProvider
 
 from codin.agent.adapters._questions import Question, Unclear, approval, json_value, object_of
+from codin.agent.adapters.crewai._asking import put
 from codin.agent.adapters.crewai._running import running
 
 if TYPE_CHECKING:
@@ -125,14 +126,8 @@ class Reviewer(SyncHumanInputProvider):
             index = next(i for i, task in enumerate(self.crew.tasks) if task is context.task)
             raise Drafted(Draft(index, draft, not isinstance(answer.output, str), json_value(context.messages)))
         question = review_question(context.task.name or "task", draft)
-        problem, run = "", running()
-        while run is not None:
-            answered = run.ask(f"{problem}{question.text}", question.value)
-            try:
-                return feedback_of(answered.data if answered.data is not None else answered.text)
-            except Unclear as unclear:
-                problem = f"{unclear}\n"
-        return ""
+        run = running()
+        return "" if run is None else put(run, question, feedback_of)
 
 
 def _output(task: Any, draft: Draft) -> Any:

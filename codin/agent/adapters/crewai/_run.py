@@ -131,9 +131,9 @@ class Run:
         self._post(partial(self._ask, question, data, answer))
         return self._result(answer)
 
-    def wait(self, work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
-        """What `work` gives on another event loop; it is canceled when the run is stopped."""
-        return self._result(asyncio.run_coroutine_threadsafe(work, loop))
+    def wait(self, work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None) -> T:
+        """What `work` gives on another event loop, the server's by default; canceled when the run is stopped."""
+        return self._result(asyncio.run_coroutine_threadsafe(work, loop or self._loop))
 
     def _result(self, future: Future[T]) -> T:
         with self._lock:

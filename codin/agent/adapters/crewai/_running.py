@@ -25,8 +25,8 @@ class Waits(Protocol):
         """Put a question to the caller and block until it is answered. Raises Halt when the run is stopped."""
         ...
 
-    def wait(self, work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
-        """What `work` gives on another event loop. Raises Halt when the run is stopped."""
+    def wait(self, work: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None) -> T:
+        """What `work` gives on another event loop, by default the task's. Raises Halt when the run is stopped."""
         ...
 
 

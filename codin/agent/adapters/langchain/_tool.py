@@ -17,14 +17,15 @@ TEXT_EVENT = "codin.text"
 STATUS_EVENT = "codin.status"
 
 
-def tool(peer: Peer, *, name: str | None = None, description: str | None = None) -> BaseTool:
-    """A connected peer as a tool, for models, chains and LangGraph: `model.bind_tools([tool(peer)])`.
+def tool(peer: Peer | str, *, name: str | None = None, description: str | None = None) -> BaseTool:
+    """A remote agent as a tool, for models, chains and LangGraph: `model.bind_tools([tool("http://…")])`.
 
     While the peer works, what it streams is a custom event `codin.text`, and what it says of its work one
     `codin.status`; `astream_events()` shows both. What it asks, the caller of the running codin task is asked.
 
     Args:
-        name, description: instead of the card's.
+        peer: a URL, a name, or a connected peer.
+        name, description: instead of the card's, which a URL or name with both is not asked for.
     """
     return _PeerTool(Remote(peer, name=name, description=description))
 

@@ -2,5 +2,6 @@
 
 from codin.agent.adapters.langgraph._agent import GraphOptions, LangGraphAgent, adapt
 from codin.agent.adapters.langgraph._peer import PeerFailed, node, tool
+from codin.agent.adapters.langgraph._tools import parts
 
-__all__ = ["GraphOptions", "LangGraphAgent", "PeerFailed", "adapt", "node", "tool"]
+__all__ = ["GraphOptions", "LangGraphAgent", "PeerFailed", "adapt", "node", "parts", "tool"]

@@ -34,11 +34,12 @@ Call = Callable[[Content, str | None, str | None], Awaitable[Outcome]]
 """A call to the peer with (content, task id, context id)."""
 
 
-def tool(peer: Peer, *, name: str | None = None, description: str | None = None) -> StructuredTool:
-    """A connected peer as a LangChain tool, for `ToolNode`, `create_agent` and `bind_tools`.
+def tool(peer: Peer | str, *, name: str | None = None, description: str | None = None) -> StructuredTool:
+    """A remote agent as a LangChain tool, for `ToolNode`, `create_agent` and `bind_tools`.
 
     Args:
-        name: the card's by default; so is `description`.
+        peer: a URL, a name, or a connected peer.
+        name: the card's by default; so is `description`. A URL or name with both is not asked for its card.
     """
     remote = Remote(peer, name=name, description=description)
 
@@ -59,19 +60,22 @@ def tool(peer: Peer, *, name: str | None = None, description: str | None = None)
 
 
 def node(
-    peer: Peer,
+    peer: Peer | str,
     *,
+    name: str | None = None,
     reads: str | Callable[[Any], Content] = MESSAGES,
     writes: str | Callable[[AIMessage], Any] = MESSAGES,
 ) -> Callable[[Any], Any]:
-    """A connected peer as a node: `graph.add_node("translator", node(peer))`. Its text streams like a model's.
+    """A remote agent as a node: `graph.add_node("translator", node("http://…"))`. Its text streams like a model's.
 
     Args:
+        peer: a URL, a name, or a connected peer.
+        name: of its messages; the card's by default. A URL or name with it is not asked for its card.
         reads: the field of the state that is sent, or a function of the state. Of a list of messages, the last.
         writes: the field that takes the answer, or a function from the answer to the node's update. A list of messages
             gets an AIMessage; another field gets the data when there is some, else the text.
     """
-    remote = Remote(peer)
+    remote = Remote(peer, name=name, description="")  # no model reads what a node is
 
     async def call_peer(state: Any) -> Any:
         async def call(content: Content, task_id: str | None, context_id: str | None) -> Outcome:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from langgraph.types import Interrupt
 from pydantic_core import to_json
 
-from codin.agent.adapters._questions import Question, approval, json_value, object_of, parse_json, readable
+from codin.agent.adapters._questions import Question, approval, json_value, object_of, parse_json, readable, relayed
 
 __all__ = ["question_of"]
 
@@ -20,6 +20,8 @@ def question_of(interrupt: Interrupt[Any]) -> Question:
     """
     value = json_value(interrupt.value)
     asked = object_of(value)
+    if asked.keys() == {"question", "data", "auth"}:  # a remote agent's, by `node` or `tool`
+        return relayed(interrupt.id, _text(value), asked["data"], auth=asked["auth"] is True)
     return Question(
         interrupt.id,
         _text(value),

@@ -37,12 +37,13 @@ def expose(*agents: object, name: str = "codin", instructions: str | None = None
     is asked, if the client can: as an elicitation. Calls of one MCP session belong to one context of each agent.
 
     Args:
-        agents: what `codin.serve` takes, and connected peers. A peer belongs to an event loop: run the server inside
-            `async with connect(...)`, e.g. with `await server.run_stdio_async()`.
+        agents: what `codin.serve` takes, URLs and names of agents that are up, and connected peers. A connected peer
+            belongs to an event loop: run the server inside `async with connect(...)`, e.g. with
+            `await server.run_stdio_async()`.
         settings: of `FastMCP`, e.g. `host` and `port`.
 
     Raises:
-        ConfigError: there is no agent, or two have one name.
+        ConfigError: there is no agent, two have one name, or one that is elsewhere was not reached.
     """
     tools = [_Tool(agent).tool() for agent in agents]
     names = [tool.name for tool in tools]
@@ -77,7 +78,7 @@ class _Tool:
     """One agent as a tool."""
 
     def __init__(self, agent: object) -> None:
-        self._party: Party = Distant(Remote(agent)) if isinstance(agent, Peer) else Local(as_agent(agent))
+        self._party: Party = Distant(Remote(agent)) if isinstance(agent, Peer | str) else Local(as_agent(agent))
         self._contexts: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
     def tool(self) -> Tool:

@@ -58,7 +58,7 @@ class Party(Protocol):
 
 
 class Distant:
-    """A peer."""
+    """A remote agent."""
 
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
@@ -80,7 +80,7 @@ class Distant:
 
     async def cancel(self, reply: Reply) -> None:
         if reply.task_id is not None:
-            await self._remote.peer.cancel(reply.task_id)
+            await self._remote.cancel(reply.task_id)
 
 
 class Local:

@@ -2,5 +2,6 @@
 
 from codin.agent.adapters.openai_agents._agent import OpenAIAgent, OpenAIAgentsOptions, adapt
 from codin.agent.adapters.openai_agents._remote import tool
+from codin.agent.adapters.openai_agents._tools import parts
 
-__all__ = ["OpenAIAgent", "OpenAIAgentsOptions", "adapt", "tool"]
+__all__ = ["OpenAIAgent", "OpenAIAgentsOptions", "adapt", "parts", "tool"]

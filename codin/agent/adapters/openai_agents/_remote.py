@@ -14,15 +14,16 @@ from codin.client import Peer
 __all__ = ["tool"]
 
 
-def tool(peer: Peer, *, name: str | None = None, description: str | None = None) -> FunctionTool:
-    """A connected peer as a tool: `Agent(name, tools=[tool(peer)])`.
+def tool(peer: Peer | str, *, name: str | None = None, description: str | None = None) -> FunctionTool:
+    """A remote agent as a tool: `Agent(name, tools=[tool("http://…")])`.
 
     In an agent that codin serves, what the peer asks goes to the caller, and the answer to the same task of the peer.
     Elsewhere the question is the result of the tool.
 
     Args:
+        peer: a URL, a name, or a connected peer.
         name: of the tool; the card's by default.
-        description: for the model; what the card says by default.
+        description: for the model; what the card says by default. A URL or name with both is not asked for its card.
     """
     remote = Remote(peer, name=name, description=description)
 

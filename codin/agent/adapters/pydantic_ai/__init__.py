@@ -3,5 +3,6 @@
 from codin.agent.adapters.pydantic_ai._agent import PydanticAIAgent, PydanticAIOptions, adapt
 from codin.agent.adapters.pydantic_ai._remote import tool
 from codin.agent.adapters.pydantic_ai._sqlite import SqliteHistory
+from codin.agent.adapters.pydantic_ai._tools import parts
 
-__all__ = ["PydanticAIAgent", "PydanticAIOptions", "SqliteHistory", "adapt", "tool"]
+__all__ = ["PydanticAIAgent", "PydanticAIOptions", "SqliteHistory", "adapt", "parts", "tool"]

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic_ai import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolCallPart, ToolDenied
 
 from codin.agent.adapters._approvals import DECISION, all_answers, call_text, decision_of
-from codin.agent.adapters._questions import Question, json_value, object_of, readable
+from codin.agent.adapters._questions import Question, json_value, object_of, readable, relayed
 from codin.agent.adapters.pydantic_ai._remote import ANSWER, place_of
 from codin.task import Answer
 
@@ -27,7 +27,7 @@ def questions_of(requests: DeferredToolRequests) -> list[Question]:
 
 def _approval(call: ToolCallPart, metadata: Mapping[str, Any]) -> Question:
     if (place := place_of(metadata)) is not None:
-        return Question(call.tool_call_id, place.question, place.data, auth=place.auth)
+        return relayed(call.tool_call_id, place.question, place.data, auth=place.auth)
     text = readable({**metadata, "query": f"Approve {_shown(call)}?"})
     if _wants_credential(metadata):
         return Question(call.tool_call_id, text, _value(call, metadata), auth=True)

@@ -128,7 +128,7 @@ async def test_questions_of_the_peer_go_to_the_human_and_the_answers_to_the_same
     desk = Desk(adapt(root))
     first = await desk.send("go")
     assert (first.state, first.said) == ("INPUT_REQUIRED", "Formal or familiar?")
-    assert first.questions[0]["value"] == ["formal", "familiar"]
+    assert first.questions[0]["data"] == ["formal", "familiar"]
     second = await desk.send("formal", task=first.task)
     assert (second.state, second.said) == ("INPUT_REQUIRED", "Which mood?")
     done = await desk.send("7", task=first.task)

@@ -12,13 +12,13 @@ from codin.agent.adapters.agno import adapt, tool
 from codin.client import Peer
 from codin.testing import ModelServer
 from tests.agent.adapters.desk import Desk
-from tests.agent.adapters.outward import Outward, Scenario, scenarios
+from tests.agent.adapters.outward import Outward, Scenario, made_of, scenarios
 from tests.agent.adapters.translator import Translator
 
 pytestmark = pytest.mark.anyio
 
 
-def asking(chat: OpenAILike, peer: Peer) -> Any:
+def asking(chat: OpenAILike, peer: Peer | str) -> Any:
     return Agent(model=chat, tools=[tool(peer)])
 
 
@@ -32,9 +32,15 @@ async def test_it_is_told_by_the_card(peer: Peer) -> None:
 
 @scenarios()
 async def test_a_peer_of_a_served_agent(
-    scenario: Scenario, model: ModelServer, chat: OpenAILike, peer: Peer, translator: Translator
+    scenario: Scenario,
+    model: ModelServer,
+    chat: OpenAILike,
+    peer: Peer,
+    target: Peer | str,
+    translator: Translator,
 ) -> None:
-    await scenario(Outward(adapt(asking(chat, peer)), peer, translator, model))
+    served = await made_of(target, lambda remote: asking(chat, remote))
+    await scenario(Outward(adapt(served), peer, translator, model))
 
 
 async def test_a_model_calls_it(model: ModelServer, chat: OpenAILike, peer: Peer) -> None:

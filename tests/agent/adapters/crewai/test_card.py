@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from pydantic import BaseModel
 
 from codin.agent import as_agent
 from codin.agent.adapters.crewai import adapt
+from codin.cli._target import load_agents
 from codin.errors import ConfigError
 from codin.tool import Tool
 from tests.agent.adapters.crewai.crews import Add, Crew, Task, crew_of, helper
@@ -142,3 +145,49 @@ def test_a_crew_of_a_user_s_subclass_is_served(llm: Any) -> None:
     agent = helper(llm)
     task = Task(description="x", expected_output="y", agent=agent)
     assert as_agent(Own(name="own", agents=[agent], tasks=[task])).name == "own"
+
+
+SHOP = """
+from crewai import LLM, Agent, Crew, Flow, Task
+from crewai.flow import start
+from crewai.tools import tool
+
+llm = LLM(model="openai/gpt-4o-mini", api_key="-")
+scout, writer, alone = (
+    Agent(role=role, goal="Write.", backstory="It writes.", llm=llm) for role in ("scout", "writer", "alone")
+)
+essay = Task(description="Write about {topic}.", expected_output="A page.", agent=writer)
+room = Crew(name="room", agents=[writer], tasks=[essay])
+"""
+FLOW = """
+@tool
+def ask(question: str) -> str:
+    "Ask the scout."
+    return str(scout.kickoff(question))
+
+head = Agent(role="head", goal="Lead.", backstory="It leads.", llm=llm, tools=[ask])
+
+class House(Flow):
+    @start()
+    def work(self):
+        return ask_room(self.state["topic"]) + str(head.kickoff("hello"))
+
+def ask_room(topic):
+    return str(room.kickoff({"topic": topic}))
+
+house = House()
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "served"),
+    [(SHOP, ["alone", "room", "scout"]), (SHOP + FLOW, ["House", "alone"])],
+    ids=["a crew and its agent", "a flow and its crew"],
+)
+def test_parts_are_not_served_beside_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, served: list[str]
+) -> None:
+    place = tmp_path / f"shop_{len(served)}.py"
+    place.write_text(source)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert sorted(agent.name for agent in load_agents([str(place)])) == served

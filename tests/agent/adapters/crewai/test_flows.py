@@ -282,13 +282,15 @@ async def test_a_flow_that_asks_waits_for_its_answer() -> None:
     class Asks(Flow[dict[str, Any]]):
         @start()
         def work(self) -> str:
-            return f"{self.ask('Which colour?')} {self.ask('Which size?')}"
+            return f"{self.ask('Which colour?')} {self.ask('Which size?', metadata={'sizes': ['big']})}"
 
     desk = Desk(adapt(Asks()))
     first = await desk.send("cup")
     assert (first.state, first.said) == ("INPUT_REQUIRED", "Which colour?")
-    second = await desk.send("red", task=first.task)
+    assert first.questions == [{"id": "input", "question": "Which colour?", "value": None}]
+    second = await desk.send({"input": "red"}, task=first.task)
     assert second.said == "Which size?"
+    assert second.questions[0]["value"] == {"sizes": ["big"]}
     assert (await desk.send("big", task=second.task)).text == "red big"
 
 

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.anyio
 
 async def test_the_code_of_the_guide_runs(tmp_path: Path) -> None:
     page = ROOT / "docs" / "crewai.md"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CREWAI_STORAGE_DIR": str(tmp_path)}
+    places = {"CREWAI_STORAGE_DIR": str(tmp_path), "CODIN_RUNTIME": str(tmp_path / "runtime")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **places}
     ran = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.docs.play", str(page), cwd=tmp_path, env=environment, stdout=PIPE, stderr=STDOUT
     )

@@ -59,6 +59,22 @@ async def test_what_is_to_change_makes_another_draft(model: ModelServer, llm: An
     assert done.usage == {}
 
 
+def _answer_texts(turn: Turn) -> list[str]:
+    return [a2a.text_of(artifact.parts) for artifact in turn.task.artifacts]
+
+
+async def test_the_answer_is_the_accepted_draft_once(model: ModelServer, llm: Any) -> None:
+    drafts = iter(("Draft one.", "Draft two."))
+    model.answer = lambda body: ModelAnswer(next(drafts))
+    desk = Desk(adapt(crew_of(llm, human_input=True)))
+    first = await desk.send("a poem")
+    assert (first.said, _answer_texts(first), first.chunks) == (f"Draft one.\n\n{HINT}", [], [])
+    second = await desk.send("more", task=first.task)
+    assert (second.said, _answer_texts(second)) == (f"Draft two.\n\n{HINT}", [])
+    done = await desk.send("ok", task=second.task)
+    assert (done.state, _answer_texts(done)) == ("COMPLETED", ["Draft two."])
+
+
 @pytest.mark.parametrize(
     ("answer", "change"),
     [
@@ -205,6 +221,7 @@ async def test_a_manager_s_draft_is_reviewed_too(llm: Any) -> None:
 
 async def _reviewed(desk: Desk, asked: Turn) -> Turn:
     assert asked.said == f"You said inside\n\n{HINT}"
+    assert asked.questions[0]["value"]["draft"] == "You said inside"
     again = await desk.send("shorter", task=asked.task)
     assert again.said == f"You said shorter\n\n{HINT}"
     unclear = await desk.send("no", task=again.task)
@@ -232,6 +249,17 @@ async def test_a_crew_that_a_flow_awaits_asks_too(llm: Any) -> None:
     desk = Desk(adapt(Outer()))
     done = await _reviewed(desk, await desk.send("go"))
     assert (done.state, done.text) == ("COMPLETED", "You said shorter")
+
+
+async def test_a_draft_in_a_method_whose_text_is_the_answer_is_no_answer_yet(llm: Any) -> None:
+    class Outer(Flow[dict[str, Any]]):
+        @start()
+        def work(self) -> Any:
+            return crew_of(llm, "inside", human_input=True).kickoff()
+
+    desk = Desk(adapt(Outer(), text_from=["work"]))
+    done = await _reviewed(desk, await desk.send("go"))
+    assert _answer_texts(done) == ["You said shorter"]
 
 
 async def test_a_question_that_is_canceled_ends_its_thread(llm: Any) -> None:

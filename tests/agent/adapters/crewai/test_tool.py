@@ -17,7 +17,7 @@ from codin.server import App
 from codin.testing import ModelServer
 from tests.agent.adapters.crewai.crews import crew_of, helper
 from tests.agent.adapters.desk import Desk
-from tests.agent.adapters.outward import Outward, Scenario, scenarios
+from tests.agent.adapters.outward import Outward, Scenario, made_of, scenarios
 from tests.agent.adapters.translator import Translator
 from tests.server.sockets import listening
 
@@ -43,18 +43,20 @@ async def test_a_peer_is_called_what_its_card_says(peer: Peer) -> None:
 
 @scenarios()
 async def test_a_peer_of_a_served_crew(
-    scenario: Scenario, model: ModelServer, llm: Any, peer: Peer, translator: Translator
+    scenario: Scenario, model: ModelServer, llm: Any, peer: Peer, target: Peer | str, translator: Translator
 ) -> None:
-    await scenario(Outward(adapt(crew_of(llm, tools=[tool(peer)])), peer, translator, model))
+    crew = crew_of(llm, tools=[await made_of(target, tool)])
+    await scenario(Outward(adapt(crew), peer, translator, model))
 
 
-async def test_a_crew_outside_codin_calls_a_peer(llm: Any, peer: Peer) -> None:
-    crew = crew_of(llm, CALL % "tea", tools=[tool(peer)])
+async def test_a_crew_outside_codin_calls_a_peer(llm: Any, target: Peer | str) -> None:
+    made = await made_of(target, tool)
+    crew = crew_of(llm, CALL % "tea", tools=[made])
     assert (await crew.akickoff()).raw == "The tool said bonjour tea"
     assert (await asyncio.to_thread(crew.kickoff)).raw == "The tool said bonjour tea"
-    alone = helper(llm, tools=[tool(peer)])
+    alone = helper(llm, tools=[made])
     assert (await alone.kickoff_async(CALL % "milk")).raw == "The tool said bonjour milk"
-    assert await tool(peer).arun(request="milk") == "bonjour milk"
+    assert await made.arun(request="milk") == "bonjour milk"
 
 
 async def test_a_crew_in_a_flow_asks_for_its_peer_too(llm: Any, peer: Peer) -> None:

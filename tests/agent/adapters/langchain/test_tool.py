@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import BaseTool
 from langchain_openai import ChatOpenAI
 
 from codin.agent import agent
@@ -16,7 +17,7 @@ from codin.client import Peer, connect
 from codin.server import App
 from codin.testing import ModelServer
 from tests.agent.adapters.desk import Desk
-from tests.agent.adapters.outward import Outward, Scenario, scenarios
+from tests.agent.adapters.outward import Outward, Scenario, made_of, scenarios
 from tests.agent.adapters.translator import Translator
 from tests.server.sockets import listening
 
@@ -77,22 +78,23 @@ async def test_what_the_peer_streams_is_in_the_events(peer: Peer) -> None:
     assert events == [("codin.status", "looking it up"), *pieces]
 
 
-def asking(peer: Peer) -> Any:
+def asking(remote: BaseTool) -> Any:
     async def work(text: str) -> str:
-        return await tool(peer).ainvoke({"request": text})
+        return await remote.ainvoke({"request": text})
 
     return RunnableLambda(work)
 
 
 @scenarios()
 async def test_a_peer_of_a_served_runnable(
-    scenario: Scenario, peer: Peer, translator: Translator, model: ModelServer
+    scenario: Scenario, peer: Peer, target: Peer | str, translator: Translator, model: ModelServer
 ) -> None:
-    await scenario(Outward(adapt(asking(peer)), peer, translator, model, "{}", "{}"))
+    runnable = asking(await made_of(target, tool))
+    await scenario(Outward(adapt(runnable), peer, translator, model, "{}", "{}"))
 
 
 async def test_a_status_of_the_peer_is_one_of_the_task_and_its_text_is_not(peer: Peer) -> None:
-    turn = await Desk(adapt(asking(peer))).send("hi")
+    turn = await Desk(adapt(asking(tool(peer)))).send("hi")
     assert (turn.text, [text for text, _ in turn.news]) == ("bonjour hi", ["looking it up"])
 
 

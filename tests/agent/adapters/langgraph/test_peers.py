@@ -17,13 +17,13 @@ from codin.client import Peer
 from codin.task.stores.sqlite import SQLiteStore
 from codin.testing import ModelServer
 from tests.agent.adapters.desk import Desk, Turn
-from tests.agent.adapters.outward import Outward, Scenario, a_refusal_is_the_result_in_words, scenarios
+from tests.agent.adapters.outward import Outward, Scenario, a_refusal_is_the_result_in_words, made_of, scenarios
 from tests.agent.adapters.translator import Translator
 
 pytestmark = pytest.mark.anyio
 
 
-def chat(peer: Peer) -> Any:
+def chat(peer: Peer | str) -> Any:
     """A graph that is nothing but the peer as a node."""
     graph: Any = StateGraph(MessagesState)
     graph.add_node("ask", node(peer))
@@ -33,8 +33,11 @@ def chat(peer: Peer) -> Any:
 
 
 @scenarios(but=[a_refusal_is_the_result_in_words])
-async def test_a_node(scenario: Scenario, peer: Peer, translator: Translator, model: ModelServer) -> None:
-    await scenario(Outward(adapt(chat(peer).compile(name="g")), peer, translator, model, "{}", "{}"))
+async def test_a_node(
+    scenario: Scenario, peer: Peer, target: Peer | str, translator: Translator, model: ModelServer
+) -> None:
+    graph = await made_of(target, chat)
+    await scenario(Outward(adapt(graph.compile(name="g")), peer, translator, model, "{}", "{}"))
 
 
 async def test_a_node_streams_what_the_peer_says(peer: Peer) -> None:
@@ -105,7 +108,7 @@ async def test_the_answer_finds_the_peers_task_after_a_restart(
 # -- as a tool ---------------------------------------------------------------------------------------------------------
 
 
-def calling(peer: Peer) -> Any:
+def calling(peer: Peer | str) -> Any:
     """A graph whose first node calls the tool with what was said, and whose last node repeats the tool's result."""
     remote = tool(peer)
 
@@ -137,8 +140,11 @@ async def test_a_tool_says_what_the_card_says(peer: Peer) -> None:
 
 
 @scenarios()
-async def test_a_tool(scenario: Scenario, peer: Peer, translator: Translator, model: ModelServer) -> None:
-    await scenario(Outward(adapt(calling(peer).compile(name="g")), peer, translator, model, "{}", "{}"))
+async def test_a_tool(
+    scenario: Scenario, peer: Peer, target: Peer | str, translator: Translator, model: ModelServer
+) -> None:
+    graph = await made_of(target, calling)
+    await scenario(Outward(adapt(graph.compile(name="g")), peer, translator, model, "{}", "{}"))
 
 
 async def test_a_tool_outside_of_a_graph(peer: Peer) -> None:

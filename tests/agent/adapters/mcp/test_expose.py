@@ -22,6 +22,7 @@ from codin.errors import ConfigError
 from codin.task import AgentResponse, Answer, Task
 from tests.agent.adapters.mcp.offered import Waiter, brew
 from tests.agent.adapters.mcp.programs import ROOT, command, free_port, serving
+from tests.agent.adapters.outward import made_of
 from tests.agent.adapters.translator import Translator
 
 pytestmark = pytest.mark.anyio
@@ -170,8 +171,8 @@ async def test_the_schema_of_a_question_is_the_form() -> None:
         assert client.asked[0].requestedSchema["properties"] == {"answer": {"type": "integer"}}
 
 
-async def test_a_question_of_a_peer_is_asked_too(peer: Peer, translator: Translator) -> None:
-    async with talking(expose(peer), saying(answer="formal")) as client:
+async def test_a_question_of_a_peer_is_asked_too(peer: Peer, target: Peer | str, translator: Translator) -> None:
+    async with talking(await made_of(target, expose), saying(answer="formal")) as client:
         assert text(await client.call("translator", request="which")) == "formal: bonjour"
         assert translator.heard == ["which"]
 
@@ -238,11 +239,18 @@ async def test_what_nobody_answers_ends_the_call(request_: str, answer: Answerin
         assert (len(client.asked) == 1) == (request_ == "tea" and answer is not None)
 
 
+async def test_a_peer_s_task_whose_question_nobody_answers_is_canceled(peer: Peer, target: Peer | str) -> None:
+    async with talking(await made_of(target, expose)) as client:
+        assert (await client.call("translator", request="which")).isError
+    assert [task.status.state.name async for task in peer.list()] == ["CANCELED"]
+
+
 @pytest.mark.parametrize("near", [True, False])
 async def test_a_call_that_is_given_up_is_canceled_where_it_runs(
-    peer: Peer, translator: Translator, near: bool
+    target: Peer | str, translator: Translator, near: bool
 ) -> None:
-    async with talking(expose(translator if near else peer)) as client, asyncio.timeout(30):
+    server = expose(translator) if near else await made_of(target, expose)
+    async with talking(server) as client, asyncio.timeout(30):
         waiting = asyncio.create_task(client.call("translator", request="hang"))
         await translator.stuck.wait()
         given_up = types.CancelledNotification(params=types.CancelledNotificationParams(requestId=1))

@@ -13,7 +13,7 @@ from codin.server import App
 from codin.testing import Body, ModelServer
 from codin.testing import ModelAnswer as Answer
 from tests.agent.adapters.desk import Desk
-from tests.agent.adapters.outward import Outward, Scenario, scenarios
+from tests.agent.adapters.outward import Outward, Scenario, made_of, scenarios
 from tests.agent.adapters.translator import Translator
 from tests.server.sockets import listening
 
@@ -64,9 +64,15 @@ async def test_outside_codin_a_question_is_the_result(chat: OpenAIChatCompletion
 
 @scenarios()
 async def test_a_peer_of_a_served_agent(
-    scenario: Scenario, model: ModelServer, chat: OpenAIChatCompletionsModel, peer: Peer, translator: Translator
+    scenario: Scenario,
+    model: ModelServer,
+    chat: OpenAIChatCompletionsModel,
+    peer: Peer,
+    target: Peer | str,
+    translator: Translator,
 ) -> None:
-    await scenario(Outward(adapt(Agent("a", model=chat, tools=[tool(peer)])), peer, translator, model))
+    served = Agent("a", model=chat, tools=[await made_of(target, tool)])
+    await scenario(Outward(adapt(served), peer, translator, model))
 
 
 async def test_two_agents_that_ask_at_once_are_answered_one_after_the_other(

@@ -18,7 +18,7 @@ from codin.task import open_store
 from codin.testing import Body, ModelServer
 from codin.testing import ModelAnswer as Answer
 from tests.agent.adapters.desk import Desk
-from tests.agent.adapters.outward import Outward, Scenario, scenarios
+from tests.agent.adapters.outward import Outward, Scenario, made_of, scenarios
 from tests.agent.adapters.translator import Translator
 from tests.server.sockets import listening
 
@@ -64,9 +64,15 @@ async def test_outside_codin_a_question_is_the_result(chat: OpenAIChatModel, pee
 
 @scenarios()
 async def test_a_peer_of_a_served_agent(
-    scenario: Scenario, model: ModelServer, chat: OpenAIChatModel, peer: Peer, translator: Translator
+    scenario: Scenario,
+    model: ModelServer,
+    chat: OpenAIChatModel,
+    peer: Peer,
+    target: Peer | str,
+    translator: Translator,
 ) -> None:
-    await scenario(Outward(adapt(Agent(chat, tools=[tool(peer)])), peer, translator, model))
+    served = Agent(chat, tools=[await made_of(target, tool)])
+    await scenario(Outward(adapt(served), peer, translator, model))
 
 
 async def test_an_answer_after_a_restart_reaches_the_same_task_there(
@@ -80,7 +86,7 @@ async def test_an_answer_after_a_restart_reaches_the_same_task_there(
     store = open_store(f"sqlite:///{tmp_path}/tasks.db")
     desk = Desk(adapt(Agent(chat, tools=[tool(peer)])), store)
     more = await desk.send("familiar", task=asked.task)
-    assert more.questions[0]["value"]["schema"] == {"type": "integer"}
+    assert more.questions[0]["schema"] == {"type": "integer"}
     done = await desk.send("0", task=more.task)
     await desk.close()
     await store.close()

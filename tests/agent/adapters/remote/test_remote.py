@@ -117,6 +117,16 @@ async def test_cancel_is_passed_on(peer: Peer, far: Far) -> None:
         await far.stopped.wait()
 
 
+@pytest.mark.parametrize("question", ["ask", "ask twice", "secret"])
+async def test_cancel_is_passed_on_to_an_agent_that_has_asked(peer: Peer, question: str) -> None:
+    desk = Desk(as_agent(peer))
+    asked = await desk.send(question)
+    assert asked.task.status.state.interrupted
+    assert (await desk.cancel(asked.task)).status.state is a2a.TaskState.CANCELED
+    await desk.close()
+    assert [task.status.state.name async for task in peer.list()] == ["CANCELED"]
+
+
 async def test_its_card_is_that_of_the_remote_agent(peer: Peer) -> None:
     card = agent_card(as_agent(peer), "http://here/")
     assert (card.name, card.description) == ("far away", "Does everything.")
