@@ -169,7 +169,7 @@ class CardChanged(TrustError):
 
     def __init__(self, message: str, *, changes: Sequence[str] = (), hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
-        self.changes = tuple(changes)
+        self.changes: tuple[str, ...] = tuple(changes)
 
 
 class TokenRefused(TrustError):

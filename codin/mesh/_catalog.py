@@ -65,7 +65,7 @@ class Catalog:
         self, url: str, *, transport: Transport | str | None = None, fresh: float = 300.0, or_card: bool = False
     ) -> None:
         path = urlsplit(url).path.strip("/")
-        self.url = url if path.endswith(".json") else f"{url.rstrip('/')}{CATALOG_PATH}"
+        self.url: str = url if path.endswith(".json") else f"{url.rstrip('/')}{CATALOG_PATH}"
         self._card = f"{url.rstrip('/')}{CARD_PATH}" if or_card and not path.endswith(".json") else None
         self._reader = Reader(transport, guard=AddressGuard(named_by=url))
         self._cards = Cards(self._reader, fresh=fresh, documents=True)

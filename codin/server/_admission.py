@@ -9,7 +9,7 @@ from typing import Any
 
 from codin import a2a
 from codin.errors import CodinError, ConfigError, TokenRefused, TransportError
-from codin.task import AgentResponse, Decision, Task
+from codin.task import AgentResponse, Decision, Guard, Task
 from codin.trust import (
     ANONYMOUS,
     SKILL_KEY,
@@ -58,10 +58,10 @@ class Admission:
         self._anonymous = anonymous and access is None
         self._challenge = challenge_of(authenticator)
         rule = access.rule(agent) if access is not None else None
-        self.hidden = access is not None and (rule is None or rule.hidden)
+        self.hidden: bool = access is not None and (rule is None or rule.hidden)
         """Whether the agent is there for some callers only."""
 
-        self.guards = (
+        self.guards: list[Guard] = (
             [_ToolGuard(access, agent)] if access is not None and rule is not None and rule.tools is not None else []
         )
         self._by_skill = rule is not None and rule.skills is not None

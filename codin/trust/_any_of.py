@@ -27,7 +27,7 @@ class AnyOf:
         self._authenticators = authenticators
         challenges = dict.fromkeys(challenge_of(each) for each in authenticators)
         # The server adds to the end what is wrong with a token: that belongs to Bearer.
-        self.challenge = ", ".join(sorted(challenges, key=lambda challenge: challenge.startswith("Bearer")))
+        self.challenge: str = ", ".join(sorted(challenges, key=lambda challenge: challenge.startswith("Bearer")))
         self._schemes: dict[str, a2a.SecurityScheme] = {}
         for name, scheme in (item for each in authenticators for item in each.schemes.items()):
             if self._schemes.setdefault(name, scheme) != scheme:

@@ -24,7 +24,7 @@ class ApiKeys:
         self._secrets = Secrets(callers)
         self._header = header
         self._name = header.lower().encode("ascii")
-        self.challenge = f'ApiKey header="{header}"'
+        self.challenge: str = f'ApiKey header="{header}"'
 
     @classmethod
     def from_file(cls, path: str | Path, header: str = "X-API-Key") -> ApiKeys:

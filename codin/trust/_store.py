@@ -33,7 +33,7 @@ class TrustStore:
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        self.path = Path(path).expanduser() if path is not None else None
+        self.path: Path | None = Path(path).expanduser() if path is not None else None
         self._trusts = Trusts()
         self._stamp: object = None
         self._identity = object()

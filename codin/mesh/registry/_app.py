@@ -83,7 +83,7 @@ class RegistryApp:
         )
         self._starting = asyncio.Lock()
         self._started = False
-        self.watchers = 0
+        self.watchers: int = 0
         self._app = Starlette(
             routes=[
                 Route("/v1/agents", self._search, methods=["GET"]),

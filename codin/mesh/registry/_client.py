@@ -88,7 +88,7 @@ class Registry:
     ) -> None:
         if not url.startswith(("http://", "https://")) or urlsplit(url).hostname is None:
             raise ConfigError(f"{url!r} is no http(s) URL", hint="a registry is at one, such as http://127.0.0.1:7000")
-        self.url = url.rstrip("/")
+        self.url: str = url.rstrip("/")
         self._headers = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
         self._transport = transport
         self._opened: Transport | None = None
