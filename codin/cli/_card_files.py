@@ -151,7 +151,7 @@ async def _keys_for(place: str, named: tuple[str, ...], connection: Connection) 
         ConfigError: there are none, or what is named holds none.
     """
     from codin.trust import KeyRing, TrustStore
-    from codin.trust._signers import origin_of
+    from codin.trust._cards.signers import origin_of
 
     if named:
         return [key for each in named for key in await keys_at(each, connection)]

@@ -452,7 +452,7 @@ async def test_a_guard_of_ones_own_looks_at_the_first_address_too() -> None:
 async def test_a_hostile_peer_costs_a_bound_and_no_more(
     hostile: str, what: str, key: SigningKey, store: TrustStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from codin.trust import _policy
+    from codin.trust._cards import policy as _policy
 
     monkeypatch.setattr(_policy, "_PATIENCE", 0.2)
     publisher = Publisher(key)

@@ -13,7 +13,7 @@ import pytest
 from codin import a2a
 from codin.errors import ConfigError, TokenRefused
 from codin.trust import CALL_TOKEN, Algorithm, KeyRing, KnownKeys, MeshTokens, SigningKey, TrustStore, mint, verify
-from codin.trust import _call_token as call_token
+from codin.trust._calls import token as call_token
 from tests.trust.forging import claims_of, encoded, hmac_signed, with_claims, written
 
 pytestmark = pytest.mark.anyio
@@ -202,7 +202,7 @@ async def test_what_is_remembered_is_bounded_and_never_forgotten_early(monkeypat
     with pytest.raises(TokenRefused, match="used before"):
         await tokens.authenticate(bearer(first))
     later = time.time() + 10  # the first one has expired, and makes room
-    monkeypatch.setattr("codin.trust._mesh_tokens.time", lambda: later)
+    monkeypatch.setattr("codin.trust._callers.mesh_tokens.time", lambda: later)
     assert await tokens.authenticate(bearer(mint(KEY, "router", CALLEE))) is not None
 
 

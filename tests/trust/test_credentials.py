@@ -154,7 +154,7 @@ async def test_many_who_want_it_at_once_ask_once(server: Server) -> None:
 
 
 async def at(monkeypatch: pytest.MonkeyPatch, now: float, account: ClientCredentials) -> str:
-    monkeypatch.setattr("codin.trust._token_endpoint.monotonic", lambda: now)
+    monkeypatch.setattr("codin.trust._credentials.token_endpoint.monotonic", lambda: now)
     return (await shown(account))["Authorization"]
 
 

@@ -1,0 +1,1 @@
+"""What a call carries through the tree of calls, signed."""

@@ -1,0 +1,1 @@
+"""Signed cards, and what a verifier makes of them."""

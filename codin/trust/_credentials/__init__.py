@@ -1,0 +1,1 @@
+"""How we prove to others who we are."""

@@ -1,0 +1,1 @@
+"""Keys: made, kept in files with safe permissions, published."""
