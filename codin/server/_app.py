@@ -23,6 +23,7 @@ from codin.server._jsonrpc import JsonRpc
 from codin.server._jwks import JWKS_PATH, answer_keys
 from codin.server._limits import ServerLimits
 from codin.server._observer import Observer, open_observer
+from codin.server._operations import Operations
 from codin.server._stream import Streams
 from codin.server._urls import base_url, is_own, path_of
 from codin.task import Guard, Limits, Resolver, TaskStore, open_store
@@ -90,7 +91,7 @@ class App:
         self._store = open_store(store) if isinstance(store, str) else store
         server_limits = server_limits or ServerLimits()
         self._streams = Streams(server_limits)
-        self._rpc = JsonRpc(server_limits, self._streams)
+        self._rpc = JsonRpc(Operations(self._streams), server_limits, self._streams)
         self.endpoints: list[Endpoint] = [
             Endpoint(
                 agent,

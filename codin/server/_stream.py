@@ -95,24 +95,28 @@ class EventStream:
     """One SSE response.
 
     Args:
-        id_json: the JSON-RPC id every event carries.
         headers: further response headers.
+        prefix: what stands before the JSON of each event on its `data:` line, with that word.
+        suffix: what stands behind it, with the empty line.
     """
 
     __slots__ = (
         "_beat", "_cut", "_done", "_first", "_headers", "_prefix", "_reader", "_sending", "_since", "_streams",
-        "_task",
+        "_suffix", "_task",
     )  # fmt: skip
 
     def __init__(
         self,
         streams: Streams,
-        id_json: bytes,
         subscription: Subscription,
         headers: Sequence[tuple[bytes, bytes]] = (),
+        *,
+        prefix: bytes = b"data: ",
+        suffix: bytes = b"\n\n",
     ) -> None:
         self._streams = streams
-        self._prefix = b'data: {"jsonrpc":"2.0","id":%s,"result":' % id_json
+        self._prefix = prefix
+        self._suffix = suffix
         self._first = subscription.first
         self._reader = subscription.reader
         self._headers = headers
@@ -148,7 +152,7 @@ class EventStream:
         if self._first is not None:
             number, task = self._first
             self._first = None
-            await self._send(send, b'id: %d\n%s{"task":%s}}\n\n' % (number, self._prefix, task))
+            await self._send(send, b'id: %d\n%s{"task":%s}%s' % (number, self._prefix, task, self._suffix))
         reader = self._reader
         while True:
             entries = reader.take()
@@ -164,10 +168,10 @@ class EventStream:
         await self._send(send, b"", more=False)
 
     def _encode(self, entries: Sequence[Entry]) -> bytes:
-        prefix = self._prefix
+        prefix, suffix = self._prefix, self._suffix
         if len(entries) == 1:
-            return b"id: %d\n%s%s}\n\n" % (entries[0].number, prefix, entries[0].body)
-        return b"".join([b"id: %d\n%s%s}\n\n" % (entry.number, prefix, entry.body) for entry in entries])
+            return b"id: %d\n%s%s%s" % (entries[0].number, prefix, entries[0].body, suffix)
+        return b"".join([b"id: %d\n%s%s%s" % (entry.number, prefix, entry.body, suffix) for entry in entries])
 
     async def _send(self, send: Send, body: bytes, more: bool = True) -> None:
         self._sending = 1

@@ -1,0 +1,164 @@
+"""The operations of A2A, as every binding runs them: by name, with service parameters and the JSON of a request.
+
+Spec 3.1, 3.2.6, 5.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, cast
+
+from codin import a2a
+from codin.server._card import RESUME
+from codin.server._endpoint import Endpoint
+from codin.server._http import Headers
+from codin.server._stream import Streams
+from codin.task import Subscription
+from codin.telemetry import correlation_id
+from codin.trust import ANONYMOUS, CALL_HEADER, Caller, CallLimits, chain_in
+
+__all__ = ["STREAMS", "Operations", "check_version", "correlation", "echo"]
+
+STREAMS = frozenset({"SendStreamingMessage", "SubscribeToTask"})
+"""The operations that are answered by a stream."""
+
+_PUSH = frozenset(name for name in a2a.METHODS if "PushNotification" in name)
+_NEVER = frozenset({"GetExtendedAgentCard"})
+
+_EXTENSIONS = frozenset({RESUME.encode(), a2a.CALL_EXTENSION.encode()})
+_CALL = CALL_HEADER.lower().encode()
+
+_Unary = Callable[[Endpoint, Caller, Any, Headers], Awaitable[bytes]]
+
+
+async def _send_message(endpoint: Endpoint, caller: Caller, request: a2a.SendMessageRequest, headers: Headers) -> bytes:
+    return await endpoint.send(caller, request, _key(headers), _called(headers, caller))
+
+
+async def _get_task(endpoint: Endpoint, caller: Caller, request: a2a.GetTaskRequest, headers: Headers) -> bytes:
+    return await endpoint.manager.get(caller, request)
+
+
+async def _list_tasks(endpoint: Endpoint, caller: Caller, request: a2a.ListTasksRequest, headers: Headers) -> bytes:
+    return await endpoint.manager.list(caller, request)
+
+
+async def _cancel_task(endpoint: Endpoint, caller: Caller, request: a2a.CancelTaskRequest, headers: Headers) -> bytes:
+    return await endpoint.manager.cancel(caller, request)
+
+
+async def _extended_card(endpoint: Endpoint, caller: Caller, request: a2a.Model, headers: Headers) -> bytes:
+    raise a2a.UnsupportedOperation("this agent has no extended card", hint="its public card says everything")
+
+
+_UNARY: dict[str, _Unary] = {
+    "SendMessage": _send_message,
+    "GetTask": _get_task,
+    "ListTasks": _list_tasks,
+    "CancelTask": _cancel_task,
+    "GetExtendedAgentCard": _extended_card,
+}
+
+
+class Operations:
+    """Runs operations; the bindings translate between them and the wire."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+
+    async def run(
+        self, endpoint: Endpoint, caller: Caller, headers: Headers, method: str, params: dict[str, Any]
+    ) -> bytes | Subscription:
+        """Run one operation: the JSON of its answer, or what to stream.
+
+        Args:
+            headers: the service parameters, by lower-case name. Spec 3.2.6.
+            params: the JSON of the request object.
+
+        Raises:
+            A2AError: it is refused.
+        """
+        version = headers.get(b"a2a-version")
+        if version != b"1.0":
+            check_version(version)
+        unary = _UNARY.get(method)
+        if unary is not None:
+            return await unary(endpoint, caller, a2a.params_of(method, params), headers)
+        if method not in STREAMS:
+            raise _refused(method)
+        request = a2a.params_of(method, params)
+        with self._streams.opening():
+            if method == "SubscribeToTask":
+                request = cast("a2a.SubscribeToTaskRequest", request)
+                return await endpoint.manager.subscribe(caller, request, _last_event_id(headers))
+            request = cast("a2a.SendMessageRequest", request)
+            return await endpoint.stream(caller, request, _key(headers), _called(headers, caller))
+
+
+def _refused(method: str) -> a2a.A2AError:
+    """Why there is no such method here, whatever its parameters are."""
+    if method in _PUSH:
+        return a2a.PushNotificationNotSupported("this agent does not push; subscribe to the task instead")
+    hint = f"this agent speaks {', '.join(name for name in a2a.METHODS if name not in _PUSH | _NEVER)}"
+    if "/" in method:
+        hint = f"names with a slash are those of A2A 0.3, and this is 1.0; {hint}"
+    return a2a.MethodNotFound(f"no method {method[:100]!r}", hint=hint)
+
+
+def check_version(version: bytes | None) -> None:
+    """Major.Minor has to be 1.0; a patch number is ignored; a missing version means 0.3. Spec 3.6.
+
+    Raises:
+        VersionNotSupported: always with the version that was understood.
+    """
+    said = (version or b"").strip().decode("latin-1")
+    if said != "1.0" and not said.startswith("1.0."):
+        named = f"A2A version {said!r}" if said else "a request that names no A2A version means '0.3', which"
+        raise a2a.VersionNotSupported(f"{named} is not supported", hint="send the header A2A-Version: 1.0")
+
+
+def _key(headers: Headers) -> str | None:
+    key = headers.get(b"idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= 256:
+        raise a2a.InvalidRequest("the Idempotency-Key header must have 1 to 256 characters")
+    return key.decode("latin-1")
+
+
+def _called(headers: Headers, caller: Caller) -> CallLimits | None:
+    """The limits of the call: those that its token vouches for, else those of the header, which anybody may say."""
+    claim = None if caller is ANONYMOUS else caller.claims.get("call")
+    if claim is not None:
+        return replace(CallLimits.from_claim(claim), chain=chain_in(headers))
+    said = headers.get(_CALL)
+    return None if said is None else CallLimits.from_header(said)
+
+
+def _last_event_id(headers: Headers) -> int | None:
+    value = headers.get(b"last-event-id")
+    if value is None:
+        return None
+    if not value.isdigit() or len(value) > 18:
+        raise a2a.InvalidParams(
+            f"Last-Event-ID {value.decode('latin-1')!r} is not an event number", reason="EVENT_NUMBER_UNKNOWN"
+        )
+    return int(value)
+
+
+def echo(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """The extensions that are in use, when the client named any, and the correlation id it gave. Spec 3.2.6."""
+    fields = correlation() if b"x-correlation-id" in headers else []
+    wanted = headers.get(b"a2a-extensions")
+    if wanted is not None:
+        named = [uri for uri in map(bytes.strip, wanted.split(b",")) if uri in _EXTENSIONS]
+        if named:
+            fields.append((b"a2a-extensions", b", ".join(named)))
+    return fields
+
+
+def correlation() -> list[tuple[bytes, bytes]]:
+    """What finds the log lines of this request again."""
+    found = correlation_id()
+    return [] if found is None else [(b"x-correlation-id", found.encode())]
