@@ -33,6 +33,7 @@ def expected(name: str, schema: Mapping[str, Any] | None, fields: Iterable[str])
 
 def _kind(schema: Mapping[str, Any]) -> str:
     if "type" in schema:
-        return str(schema["type"])
+        told: str | Sequence[str] = schema["type"]
+        return told if isinstance(told, str) else " or ".join(told)
     options = cast("Sequence[Mapping[str, Any]]", schema.get("anyOf", ()))
     return " or ".join(_kind(option) for option in options) or "object" if options or "$ref" in schema else "any"

@@ -16,6 +16,7 @@ from codin.agent.adapters._profile import AdapterOptions, Profile, thread_id
 from codin.agent.adapters.langchain._input import runnable_input
 from codin.agent.adapters.langchain._shape import Given, Taken, edge_of
 from codin.agent.adapters.langchain._stream import Events, Relay
+from codin.agent.adapters.langchain._text_parser import on_the_loop
 from codin.errors import ConfigError
 from codin.task import AgentResponse, Task
 
@@ -77,7 +78,7 @@ class RunnableAgent(Profile):
             input_schema=self._taken.schema,
             output_schema=self._given.schema,
         )
-        self._runnable = runnable
+        self._runnable = on_the_loop(runnable)
         self._options = options
 
     async def handle(self, task: Task) -> AgentResponse:
@@ -98,7 +99,7 @@ class RunnableAgent(Profile):
         config = self._options.get("config")
         config = merge_configs(config(task) if callable(config) else config, own)
         if self._given.streams:
-            async with aclosing(cast("Any", self._runnable.astream(given, config))) as pieces:
+            async with aclosing(self._runnable.astream(given, config)) as pieces:
                 async for piece in pieces:
                     await relay.take(piece)
         else:

@@ -15,6 +15,7 @@ from langchain_core.runnables.history import RunnableWithMessageHistory
 from pydantic import BaseModel, RootModel, TypeAdapter
 
 from codin.agent.adapters._questions import object_of
+from codin.agent.adapters.langchain._arguments import arguments_schema, arguments_type
 from codin.agent.adapters.langchain._types import UNREADABLE, holds_messages
 from codin.errors import ConfigError
 
@@ -37,7 +38,8 @@ class Taken:
     """What a runnable takes.
 
     Args:
-        text_field: the field of an object that takes plain text; found by itself when only one can.
+        text_field: the field of an object that takes plain text; found by itself when only one can, or only one of
+            those that can is required.
 
     Attributes:
         chat: a conversation, as every chat model reads it.
@@ -51,7 +53,9 @@ class Taken:
 
     def __init__(self, runnable: Runnable[Any, Any], text_field: str | None = None) -> None:
         declared = _declared(lambda: runnable.InputType)
-        kind = _kind(declared, runnable.get_input_schema, edge_of(runnable, "first"))
+        step = edge_of(runnable, "first")
+        arguments = arguments_schema(step)
+        kind = arguments_type(arguments) if arguments else _kind(declared, runnable.get_input_schema, step)
         self.chat: bool = holds_messages(kind)
         self.plain: bool = self.chat and str in _members(kind)
         if _is_open(kind):
@@ -60,7 +64,7 @@ class Taken:
         spoken = {name: field for name, field in _fields(kind).items() if holds_messages(field.annotation)}
         self._either = {name for name, field in spoken.items() if str in _members(field.annotation)}
         self.message_fields: frozenset[str] = frozenset(spoken)
-        self.schema: Mapping[str, Any] | None = None if self.chat else self._schema(kind)
+        self.schema: Mapping[str, Any] | None = arguments or (None if self.chat else self._schema(kind))
         properties = object_of((self.schema or {}).get("properties"))
         self.fields: Sequence[str] = list(properties)
         self.text_field: str | None = self._text_field(text_field, properties)
@@ -91,8 +95,9 @@ class Taken:
                 )
             return wanted
         texts = [name for name, schema in properties.items() if _says_text(schema)]
+        needed = [name for name in texts if name in (self.schema or {}).get("required", ())]
         anything = [name for name, schema in properties.items() if _says_nothing(schema)]
-        for found in (texts, anything if len(properties) == 1 else [], self.message_fields):
+        for found in (needed, texts, anything if len(properties) == 1 else [], self.message_fields):
             if found:
                 return next(iter(found)) if len(found) == 1 else None
         return None
@@ -243,7 +248,8 @@ def _json_schema(kind: Any) -> dict[str, Any] | None:
 
 def _says_text(schema: Mapping[str, Any]) -> bool:
     options = cast("Sequence[Mapping[str, Any]]", schema.get("anyOf", ()))
-    return schema.get("type") == "string" or any(_says_text(option) for option in options)
+    told = schema.get("type", ())
+    return "string" in ([told] if isinstance(told, str) else told) or any(_says_text(option) for option in options)
 
 
 def _says_nothing(schema: Mapping[str, Any]) -> bool:

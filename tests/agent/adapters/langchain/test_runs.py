@@ -7,11 +7,12 @@ import base64
 import json
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from operator import itemgetter
 from typing import Any, cast
 
 import pytest
-from langchain_core.callbacks import adispatch_custom_event, dispatch_custom_event
+from langchain_core.callbacks import AsyncCallbackHandler, adispatch_custom_event, dispatch_custom_event
 from langchain_core.documents import Document
 from langchain_core.language_models.fake import FakeListLLM
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
@@ -77,6 +78,57 @@ async def test_a_bare_model_streams_too(model: ModelServer, chat: ChatOpenAI) ->
     turn = await sent(chat, "hello world")
     assert (turn.chunks, turn.text) == (["You ", "said ", "hello ", "world"], "You said hello world")
     assert model.requests[0]["messages"] == [{"role": "user", "content": "hello world"}]
+
+
+class Threads(ThreadPoolExecutor):
+    """Counts what is handed to a thread."""
+
+    handed = 0
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        self.handed += 1
+        return super().submit(*args, **kwargs)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_no_piece_of_text_goes_through_a_thread(wrapped: bool) -> None:
+    threads = Threads()
+    asyncio.get_running_loop().set_default_executor(threads)
+    answer = saying("big tea") | StrOutputParser()
+    turn = await sent(answer.with_config(run_name="poet") if wrapped else answer, "x")
+    assert (turn.chunks, threads.handed) == (list("big tea"), 0)
+    assert [piece async for piece in answer.astream("x")] == list("big tea")
+    assert threads.handed >= len("big tea")  # the user's own chain is as it was
+
+
+class Steps(AsyncCallbackHandler):
+    """What a tracer sees of a run."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    async def on_chain_start(self, *args: Any, tags: list[str] | None = None, **kwargs: Any) -> None:
+        self.seen.append((kwargs["name"], tags))
+
+    async def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:
+        self.seen.append(outputs if isinstance(outputs, str) else type(outputs))
+
+
+async def test_a_tracer_sees_the_steps_of_the_chain() -> None:
+    answer = ChatPromptTemplate.from_template("{topic}") | saying("tea") | StrOutputParser(name="end") | str.upper
+    direct, served = Steps(), Steps()
+    assert "".join([piece async for piece in answer.astream({"topic": "x"}, {"callbacks": [direct]})]) == "TEA"
+    assert (await sent(answer, "x", config={"callbacks": [served]})).text == "TEA"
+    assert direct.seen == served.seen
+    assert ("end", ["seq:step:3"]) in served.seen
+
+
+async def test_a_parser_of_one_s_own_may_block() -> None:
+    class Own(StrOutputParser):
+        def parse(self, text: str) -> str:
+            return f"{threading.current_thread() is threading.main_thread()} "
+
+    assert (await sent(saying("a") | Own(), "x")).text == "False "
 
 
 async def test_usage_is_that_of_this_run_alone(chat: ChatOpenAI) -> None:
