@@ -26,6 +26,7 @@ _STYLES = {"healthy": "green", "suspect": "yellow", "gone": "red", "unknown": "d
 @click.option("--name", metavar="NAME", help="Called so.")
 @click.option("--skill", metavar="SKILL", help="With this skill.")
 @click.option("--tag", metavar="TAG", help="With a skill that has this tag.")
+@click.option("--near", metavar="TEXT", help="By what it means, in a registry that has embeddings.")
 @click.option("--registry", metavar="URL", help="Ask this registry only. Or, beside this machine: CODIN_REGISTRY.")
 @click.option("--at", "hosts", metavar="URL", multiple=True, help="Ask this host only: its AI Catalog, or its card.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
@@ -35,6 +36,7 @@ def find(
     name: str | None,
     skill: str | None,
     tag: str | None,
+    near: str | None,
     registry: str | None,
     hosts: tuple[str, ...],
     limit: int,
@@ -49,10 +51,14 @@ def find(
     codin find translate --tag french
     codin find long report
     codin find --registry https://registry.example.com --skill summarize
+    codin find --near "make it shorter" --registry http://127.0.0.1:7000
     codin find --at https://agents.example.com
     """
     wish = {"name": name, "skill": skill, "tag": tag, "text": " ".join(words) or None}
-    found = anyio.run(_find, registry, hosts, wish, limit)
+    if near is not None:
+        found = anyio.run(_find_near, near, registry, wish, limit)
+    else:
+        found = anyio.run(_find, registry, hosts, wish, limit)
     if as_json:
         for each in found:
             write(json.dumps(_fields(each), ensure_ascii=False) + "\n")
@@ -61,6 +67,20 @@ def find(
     else:
         say("nobody was found", "dim")
     return Exit.OK if found else Exit.TASK
+
+
+async def _find_near(near: str, url: str | None, wish: dict[str, str | None], limit: int) -> Sequence[Found]:
+    from codin.mesh.registry import Registry
+
+    registry = Registry.of_environment(url=url)
+    if registry is None:
+        raise click.UsageError(
+            "--near needs a registry: --registry URL, or CODIN_REGISTRY", click.get_current_context()
+        )
+    try:
+        return await registry.find(**wish, near=near, limit=limit)
+    finally:
+        await registry.aclose()
 
 
 async def _find(registry: str | None, hosts: Sequence[str], wish: dict[str, str | None], limit: int) -> Sequence[Found]:

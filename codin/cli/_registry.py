@@ -34,6 +34,19 @@ __all__ = ["registry"]
     help="How often every card is looked at, for health and latency; 0 never.",
 )
 @click.option(
+    "--embeddings",
+    metavar="URL",
+    help="Search by meaning: a server that speaks OpenAI's embeddings, as https://api.openai.com/v1. Its key is taken "
+    "from OPENAI_API_KEY.",
+)
+@click.option(
+    "--embedding-model",
+    metavar="NAME",
+    default="text-embedding-3-small",
+    show_default=True,
+    help="Which of its models.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="warning",
@@ -48,6 +61,8 @@ def registry(
     token_file: str | None,
     unsigned: bool,
     probe: float,
+    embeddings: str | None,
+    embedding_model: str,
     log_level: str,
 ) -> int:
     """Run a registry, where agents say that they are there and others find them, until Ctrl-C.
@@ -56,9 +71,11 @@ def registry(
     codin registry
     codin serve hello.py --registry http://127.0.0.1:7000
     codin find --registry http://127.0.0.1:7000 hello
+    codin registry --embeddings https://api.openai.com/v1
     """
     import logging
 
+    from codin.mesh.registry import Embeddings
     from codin.server import serve_registry
 
     logging.basicConfig(level=log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
@@ -70,6 +87,7 @@ def registry(
         token_file=token_file,
         allow_unsigned=unsigned,
         probe=probe or None,
+        embed=Embeddings(embeddings, embedding_model, key=os.environ.get("OPENAI_API_KEY")) if embeddings else None,
         log_level=log_level,
     )
     return 0

@@ -13,6 +13,7 @@ import uvicorn
 
 from codin.errors import ConfigError
 from codin.mesh.registry import RegistryApp, RegistryLimits, RegistryStore
+from codin.mesh.registry._meaning import Embed
 from codin.net import is_loopback
 from codin.server._listen import listen, reachable
 from codin.trust import Authenticator, BearerTokens
@@ -32,6 +33,7 @@ def serve_registry(
     authenticator: Authenticator | None = None,
     allow_unsigned: bool = False,
     probe: float | None = 30.0,
+    embed: Embed | None = None,
     limits: RegistryLimits | None = None,
     log_level: str = "warning",
 ) -> None:
@@ -66,6 +68,7 @@ def serve_registry(
         authenticator=authenticator,
         allow_unsigned=allow_unsigned,
         probe=probe,
+        embed=embed,
         limits=limits,
     )
     config = uvicorn.Config(

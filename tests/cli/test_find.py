@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import pytest
 
+from codin.testing import model_server
 from tests.cli.command import Running, run
 
 HELLO = '''
@@ -228,3 +232,30 @@ def _until_registered(registry: str, env: dict[str, str], count: int) -> list[di
         if len(found) >= count:
             return [json.loads(line) for line in found]
     raise AssertionError(f"fewer than {count} agents have registered")
+
+
+@pytest.mark.anyio
+async def test_agents_are_found_by_what_they_mean(folder: Path, env: dict[str, str], keys: dict[str, str]) -> None:
+    (folder / "poem.py").write_text(
+        'def poem(text: str) -> str:\n    """Writes verses that rhyme."""\n    return text\n'
+    )
+    async with model_server() as model:
+        with Running("registry", "--port", "0", "--probe", "0", "--embeddings", model.url, env=env) as running:
+            there = {**env, **keys, "CODIN_REGISTRY": running.serving()}
+            with (
+                Running("serve", "hello.py", "--port", "0", cwd=folder, env=there) as hello,
+                Running("serve", "poem.py", "--port", "0", cwd=folder, env=there) as poem,
+            ):
+                hello.serving()
+                poem.serving()
+                find = partial(run, "find", "--near", "a verse that rhymes", "--limit", "1", "--json", env=there)
+                with anyio.fail_after(30):
+                    while "poem" not in (found := await anyio.to_thread.run_sync(find)).stdout:
+                        assert found.returncode in (0, 1)
+                assert json.loads(found.stdout)["id"] == "poem"
+
+
+def test_what_it_means_is_a_matter_of_registries(env: dict[str, str]) -> None:
+    refused = run("find", "--near", "poem", env=env)
+    assert refused.returncode == 2
+    assert "--registry" in refused.stderr

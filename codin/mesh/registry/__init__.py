@@ -19,10 +19,12 @@ from codin.mesh.registry._protocol import (
 
 if TYPE_CHECKING:
     from codin.mesh.registry._app import RegistryApp
+    from codin.mesh.registry._embeddings import Embeddings
     from codin.mesh.registry._sqlite import SQLiteRegistryStore
 
 __all__ = [
     "Announced",
+    "Embeddings",
     "Holder",
     "Labels",
     "Membership",
@@ -39,7 +41,11 @@ __all__ = [
 ]
 
 # Those who only ask a registry load neither a server nor a database.
-_LAZY = {"RegistryApp": "codin.mesh.registry._app", "SQLiteRegistryStore": "codin.mesh.registry._sqlite"}
+_LAZY = {
+    "Embeddings": "codin.mesh.registry._embeddings",
+    "RegistryApp": "codin.mesh.registry._app",
+    "SQLiteRegistryStore": "codin.mesh.registry._sqlite",
+}
 
 
 def __getattr__(name: str) -> object:
