@@ -15,7 +15,8 @@ from typing import Any
 def codin(*words: str, cwd: str) -> str:
     """The command, as it is typed. Gives what it prints."""
     command = [sys.executable, "-m", "codin.cli", *words]
-    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout
+    env = {**os.environ, "CODIN_KEYS": f"{cwd}/keys"}  # instead of a key for good, in your home
+    return subprocess.run(command, cwd=cwd, env=env, check=True, capture_output=True, text=True).stdout
 
 
 def processes(folder: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from secrets import token_hex
 
 import pytest
@@ -22,12 +22,28 @@ def no_known_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_card, "_process_cards", _card.CardCache())
 
 
+@pytest.fixture(autouse=True, scope="session")
+def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    # For what serves several tests, and was begun before the first of them.
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _leave_home(monkeypatch, tmp_path_factory)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    # What the person who runs the tests trusts, and who is served beside, is no business of theirs.
-    place = tmp_path_factory.getbasetemp() / token_hex(8)
+    _leave_home(monkeypatch, tmp_path_factory)
+
+
+def _leave_home(monkeypatch: pytest.MonkeyPatch, places: pytest.TempPathFactory) -> None:
+    """What keys the person who runs the tests has, whom they trust and what they serve, is no business of a test."""
+    place = places.getbasetemp() / token_hex(8)
+    (place / "home").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(place / "home"))
     monkeypatch.setenv("CODIN_TRUST_STORE", str(place / "trust.json"))
     monkeypatch.setenv("CODIN_RUNTIME", str(place / "runtime"))
+    for name in ("CODIN_KEY", "CODIN_KEYS"):
+        monkeypatch.delenv(name, raising=False)
 
 
 # Private keys, bearer tokens, JWTs.

@@ -16,6 +16,7 @@ from codin.cli._ask import ask_person, tell_question
 from codin.cli._connection import Connection, connection_options, keys_option, retry_option
 from codin.cli._ending import Ending
 from codin.cli._exits import Exit
+from codin.cli._limits import Allowed, limit_options
 from codin.cli._recent import recent_context, remember_context
 from codin.cli._terminal import errors, interactive
 from codin.cli._turn import Outgoing, cancel_task, take_turn
@@ -37,6 +38,7 @@ __all__ = ["call"]
 @click.option("--stream/--no-stream", default=True, help="Show the answer while it comes, or all of it at its end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the protocol's objects, one a line.")
 @click.option("-v", "--verbose", is_flag=True, help="Say which task and context it was, as on a terminal.")
+@limit_options
 @retry_option
 @keys_option
 @connection_options
@@ -52,6 +54,7 @@ def call(
     stream: bool,
     as_json: bool,
     verbose: bool,
+    allowed: Allowed,
     connection: Connection,
 ) -> int:
     """Send TEXT to the agent at URL, which may be a name that codin find shows, and stream the answer.
@@ -66,13 +69,14 @@ def call(
     codin call http://127.0.0.1:8000 "and now?" --continue
     codin call http://127.0.0.1:8000 - < long.txt
     codin call http://127.0.0.1:8000 "Sum it up" --file report.pdf --out results
+    codin call http://127.0.0.1:8000 "Plan a trip" --deadline 5m --budget tokens=20000
     codin call http://127.0.0.1:8000 -- -5
     """
     if continues and (context_id or task_id):
         raise click.UsageError("--continue goes without --context and --task", click.get_current_context())
     if continues:
         context_id = _last_context(url)
-    message = Outgoing(_content(text, data, files), files, context_id, stream)
+    message = Outgoing(_content(text, data, files), files, context_id, stream, allowed)
     answer = Answer(as_json=as_json, folder=Path(out) if out else None, task_id=task_id)
     ending = Ending(connection, url, answer, names_ids=(verbose or sys.stderr.isatty()) and not as_json)
     asks = interactive() and not as_json
@@ -103,7 +107,7 @@ def _converse(connection: Connection, url: str, message: Outgoing, answer: Answe
         reply = _ask(connection, url, answer)
         if reply is None:
             return True
-        message = Outgoing([reply], stream=message.stream)
+        message = Outgoing([reply], stream=message.stream, allowed=message.allowed)
         answer.next_turn()
     return False
 

@@ -1,9 +1,9 @@
-"""The options of `codin serve` that say who may call, and the authenticator they make."""
+"""The options of `codin serve` that say who may call, which an `agent.toml` has as keys, and what they make."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
 
@@ -12,7 +12,11 @@ from codin.errors import ConfigError
 if TYPE_CHECKING:
     from codin.trust import Access, Authenticator
 
-__all__ = ["access_of", "authenticator_of", "caller_options"]
+__all__ = ["CALLER_FILES", "CALLER_OPTIONS", "WhoMayCall", "caller_options", "who_may_call"]
+
+CALLER_FILES = ("token_file", "api_key_file", "access")
+CALLER_OPTIONS = (*CALLER_FILES, "oidc_issuer", "oidc_audience", "callers")
+"""The options by their names in Python, which are those of the keys as well."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -46,25 +50,33 @@ def caller_options(command: _Command) -> _Command:
     return command
 
 
-def access_of(path: str | None) -> Access | None:
-    """The rules in a file.
+class WhoMayCall(TypedDict):
+    """Arguments of `codin.serve`, and of an `App`."""
 
-    Raises:
-        ConfigError: it is not understood.
-    """
-    from codin.trust import Access
-
-    return None if path is None else Access.from_file(path)
+    authenticator: Authenticator | None
+    access: Access | None
+    anonymous: bool | None
 
 
-def authenticator_of(
-    token_file: str | None, api_key_file: str | None, oidc_issuer: str | None, oidc_audience: str | None
-) -> Authenticator | None:
-    """What the options ask for; None when they ask for nothing.
+def who_may_call(said: Mapping[str, str | None]) -> WhoMayCall:
+    """What the options make, given by their names in Python.
 
     Raises:
         ConfigError: a file is not understood, or an issuer comes without an audience.
     """
+    from codin.trust import Access
+
+    access, callers = said.get("access"), said.get("callers")
+    return {
+        "authenticator": _authenticator(*map(said.get, ("token_file", "api_key_file", "oidc_issuer", "oidc_audience"))),
+        "access": None if access is None else Access.from_file(access),
+        "anonymous": None if callers is None else callers == "any",
+    }
+
+
+def _authenticator(
+    token_file: str | None, api_key_file: str | None, oidc_issuer: str | None, oidc_audience: str | None
+) -> Authenticator | None:
     from codin.trust import AnyOf, ApiKeys, BearerTokens, OidcTokens
 
     if (oidc_issuer is None) != (oidc_audience is None):

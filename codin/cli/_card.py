@@ -12,12 +12,15 @@ import anyio
 import click
 
 from codin import a2a
+from codin.a2a.v03 import card_of
+from codin.cli._callers import who_may_call
 from codin.cli._card_files import sign, verify
 from codin.cli._card_view import show_card
 from codin.cli._connection import Connection, connection_options, keys_option
-from codin.cli._interpreter import go_on_in, python_option, typed
-from codin.cli._manifest import read_folders
+from codin.cli._interpreter import go_on_in, here_option, python_option, typed
+from codin.cli._manifest import Served, read_folders
 from codin.cli._names import is_name, known_as
+from codin.cli._ordered import OrderedGroup
 from codin.cli._terminal import results, say, write
 from codin.errors import CodinError, ConfigError, TransportError
 
@@ -30,7 +33,7 @@ __all__ = ["card"]
 _LOCAL = "http://127.0.0.1:8000"
 
 
-class _Card(click.Group):
+class _Card(OrderedGroup):
     """`codin card URL` shows it, without a word for that."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -39,9 +42,6 @@ class _Card(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         return self.commands.get(cmd_name, show)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in their order here
 
 
 @click.group(cls=_Card, no_args_is_help=False, subcommand_metavar="URL_OR_TARGET | COMMAND")
@@ -70,9 +70,12 @@ class _Show(click.Command):
 @click.option("--json", "as_json", is_flag=True, help="Print the document as the agent publishes it.")
 @click.option("--public-url", metavar="URL", help=f"For a TARGET: where it would be reached.  [default: {_LOCAL}]")
 @python_option
+@here_option
 @keys_option
 @connection_options
-def show(place: str, as_json: bool, public_url: str | None, python: str | None, connection: Connection) -> int:
+def show(
+    place: str, as_json: bool, public_url: str | None, python: str | None, here: bool, connection: Connection
+) -> int:
     """Show the card of the agent at a URL, or the card that `codin serve TARGET` would publish, which serves nothing.
 
     \b
@@ -89,19 +92,19 @@ def show(place: str, as_json: bool, public_url: str | None, python: str | None, 
         document, trusted = anyio.run(_fetch, connection, place)
         documents = [document]
     else:
-        (target,), python = read_folders([place], python)
-        if python is not None:
-            shown = ["--json"] if as_json else []
-            go_on_in(python, ["card", *shown, *typed({"public_url": public_url}), "--", target])
+        served = read_folders([place], python)
+        if served.python is not None and not here:
+            options = [*(["--json"] if as_json else []), *typed({"public_url": public_url, "keys": connection.keys})]
+            go_on_in(served.python, ["card", "--here", *options, "--", place])
         trusted = None
-        documents = _local(target, (public_url or _LOCAL).rstrip("/"))
+        documents = _local(served, (public_url or _LOCAL).rstrip("/"), connection.keys)
     for number, document in enumerate(documents):
         if as_json:
             write(json.dumps(json.loads(document), ensure_ascii=False, indent=2) + "\n")
             continue
         if number:
             results().print()
-        show_card(a2a.AgentCard.from_json(document), trusted)
+        show_card(card_of(document), trusted)
     return 0
 
 
@@ -110,15 +113,22 @@ async def _known(name: str, connection: Connection) -> str | None:
         return await known_as(name, has_token=connection.has_secret)
 
 
-def _local(target: str, base: str) -> list[bytes]:
+def _local(served: Served, base: str, keys: str | None) -> list[bytes]:
+    """The cards that `codin serve` would publish, without signatures.
+
+    Args:
+        keys: where the keys are that let agents in; None finds them, "" uses none.
+    """
     from codin.cli._target import load_agents
     from codin.server import App, agent_card
+    from codin.trust import KeyRing
 
     if not base.startswith(("http://", "https://")):
         raise ConfigError(f"the public URL {base!r} is none", hint="write it like https://agents.example.com")
-    app = App(*load_agents([target]))
+    ring = None if keys == "" else KeyRing.find() if keys is None else KeyRing.open(keys)
+    app = App(*load_agents(served.targets), keys=ring, **who_may_call(served.callers))
     return [
-        agent_card(endpoint.agent, f"{base}{path}/").to_json()
+        agent_card(endpoint.agent, f"{base}{path}/", endpoint.admission).to_json()
         for path, endpoint in zip(app.places, app.endpoints, strict=True)
     ]
 

@@ -11,10 +11,11 @@ import anyio
 import click
 
 from codin import a2a
+from codin.cli._callers import who_may_call
 from codin.cli._connection import Connection, connection_options
-from codin.cli._interpreter import go_on_in, python_option, typed
+from codin.cli._interpreter import go_on_in, here_option, python_option, typed
 from codin.cli._keys import open_ring
-from codin.cli._manifest import read_folders
+from codin.cli._manifest import Served, read_folders
 from codin.cli._terminal import write
 from codin.errors import CardNotTrusted, ConfigError
 
@@ -33,7 +34,10 @@ _MAX_BYTES = 1024 * 1024
 @click.option("--output", "-o", type=click.Path(dir_okay=False), metavar="FILE", help="Write it there.")
 @click.option("--public-url", metavar="URL", help=f"For a TARGET: where it is reached.  [default: {_LOCAL}]")
 @python_option
-def sign(place: str, keys: str | None, output: str | None, public_url: str | None, python: str | None) -> int:
+@here_option
+def sign(
+    place: str, keys: str | None, output: str | None, public_url: str | None, python: str | None, here: bool
+) -> int:
     """Sign the card in a JSON file, or the one that `codin serve TARGET` would publish.
 
     Signatures that it has by other keys stay.
@@ -47,11 +51,11 @@ def sign(place: str, keys: str | None, output: str | None, public_url: str | Non
             raise click.UsageError("--public-url and --python belong to a TARGET", click.get_current_context())
         document = _signed_file(Path(place), open_ring(Path(keys) if keys else None))
     else:
-        (target,), python = read_folders([place], python)
-        if python is not None:
+        served = read_folders([place], python)
+        if served.python is not None and not here:
             given = {"keys": keys, "output": output, "public_url": public_url}
-            go_on_in(python, ["card", "sign", *typed(given), "--", target])
-        document = _signed_target(target, (public_url or _LOCAL).rstrip("/"), open_ring(Path(keys) if keys else None))
+            go_on_in(served.python, ["card", "sign", "--here", *typed(given), "--", place])
+        document = _signed_target(served, (public_url or _LOCAL).rstrip("/"), open_ring(Path(keys) if keys else None))
     text = json.dumps(json.loads(document), ensure_ascii=False, indent=2) + "\n"
     if output is None:
         write(text)
@@ -73,18 +77,20 @@ def _signed_file(path: Path, ring: KeyRing) -> bytes:
     return sign_card(card, *ring.signing).to_json()
 
 
-def _signed_target(target: str, base: str, ring: KeyRing) -> bytes:
+def _signed_target(served: Served, base: str, ring: KeyRing) -> bytes:
     from codin.cli._target import load_agents
     from codin.server import App
     from codin.server._jwks import JWKS_PATH
 
     if not base.startswith(("http://", "https://")):
         raise ConfigError(f"the public URL {base!r} is none", hint="write it like https://agents.example.com")
-    agents = load_agents([target])
+    agents = load_agents(served.targets)
     if len(agents) > 1:
+        (target,) = served.targets
         hint = f"name one: {', '.join(f'{target}:{agent.id}' for agent in agents)}"
         raise ConfigError(f"{target!r} has {len(agents)} agents, each with a card of its own", hint=hint)
-    return App(*agents, keys=ring).endpoints[0].cards.render(f"{base}/", f"{base}{JWKS_PATH}").body
+    app = App(*agents, keys=ring, **who_may_call(served.callers))
+    return app.endpoints[0].cards.render(f"{base}/", f"{base}{JWKS_PATH}").body
 
 
 @click.command()

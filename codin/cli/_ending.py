@@ -16,6 +16,8 @@ from codin.cli._terminal import say
 
 __all__ = ["Ending"]
 
+_LIMITS = {"CALL_EXPIRED": "--deadline gives it longer", "CALL_BUDGET_SPENT": "--budget gives it more"}
+
 
 class Ending:
     """The last words of `codin call`, on standard error.
@@ -67,7 +69,9 @@ class Ending:
 
     def reword(self, error: a2a.A2AError) -> None:
         """The peer's hints speak of fields; here it is options that can be given or left out."""
-        if error.reason == "TASK_BUSY":
+        if error.reason in _LIMITS:
+            error.hint = _LIMITS[error.reason]
+        elif error.reason == "TASK_BUSY":
             error.hint = f"wait for it: {self._tail()}"
         elif error.hint is not None and "taskId" in error.hint:
             error.hint = "leave out --task; --context ID goes on with the conversation"

@@ -60,6 +60,8 @@ def for_programs(hint: str | None) -> bool:
 
 def hint_of(error: CodinError) -> str | None:
     """What the person at the command line can do next."""
+    if error.hint is not None and error.hint.startswith("--"):
+        return error.hint
     if isinstance(error, (a2a.Unauthenticated, a2a.PermissionDenied)):
         return _AUTH if for_programs(error.hint) else error.hint
     return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), error.hint)

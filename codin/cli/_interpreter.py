@@ -15,7 +15,7 @@ import click
 
 from codin.errors import ConfigError
 
-__all__ = ["command_in", "go_on_in", "python_option", "typed"]
+__all__ = ["command_in", "go_on_in", "here_option", "python_option", "typed"]
 
 _OLDEST = (3, 11)  # as in pyproject.toml
 _PATIENCE = 60.0  # seconds; a cold disk is slow
@@ -24,6 +24,8 @@ _LOOK = "import sys; print(*sys.version_info[:2], flush=True); import codin.cli"
 python_option = click.option(
     "--python", metavar="PATH", help="An interpreter with codin and what TARGET imports, instead of this one."
 )
+
+here_option = click.option("--here", is_flag=True, hidden=True, help="This is the interpreter that was meant.")
 
 
 def go_on_in(python: str, arguments: Sequence[str]) -> NoReturn:

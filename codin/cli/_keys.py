@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from codin.cli._ordered import OrderedGroup
 from codin.cli._terminal import results, say, write
 from codin.errors import ConfigError
 
@@ -57,12 +58,7 @@ def open_ring(place: Path | None) -> KeyRing:
     return ring
 
 
-class _Keys(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in their order here
-
-
-@click.group(cls=_Keys)
+@click.group(cls=OrderedGroup)
 def keys() -> None:
     """The keys that sign the cards of your agents.
 

@@ -1,4 +1,4 @@
-"""A folder as a target: its `agent.toml` says what is served, by which interpreter, and how `codin up` runs it."""
+"""A folder as a target: its `agent.toml` says what is served, to whom, by what, and how `codin up` runs it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from codin.cli._callers import CALLER_FILES, CALLER_OPTIONS
 from codin.errors import ConfigError
 
-__all__ = ["NAME", "Manifest", "read_folders", "read_manifest"]
+__all__ = ["NAME", "Manifest", "Served", "callers_of", "read_folders", "read_manifest"]
 
 NAME = "agent.toml"
 
@@ -42,6 +43,13 @@ class Manifest(BaseModel):
         port: of the first replica, the others take the next ones; 0 takes free ones.
         replicas: how many processes.
         store: where tasks are kept, as `codin serve --store`; a path is one from the folder, and may hold {replica}.
+        callers: who may call, as `codin serve --callers`. What follows are options of it, too; files are paths from the
+            folder.
+        token_file: the bearer tokens of callers.
+        api_key_file: their API keys.
+        oidc_issuer: whose tokens are taken as well.
+        oidc_audience: whom those have to be for.
+        access: the scopes that each agent, skill and tool needs.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -53,6 +61,26 @@ class Manifest(BaseModel):
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
     store: Text = "memory://"
+    callers: Literal["any", "known"] | None = None
+    token_file: Text | None = None
+    api_key_file: Text | None = None
+    oidc_issuer: Text | None = None
+    oidc_audience: Text | None = None
+    access: Text | None = None
+
+
+class Served(NamedTuple):
+    """What targets stand for, of which some may be folders.
+
+    Args:
+        targets: files and modules.
+        python: the interpreter; None for this one.
+        callers: the options of `codin serve` that say who may call.
+    """
+
+    targets: tuple[str, ...]
+    python: str | None
+    callers: Mapping[str, str]
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -76,31 +104,60 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def read_folders(targets: Sequence[str], python: str | None) -> tuple[tuple[str, ...], str | None]:
-    """The targets with what stands for each folder, and the interpreter: `python`, else the one of the manifests.
+def callers_of(folder: Path, manifest: Manifest, given: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """What a manifest says of who may call, as options of `codin serve` by their names in Python.
 
-    A folder without a manifest stands for the `agent.py` in it.
+    Args:
+        given: takes the place of what the manifest says.
 
     Raises:
-        ConfigError: a manifest cannot be read, or two of them name different interpreters.
+        ConfigError: a file is not there.
+    """
+    given = given or {}
+    wanted = [name for name in CALLER_OPTIONS if name not in given]
+    said: dict[str, str] = {name: value for name in wanted if (value := getattr(manifest, name)) is not None}
+    for name in said.keys() & set(CALLER_FILES):
+        path = folder.resolve() / said[name]
+        if not path.is_file():  # its name is not repeated: it may be a secret that somebody has put there
+            raise ConfigError(f"{folder / NAME}: {name} names no file", hint="it is a path from the agent's folder")
+        said[name] = str(path)
+    return {**said, **given}
+
+
+def read_folders(targets: Sequence[str], python: str | None, given: Mapping[str, str] | None = None) -> Served:
+    """The targets with what stands for each folder. A folder without a manifest stands for the `agent.py` in it.
+
+    Args:
+        python: takes the place of the interpreter that manifests name.
+        given: takes the place of what manifests say of who may call.
+
+    Raises:
+        ConfigError: a manifest cannot be read, or two of them do not go together.
     """
     found: list[str] = []
     wanted: dict[str | None, str] = {}
+    callers: dict[str, Mapping[str, str]] = {}
     for target in targets:
         folder = Path(target)
         if not folder.is_dir():
             found.append(target)
             wanted.setdefault(None, target)
+            callers[target] = given or {}
             continue
         manifest = read_manifest(folder)
         found.append(str(folder / manifest.target))
+        callers[target] = callers_of(folder, manifest, given)
         named = manifest.python
         # A link is not resolved: by the place where it stands a virtual environment is known.
         wanted.setdefault(str(folder / named) if named and "/" in named else named, target)
     if python is None and len(wanted) > 1:
         hint = "serve each with a command of its own, or choose one with --python"
         raise ConfigError(f"{' and '.join(wanted.values())} are not for the same interpreter", hint=hint)
-    return tuple(found), python or next(iter(wanted), None)
+    first, *others = callers.values()
+    if any(each != first for each in others):
+        hint = "serve each with a command of its own"
+        raise ConfigError(f"{' and '.join(callers)} do not say the same of who may call", hint=hint)
+    return Served(tuple(found), python or next(iter(wanted), None), first)
 
 
 def _wrong(path: Path, error: ValidationError) -> ConfigError:
@@ -125,5 +182,8 @@ def _check(path: Path, manifest: Manifest) -> None:
     if manifest.replicas > 1 and manifest.store.startswith("sqlite:") and _REPLICA not in manifest.store:
         hint = f"give each a file of its own: sqlite:///tasks-{_REPLICA}.db"
         raise ConfigError(f"{path}: store is one file, and replicas are {manifest.replicas}", hint=hint)
+    if (manifest.oidc_issuer is None) != (manifest.oidc_audience is None):
+        hint = "the audience is what the issuer calls this server"
+        raise ConfigError(f"{path}: oidc_issuer and oidc_audience go together", hint=hint)
     if manifest.port and manifest.port + manifest.replicas > 65536:
         raise ConfigError(f"{path}: port leaves no room for {manifest.replicas} replicas")

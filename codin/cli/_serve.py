@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from codin.cli._callers import access_of, authenticator_of, caller_options
+from codin.cli._callers import CALLER_OPTIONS, caller_options, who_may_call
 from codin.cli._interpreter import go_on_in, python_option, typed
 from codin.cli._manifest import read_folders
 
@@ -17,6 +17,7 @@ __all__ = ["serve"]
 @click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option("--grpc-port", type=click.IntRange(0, 65535), help="Serve gRPC too, on a port of its own; 0 takes one.")
 @click.option("--store", default="memory://", show_default=True, help="Where tasks are kept; or sqlite:///file.db.")
 @click.option("--public-url", metavar="URL", help="Where the outside reaches the server, for the card.")
 @click.option("--trusted-proxy", metavar="IP", multiple=True, help="Believe this proxy's X-Forwarded-* headers.")
@@ -56,7 +57,9 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, **settings
     codin serve hello.py --store sqlite:///tasks.db --token-file tokens.txt
     codin serve crew.py --python crew/.venv/bin/python
     """
-    targets, python = read_folders(targets, python)
+    given = {name: settings[name] for name in CALLER_OPTIONS if settings[name] is not None}
+    targets, python, callers = read_folders(targets, python, given)
+    settings |= callers
     if reload:
         from codin.cli._reload import serve_and_reload
 
@@ -70,10 +73,7 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, **settings
     log_lines(settings.pop("log_format"), settings["log_level"])
     proxies = settings.pop("trusted_proxy")
     place = settings.pop("keys")
-    ways = ("token_file", "api_key_file", "oidc_issuer", "oidc_audience")
-    settings["authenticator"] = authenticator_of(*(settings.pop(name) for name in ways))
-    settings["access"] = access_of(settings["access"])
-    settings["anonymous"] = {"any": True, "known": False, None: None}[settings.pop("callers")]
+    settings |= who_may_call({name: settings.pop(name) for name in CALLER_OPTIONS})
     run(
         *load_agents(targets, serving=True),
         trusted_proxies=proxies,

@@ -15,6 +15,7 @@ from codin import a2a
 from codin.cli._connection import Connection, connection_options, keys_option, retry_option
 from codin.cli._exits import Exit
 from codin.cli._lines import numbered_line
+from codin.cli._ordered import OrderedGroup
 from codin.cli._states import STATES, state_name
 from codin.cli._task_view import event_line, show_task, show_tasks
 from codin.cli._terminal import say, write
@@ -31,7 +32,7 @@ _JSON = "Print the protocol's objects, one a line."
 T = TypeVar("T")
 
 
-class _Tasks(click.Group):
+class _Tasks(OrderedGroup):
     """`codin tasks URL get ID`: the URL stands before the command or behind it, and options anywhere.
 
     So each command has the URL as an argument, and what is done here is to find the command among the words.
@@ -50,9 +51,6 @@ class _Tasks(click.Group):
         else:
             args = ["list", *args]
         return super().parse_args(ctx, args)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in their order here
 
     def _words(self, ctx: click.Context, args: list[str]) -> list[int]:
         """The places of what is neither an option nor the value of one."""

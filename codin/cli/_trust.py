@@ -13,6 +13,7 @@ import click
 from codin.cli._card_files import keys_at
 from codin.cli._connection import Connection, connection_options
 from codin.cli._exits import Exit
+from codin.cli._ordered import OrderedGroup
 from codin.cli._terminal import interactive, results, say, show, write
 from codin.errors import CardChanged, CardNotTrusted, ConfigError
 
@@ -38,12 +39,7 @@ def _open(place: Path | None) -> TrustStore:
     return TrustStore.default() if place is None else TrustStore(place)
 
 
-class _Trust(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in their order here
-
-
-@click.group(cls=_Trust)
+@click.group(cls=OrderedGroup)
 def trust() -> None:
     """Whom you trust: the agents you have approved, the keys of their cards, and keys that count no more.
 

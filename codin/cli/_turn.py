@@ -12,13 +12,16 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from codin import a2a
 from codin.cli._answer import Answer
+from codin.cli._limits import Allowed
 from codin.cli._terminal import say
 from codin.client import Peer
-from codin.errors import CodinError
+from codin.errors import CodinError, DeadlineExceeded
+from codin.trust import identity_in
 
 __all__ = ["Outgoing", "cancel_task", "take_turn"]
 
 _LAST_WORDS = 2.0  # seconds that a canceled task's stream has to end by itself
+_UNWIND = 6.0  # seconds that an agent has to end when the time is over; one of codin's takes five at most
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Outgoing:
     files: Iterable[str] = ()
     context_id: str | None = None
     stream: bool = True
+    allowed: Allowed = field(default_factory=Allowed)
 
 
 async def take_turn(opening: AbstractAsyncContextManager[Peer], message: Outgoing, answer: Answer) -> bool:
@@ -36,12 +40,19 @@ async def take_turn(opening: AbstractAsyncContextManager[Peer], message: Outgoin
 
     Returns:
         False when the person left before the end: with a second Ctrl-C, or with one before the task was known.
+
+    Raises:
+        DeadlineExceeded: the time that was allowed is over, and the task has not ended.
     """
     async with opening as peer:
+        if message.allowed.budget is not None and identity_in(peer.card) is None:
+            say(f"{peer.card.name!r} does not say that it keeps to budgets, and is told of none", "yellow")
         turn = _Turn(peer, answer)
         problem: CodinError | None = None
         async with anyio.create_task_group() as group:
             await group.start(turn.heed_interrupts, group)
+            if message.allowed.seconds is not None:
+                group.start_soon(turn.heed_deadline, message.allowed.seconds, group)
             try:
                 await _receive(peer, message, answer)
             except CodinError as error:  # raised below: a task group would wrap it
@@ -49,6 +60,8 @@ async def take_turn(opening: AbstractAsyncContextManager[Peer], message: Outgoin
             turn.ended.set()
             group.cancel_scope.cancel()
         answer.end_line()
+        if turn.late:
+            problem = DeadlineExceeded("the time is over, and the agent goes on", hint="--deadline gives it longer")
         if problem is not None:
             raise problem
     return not turn.left
@@ -67,14 +80,14 @@ async def cancel_task(peer: Peer, task_id: str) -> a2a.Task | None:
 
 async def _receive(peer: Peer, message: Outgoing, answer: Answer) -> None:
     content, files = message.content, message.files
-    context_id, task_id = message.context_id, answer.task_id
+    context_id, task_id, limits = message.context_id, answer.task_id, message.allowed.limits()
     if not message.stream:
-        reply = await peer.send(content, files=files, context_id=context_id, task_id=task_id)
+        reply = await peer.send(content, files=files, context_id=context_id, task_id=task_id, limits=limits)
         value = reply.task or reply.message
         assert value is not None
         answer.show_reply(value)
         return
-    stream = peer.stream(content, files=files, context_id=context_id, task_id=task_id)
+    stream = peer.stream(content, files=files, context_id=context_id, task_id=task_id, limits=limits)
     async with aclosing(stream) as events:
         async for event in events:
             answer.show(event)
@@ -87,6 +100,7 @@ class _Turn:
     peer: Peer
     answer: Answer
     left: bool = False
+    late: bool = False
     ended: anyio.Event = field(default_factory=anyio.Event)
 
     async def heed_interrupts(self, group: TaskGroup, *, task_status: TaskStatus[None]) -> None:
@@ -102,6 +116,18 @@ class _Turn:
                 self.answer.end_line()
                 say("canceling the task; Ctrl-C again leaves at once", "dim")
                 group.start_soon(self._cancel, self.answer.task_id, group)
+
+    async def heed_deadline(self, seconds: float, group: TaskGroup) -> None:
+        """Do not wait longer than was allowed. A peer that keeps to deadlines ends at the same moment."""
+        await anyio.sleep(seconds)
+        with anyio.move_on_after(_UNWIND):
+            if self.answer.task_id is not None:
+                self.answer.end_line()
+                say("the time is over; canceling the task", "dim")
+                await self._cancel(self.answer.task_id, group)
+            await self.ended.wait()
+        self.late = not self.ended.is_set()
+        group.cancel_scope.cancel()
 
     async def _cancel(self, task_id: str, group: TaskGroup) -> None:
         task = await cancel_task(self.peer, task_id)

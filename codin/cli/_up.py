@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from codin.cli._terminal import say
 from codin.cli.workspace._folder import Workspace
 from codin.errors import ConfigError
 
@@ -30,11 +32,14 @@ __all__ = ["up"]
     show_envvar=True,
     help="A registry that is there already; without it, the workspace gets one of its own.",
 )
-def up(folder: str | None, detach: bool, reload: bool, registry: str | None) -> int:
+@click.option("--no-keys", "unsigned", is_flag=True, help="Sign nothing, though there are keys, and make none.")
+def up(folder: str | None, detach: bool, reload: bool, registry: str | None, unsigned: bool) -> int:
     """Run every agent of a workspace until Ctrl-C.
 
     FOLDER is a workspace: each folder in its agents/ that has an agent.py or an agent.toml is run as a process of its
     own, and started again when it ends. Without FOLDER, the nearest workspace from here upward.
+
+    They sign their cards and say who they are by your key. Where you have none yet, one is made.
 
     \b
     codin up
@@ -49,19 +54,44 @@ def up(folder: str | None, detach: bool, reload: bool, registry: str | None) -> 
         from codin.cli.workspace._watch import need_watchfiles
 
         need_watchfiles()
+    os.chdir(workspace.folder)  # where its keys are
+    if not unsigned:
+        _need_key()
     if detach:
         from codin.cli.workspace._detach import detached
 
-        return detached(workspace, reload=reload, registry=registry)
-    os.chdir(workspace.folder)  # where its keys are
-    return asyncio.run(_run(workspace, reload=reload, registry=registry))
+        return detached(workspace, reload=reload, registry=registry, signed=not unsigned)
+    return asyncio.run(_run(workspace, reload=reload, registry=registry, signed=not unsigned))
 
 
-async def _run(workspace: Workspace, *, reload: bool, registry: str | None) -> int:
+def _need_key() -> None:
+    """Make the first key where `codin keys new` would, and say so.
+
+    Raises:
+        ConfigError: it cannot be made, or the keys that are there cannot be used.
+    """
+    from codin.trust import KeyRing
+
+    named = os.environ.get("CODIN_KEYS")
+    # A place that is named and not there yet is one for a new key. `find` calls it a mistake.
+    absent = named and not os.environ.get("CODIN_KEY") and not Path(named).expanduser().exists()
+    if not absent and KeyRing.find() is not None:
+        return
+    try:
+        ring = KeyRing.create(KeyRing.default_path())
+    except ConfigError as error:
+        error.hint = f"{error.hint or 'CODIN_KEYS names another place'}; --no-keys goes on without a key"
+        raise
+    say(f"made a key in {ring.path}, which signs cards and calls from now on; --no-keys goes without", "dim")
+
+
+async def _run(workspace: Workspace, *, reload: bool, registry: str | None, signed: bool) -> int:
     from codin.cli.workspace._supervisor import Supervisor
     from codin.cli.workspace._view import showing
 
-    with showing(f"{workspace.folder}: Ctrl-C ends all; codin logs shows what they say") as view:
+    with showing(
+        f"{workspace.folder}: Ctrl-C ends all; codin call NAME TEXT calls one; codin logs shows what they say"
+    ) as view:
 
         def on_change() -> None:
             view.update([process.to_dict() for process in supervisor.processes.values()])
@@ -70,7 +100,7 @@ async def _run(workspace: Workspace, *, reload: bool, registry: str | None) -> i
             supervisor.stop()
             view.say("ending; Ctrl-C again does not wait for running tasks")
 
-        supervisor = Supervisor(workspace, registry=registry, on_change=on_change)
+        supervisor = Supervisor(workspace, registry=registry, signed=signed, on_change=on_change)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, on_signal)

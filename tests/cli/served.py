@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from enum import StrEnum
 from typing import Any
@@ -140,6 +141,15 @@ async def _stubborn(task: Task, rest: str) -> AsyncIterator[Any]:
     await asyncio.Event().wait()
 
 
+async def _limits(task: Task, rest: str) -> AsyncIterator[Any]:
+    """What the call may take. It asks first where it is told to."""
+    if rest:
+        await task.ask("Now?")
+    given = task.limits
+    left = None if given.deadline is None else round(given.deadline / 1000 - time.time())
+    yield f"{left} s, {given.budget.tokens} tokens, {given.budget.money} money"
+
+
 async def _escape(task: Task, rest: str) -> AsyncIterator[Any]:
     yield "\x1b[31mred\x1b[0m"
 
@@ -155,6 +165,7 @@ _ACTS = {
     "gate": _gate,
     "give": _give,
     "hang": _hang,
+    "limits": _limits,
     "open": _open,
     "order": _order,
     "pick": _pick,

@@ -49,6 +49,7 @@ def play(page: Path) -> None:
 
 def _write(block: Block) -> None:
     path = Path(block.said["title"])
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(block.text, encoding="utf-8")
     if path.suffix == ".py":
         _execute(block, path.stem, _WRITTEN)

@@ -21,7 +21,7 @@ _LOOK = 0.1
 _SETTLED = {"ready", "silent", "crashed", "refused"}
 
 
-def detached(workspace: Workspace, *, reload: bool, registry: str | None) -> int:
+def detached(workspace: Workspace, *, reload: bool, registry: str | None, signed: bool) -> int:
     """Start the supervisor, wait until every process is ready or left alone, and say how they are.
 
     Returns:
@@ -34,7 +34,7 @@ def detached(workspace: Workspace, *, reload: bool, registry: str | None) -> int
     record.hold().release()
     record.clear()
     command = [sys.executable, "-m", "codin.cli", "up", str(workspace.folder)]
-    command += ["--reload"] * reload + ([f"--registry={registry}"] if registry else [])
+    command += ["--reload"] * reload + ["--no-keys"] * (not signed) + ([f"--registry={registry}"] if registry else [])
     log = workspace.state / "up.log"
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(file, "wb") as output:

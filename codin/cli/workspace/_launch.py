@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codin.cli._interpreter import command_in
-from codin.cli._manifest import Manifest, read_manifest
+from codin.cli._interpreter import command_in, typed
+from codin.cli._manifest import Manifest, callers_of, read_manifest
 from codin.cli.workspace._folder import TOOLS, Workspace
 from codin.cli.workspace._secrets import referenced, resolve
 from codin.errors import ConfigError
-from codin.trust import KeyRing
 
 __all__ = ["Launch", "Prepare", "agent_launches", "registry_launch"]
 
@@ -42,8 +41,11 @@ Prepare = Callable[[int], Launch]
 """Makes a launch, given the port of the one before, 0 for none. It reads files and may block. Raises ConfigError."""
 
 
-def agent_launches(workspace: Workspace, folder: Path, registry: str | None) -> Mapping[str, Prepare]:
+def agent_launches(workspace: Workspace, folder: Path, registry: str | None, *, signed: bool) -> Mapping[str, Prepare]:
     """How each replica of an agent is started, by the name of its process.
+
+    Args:
+        signed: with the keys that are found, for its card and its calls.
 
     Raises:
         ConfigError: its manifest is wrong.
@@ -51,29 +53,32 @@ def agent_launches(workspace: Workspace, folder: Path, registry: str | None) -> 
     name = folder.name
     replicas = read_manifest(folder).replicas
     names = [name] if replicas == 1 else [f"{name}.{number}" for number in range(1, replicas + 1)]
-    return {each: _agent(workspace, folder, number, registry) for number, each in enumerate(names)}
+    return {each: _agent(workspace, folder, number, registry, signed) for number, each in enumerate(names)}
 
 
-def registry_launch(workspace: Workspace, port: int) -> Prepare:
-    """How the registry of the workspace is started."""
+def registry_launch(workspace: Workspace, port: int, *, signed: bool) -> Prepare:
+    """How the registry of the workspace is started: for agents that sign for what they say, or for all."""
 
     def prepare(_: int) -> Launch:
         # Who is there says so again when it starts anew, so nothing is to be kept.
         options = [f"--host={HOST}", f"--port={_free(port)}", "--store=memory://"]
-        if KeyRing.find() is None:
-            options.append("--unsigned")  # where there is no key, nobody could sign
+        if not signed:
+            options.append("--unsigned")
         command = [*_codin(None), "registry", *options]
         return Launch(command, workspace.folder, port, "healthz", _environment(workspace))
 
     return prepare
 
 
-def _agent(workspace: Workspace, folder: Path, number: int, registry: str | None) -> Prepare:
+def _agent(workspace: Workspace, folder: Path, number: int, registry: str | None, signed: bool) -> Prepare:
     def prepare(before: int) -> Launch:
         manifest = read_manifest(folder)  # again, because it may have changed
         secrets = resolve(manifest.secrets, folder)
         port = _free(manifest.port + number) if manifest.port else free_port(before)
         options = [f"--host={HOST}", f"--port={port}", f"--store={_store(manifest, folder, number)}"]
+        options += typed(callers_of(folder, manifest))
+        if not signed:
+            options.append("--no-keys")
         place = folder.resolve() / manifest.target
         env = {**_environment(workspace), **manifest.env, **secrets}
         if registry is not None:

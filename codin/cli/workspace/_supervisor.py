@@ -27,16 +27,20 @@ class Supervisor:
 
     Args:
         registry: the URL of one that is there; None starts one for the workspace.
+        signed: with the keys that are found; else nobody signs anything.
         on_change: called after each change of state.
 
     Attributes:
         processes: by name.
     """
 
-    def __init__(self, workspace: Workspace, *, registry: str | None, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, workspace: Workspace, *, registry: str | None, signed: bool, on_change: Callable[[], None]
+    ) -> None:
         self.processes: dict[str, Process] = {}
         self.workspace = workspace
         self._registry = registry
+        self._signed = signed
         self._own_registry: Prepare | None = None
         self._on_change = on_change
         self._record = Record(workspace)
@@ -102,7 +106,8 @@ class Supervisor:
     def _begin(self) -> None:
         if self._registry is None:
             port = free_port()
-            self._registry, self._own_registry = f"http://{HOST}:{port}", registry_launch(self.workspace, port)
+            self._registry = f"http://{HOST}:{port}"
+            self._own_registry = registry_launch(self.workspace, port, signed=self._signed)
         for name, (_, prepare) in self._wanted().items():
             self._start(name, prepare)
 
@@ -115,7 +120,7 @@ class Supervisor:
             try:
                 if folder.name in wanted:
                     raise ConfigError(f"{folder.name!r} is the name of something else here", hint="rename its folder")
-                launches = agent_launches(self.workspace, folder, self._registry)
+                launches = agent_launches(self.workspace, folder, self._registry, signed=self._signed)
             except ConfigError as error:
                 wanted[f"{folder.name}.1" if folder.name in wanted else folder.name] = (folder, _refusing(error))
             else:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.cli.command import run
+from codin import a2a
+from codin.trust import SKILL_KEY
+from tests.cli.command import Running, run
 from tests.cli.conftest import Done
 from tests.cli.workspace.conftest import Place
+from tests.server.rpc import HEADERS, message
 
 TELL = """
 import os
@@ -62,7 +68,11 @@ def test_a_secret_that_is_not_to_be_had(place: Place, reference: str, words: str
 @pytest.mark.parametrize(
     ("manifest", "words"),
     [
-        ("ports = 8001", "has no key 'ports'. Hint: it may have target, python, env, secrets, port, replicas, store"),
+        (
+            "ports = 8001",
+            "has no key 'ports'. Hint: it may have target, python, env, secrets, port, replicas, store, callers, "
+            "token_file, api_key_file, oidc_issuer, oidc_audience, access\n",
+        ),
         ('port = "8001"', "port is a whole number"),
         ("port = 70000", "port is wrong: Input should be less than or equal to 65535"),
         ("port = 65535\nreplicas = 2", "port leaves no room for 2 replicas"),
@@ -77,6 +87,11 @@ def test_a_secret_that_is_not_to_be_had(place: Place, reference: str, words: str
         ('env = {KEY = "a"}\nsecrets = {KEY = "env:KEY"}', "KEY is both in env and in secrets"),
         ('store = "tasks.db"', "store is none. Hint: write memory:// or sqlite:///file.db"),
         ('replicas = 2\nstore = "sqlite:///t.db"', "store is one file, and replicas are 2"),
+        ('callers = "all"', "callers is wrong: Input should be 'any' or 'known'"),
+        ('tokens = "tokens.txt"', "has no key 'tokens'. Hint: it may have target, "),
+        (f'token_file = "{SECRET}"', "token_file names no file. Hint: it is a path from the agent's folder"),
+        ("access = {agents = {}}", "access is text"),
+        ('oidc_issuer = "https://login.example.com"', "oidc_issuer and oidc_audience go together"),
     ],
 )
 def test_a_key_that_is_wrong_is_named(place: Place, codin: Callable[..., Done], manifest: str, words: str) -> None:
@@ -103,3 +118,116 @@ def test_another_interpreter(place: Place) -> None:
     (folder / "env").symlink_to(sys.prefix)
     place.up()
     assert place.call("who", "?") == str(folder / "env" / "bin" / "python")
+
+
+GUARDED = """
+from codin import a2a
+from codin.agent import Task, agent
+
+SKILLS = [a2a.AgentSkill(id=name, name=name, description=name, tags=[]) for name in ("plain", "legal")]
+
+@agent(skills=SKILLS)
+def who(task: Task) -> str:
+    return task.caller.id
+"""
+ACCESS = """
+[agents.who]
+scopes = ["read"]
+skills.plain = []
+skills.legal = ["law"]
+
+[grants]
+ada = ["read"]
+bob = ["read", "law"]
+"""
+
+
+@pytest.fixture
+def guarded(place: Place) -> Path:
+    """An agent with callers of its own."""
+    folder = place.agent(
+        "who", GUARDED, 'token_file = "tokens.txt"\napi_key_file = "keys.txt"\naccess = "access.toml"\n'
+    )
+    (folder / "access.toml").write_text(ACCESS)
+    for name, text in (("tokens.txt", "ada t0ken\neve 0ther\n"), ("keys.txt", "bob k3y\n")):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o600)
+    return folder
+
+
+def _speak(url: str, skill: str, headers: Mapping[str, str]) -> tuple[int, str]:
+    """The answer of an agent that is asked for a skill."""
+    params = {"message": {**message(), "metadata": {SKILL_KEY: skill}}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": params}
+    with httpx.Client(trust_env=False) as http:
+        answer = http.post(url, json=body, headers={**HEADERS, **headers})
+    return answer.status_code, answer.text
+
+
+def _check_guarded(url: str) -> None:
+    ada, bob, eve = {"Authorization": "Bearer t0ken"}, {"X-API-Key": "k3y"}, {"Authorization": "Bearer 0ther"}
+    assert '"ada"' in _speak(url, "plain", ada)[1]
+    assert '"bob"' in _speak(url, "legal", bob)[1]
+    refused = [_speak(url, "legal", ada), _speak(url, "plain", eve), _speak(url, "plain", {})]
+    assert [status for status, _ in refused] == [403, 403, 401]
+
+
+def test_codin_up_keeps_to_who_may_call(place: Place, guarded: Path) -> None:
+    row = place.up()["who"]
+    _check_guarded(row["url"])
+    shown = a2a.AgentCard.from_json(run("card", row["url"], "--json").stdout)
+    assert {"apiKey", "bearer"} <= shown.security_schemes.keys()
+    # The card that is shown without serving says what is served.
+    alone = a2a.AgentCard.from_json(run("card", str(guarded), "--json").stdout)
+    for name in ("security_schemes", "security_requirements", "skills"):
+        assert getattr(alone, name) == getattr(shown, name)
+
+
+def test_codin_serve_keeps_to_who_may_call(place: Place, guarded: Path) -> None:
+    with Running("serve", str(guarded), "--port", "0", cwd=place.folder) as serving:
+        _check_guarded(serving.serving(r"who serves A2A at (http://\S+)\n"))
+
+
+def test_an_option_takes_the_place_of_a_key(place: Place, guarded: Path) -> None:
+    other = guarded / "other.txt"
+    other.write_text("bob an0ther\n")
+    other.chmod(0o600)
+    (guarded / "tokens.txt").unlink()
+    with Running("serve", str(guarded), "--token-file", str(other), "--port", "0") as serving:
+        url = serving.serving(r"who serves A2A at (http://\S+)\n")
+        assert '"bob"' in _speak(url, "legal", {"Authorization": "Bearer an0ther"})[1]
+        assert _speak(url, "plain", {"Authorization": "Bearer t0ken"})[0] == 401
+
+
+def test_the_signed_card_says_who_may_call(place: Place, guarded: Path) -> None:
+    assert run("keys", "new").returncode == 0
+    signed = json.loads(run("card", "sign", str(guarded)).stdout)
+    assert {"apiKey", "bearer"} <= signed["securitySchemes"].keys()
+    assert {"schemes": {"bearer": {"list": ["read"]}}} in signed["securityRequirements"]
+
+
+def test_agents_for_different_callers_do_not_share_a_server(place: Place, guarded: Path) -> None:
+    shout = place.agent("shout")
+    done = run("serve", str(guarded), str(shout))
+    assert done.returncode == 2
+    assert f"{guarded} and {shout} do not say the same of who may call. Hint: serve each with a command" in done.stderr
+
+
+def test_an_agent_for_those_with_a_key(place: Place) -> None:
+    place.agent("tell", "def tell(text: str) -> str:\n    return text\n", 'callers = "known"')
+    assert place.up()["tell"]["state"] == "ready"
+    assert place.call("tell", "hi") == "hi"
+    assert run("call", place.processes()["tell"]["url"], "hi", "--no-keys").returncode == 4
+
+
+def test_another_interpreter_shows_who_may_call(place: Place, guarded: Path) -> None:
+    (guarded / "env").symlink_to(sys.prefix)
+    manifest = guarded / "agent.toml"
+    manifest.write_text(f'python = "env/bin/python"\n{manifest.read_text()}')
+    assert "API key in header 'X-API-Key'" in run("card", str(guarded)).stdout
+
+
+def test_a_file_of_callers_that_is_gone_refuses_the_agent(place: Place, guarded: Path) -> None:
+    (guarded / "tokens.txt").unlink()
+    row = place.up()["who"]
+    assert (row["state"], "token_file names no file" in row["words"]) == ("refused", True)

@@ -7,16 +7,32 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 
+from codin.trust import KeyRing
 from tests.cli.command import PATIENCE, Running, Terminal, run
 from tests.cli.workspace.conftest import SHOUT, Place, await_end
 
 WHISPER = SHOUT.replace("shout", "whisper").replace("upper", "lower")
+TELL_CALLER = """
+from codin.agent import Task, agent
+
+@agent
+def tell(task: Task) -> str:
+    return task.caller.id
+"""
+ASK = """
+from codin.agent import Task, agent
+
+@agent
+async def ask(text: str, task: Task) -> str:
+    return (await task.call("tell", text)).text
+"""
 BROKEN = "raise RuntimeError('no luck')"
 
 
@@ -43,7 +59,7 @@ def test_in_the_background(place: Place) -> None:
     done = run("up", "-d", cwd=place.folder)
     assert done.returncode == 0, done.stderr
     assert "shout ready http://127.0.0.1:" in done.stdout
-    assert done.stderr == "codin ps shows it, codin down ends it\n"
+    assert done.stderr.splitlines()[-1] == "codin ps shows it, codin down ends it"
     head, *rows = run("ps", cwd=place.folder).stdout.splitlines()
     assert head.split() == ["agent", "state", "for", "starts", "process", "where"]
     assert ["shout", "ready"] in [row.split()[:2] for row in rows]
@@ -165,14 +181,71 @@ def test_a_port_that_is_given(place: Place) -> None:
 def test_the_agents_are_in_the_registry_of_the_workspace(place: Place, signed: bool) -> None:
     place.agent("shout")
     place.agent("whisper", WHISPER)
-    if signed:
-        (place.folder / ".codin").mkdir()
-        assert run("keys", "new", cwd=place.folder).returncode == 0
-    place.up()
+    place.up(*(["--no-keys"] if not signed else []))
     registry = place.written()["registry"]
     for name in ("shout", "whisper"):  # an agent joins once it is ready, and that may be a moment later
         entry = _found(registry, name, place.folder)
         assert (entry["health"], entry["verified"]) == ("healthy", signed)
+
+
+def _made(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """What it says about a key."""
+    return [line for line in done.stderr.splitlines() if "key" in line]
+
+
+def test_the_first_time_it_makes_a_key(place: Place) -> None:
+    place.agent("tell", TELL_CALLER)
+    ring = Path.home() / ".codin" / "keys"
+    done = run("up", "-d", cwd=place.folder)
+    assert done.returncode == 0, done.stderr
+    assert _made(done) == [f"made a key in {ring}, which signs cards and calls from now on; --no-keys goes without"]
+    kid = KeyRing.open(ring).active.kid
+    url = place.processes()["tell"]["url"]
+    assert run("card", "verify", url, cwd=place.folder).stdout == f"signed by {kid} (ES256)\n"
+    assert place.call("tell", "?") == f"cli@{kid}"
+    run("down", cwd=place.folder)
+    assert _made(run("up", "-d", cwd=place.folder)) == []
+    assert KeyRing.open(ring).active.kid == kid
+
+
+def test_agents_of_a_workspace_know_each_other(place: Place) -> None:
+    place.agent("tell", TELL_CALLER, 'callers = "known"')
+    place.agent("ask", ASK)
+    place.up()
+    _found(place.written()["registry"], "tell", place.folder)
+    assert place.call("ask", "?") == f"ask@{KeyRing.open(Path.home() / '.codin' / 'keys').active.kid}"
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["in the workspace", "by CODIN_KEYS"])
+def test_the_key_is_made_where_codin_keys_new_would(place: Place, named: bool) -> None:
+    place.agent("shout")
+    (place.folder / ".codin").mkdir()
+    ring = place.folder / ("team" if named else ".codin") / "keys"
+    place.up(env={"CODIN_KEYS": str(ring)} if named else None)
+    assert KeyRing.open(ring).path == ring
+    assert not (Path.home() / ".codin").exists()
+
+
+def test_without_keys_nothing_is_made_or_signed(place: Place) -> None:
+    place.agent("tell", TELL_CALLER)
+    done = run("up", "-d", "--no-keys", cwd=place.folder)
+    assert (done.returncode, _made(done)) == (0, [])
+    assert not (Path.home() / ".codin").exists()
+    assert not (place.folder / ".codin" / "keys").exists()
+    run("down", cwd=place.folder)
+    assert run("keys", "new").returncode == 0
+    assert run("up", "-d", "--no-keys", cwd=place.folder).returncode == 0
+    card = json.loads(run("card", place.processes()["tell"]["url"], "--json").stdout)
+    assert "signatures" not in card
+    assert place.call("tell", "?") == "anonymous"
+
+
+def test_a_key_that_cannot_be_made_is_said(place: Place) -> None:
+    place.agent("shout")
+    (place.folder / "file").write_text("")
+    done = run("up", cwd=place.folder, env={"CODIN_KEYS": str(place.folder / "file" / "keys")})
+    assert done.returncode == 2
+    assert done.stderr.endswith("Hint: CODIN_KEYS names another place; --no-keys goes on without a key\n")
 
 
 def test_a_registry_that_is_given_is_the_one(place: Place) -> None:

@@ -1,0 +1,145 @@
+"""`codin call` within a time and a budget."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from codin.trust import CALL_HEADER
+from tests.cli.command import Terminal
+from tests.cli.conftest import Done
+
+Codin = Callable[..., Done]
+
+
+@pytest.mark.parametrize("mode", ["--stream", "--no-stream"])
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "None s, None tokens, None money"),
+        (["--deadline", "30s"], "30 s, None tokens, None money"),
+        (["--deadline", "90"], "90 s, None tokens, None money"),
+        (["--deadline", "1.5m", "--budget", "money=0.5"], "90 s, None tokens, 0.5 money"),
+        (["--budget", "tokens=2000", "--budget", "money=1"], "None s, 2000 tokens, 1.0 money"),
+        (["--budget", "tokens=2000", "--budget", "tokens=1000"], "None s, 1000 tokens, None money"),
+    ],
+)
+def test_the_agent_is_told_the_limits(server: str, codin: Codin, options: list[str], told: str, mode: str) -> None:
+    assert codin("call", server, "limits", *options, mode) == (0, f"{told}\n", "")
+
+
+def test_the_limits_hold_for_the_answer_to_a_question(server: str) -> None:
+    with Terminal("call", server, "limits ask", "--deadline", "40s", "--budget", "tokens=7") as terminal:
+        terminal.expect("Now?")
+        terminal.type("yes\n")
+        terminal.expect("40 s, 7 tokens, None money")
+        assert terminal.wait() == 0
+
+
+def test_a_call_without_a_budget_left_is_refused(server: str, codin: Codin) -> None:
+    done = codin("call", server, "limits", "--budget", "tokens=0")
+    assert (done.code, done.out) == (5, "")
+    assert done.err == "error: the budget for this call is spent: no tokens left. Hint: --budget gives it more\n"
+
+
+def test_a_call_that_comes_too_late_is_refused(server: str, codin: Codin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codin.cli._limits.time.time", lambda: 0.0)  # the clock of the caller is wrong
+    done = codin("call", server, "limits", "--deadline", "30s")
+    assert done.code == 5
+    assert done.err == "error: the time for this call is over. Hint: --deadline gives it longer\n"
+
+
+def test_the_task_is_canceled_when_the_time_is_over(server: str, codin: Codin) -> None:
+    done = codin("call", server, "hang", "--deadline", "0.5s")
+    assert (done.code, done.out) == (1, "waiting\n")
+    assert done.err == "the time is over; canceling the task\nthe task is canceled\n"
+    (newest,) = codin("tasks", server, "--limit", "1").out.splitlines()
+    assert "canceled" in newest
+
+
+def test_without_streaming_the_agent_ends_by_itself(server: str, codin: Codin) -> None:
+    done = codin("call", server, "hang", "--deadline", "0.5s", "--no-stream")
+    assert done.code == 1
+    assert "failed: The run took longer than it may and was stopped." in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--deadline", "soon"], "Invalid value for '--deadline': 'soon' is no time; write 30s, 5m or 1h"),
+        (["--deadline", "0"], "'0' is no time"),
+        (["--deadline", "-1"], "'-1' is no time"),
+        (["--budget", "2000"], "Invalid value for '--budget': '2000' is no budget; write tokens=2000 or money=0.5"),
+        (["--budget", "tokens=1.5"], "'tokens=1.5' is no budget"),
+        (["--budget", "tokens=-1"], "'tokens=-1' is no budget"),
+        (["--budget", "money=nan"], "'money=nan' is no budget"),
+        (["--budget", "eur=1"], "'eur=1' is no budget"),
+    ],
+)
+def test_limits_that_are_none(server: str, codin: Codin, options: list[str], words: str) -> None:
+    done = codin("call", server, "limits", *options)
+    assert done.code == 2
+    assert words in done.err
+
+
+@pytest.fixture
+def plain() -> Iterator[str]:
+    """An agent of somebody else's: without streams and limits. It answers once the text is not `wait`."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            interface = {"url": address, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
+            self._answer({"name": "plain", "version": "1", "supportedInterfaces": [interface]})
+
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if request["params"]["message"]["parts"][0]["text"] == "wait":
+                over.wait()
+            parts = [{"text": f"limits: {self.headers[CALL_HEADER]}"}]
+            message = {"messageId": "1", "role": "ROLE_AGENT", "parts": parts}
+            self._answer({"jsonrpc": "2.0", "id": request["id"], "result": {"message": message}})
+
+        def _answer(self, document: Any) -> None:
+            body = json.dumps(document).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # the caller has not waited
+                super().handle()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        address = f"http://127.0.0.1:{server.server_port}/"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield address
+        over.set()
+        server.shutdown()
+        thread.join()
+
+
+def test_an_agent_that_keeps_to_no_budget_is_named(plain: str, codin: Codin) -> None:
+    done = codin("call", plain, "hi", "--budget", "tokens=5")
+    assert (done.code, done.out) == (0, "limits: None\n")
+    assert done.err == "'plain' does not say that it keeps to budgets, and is told of none\n"
+
+
+def test_nobody_waits_longer_for_an_agent_that_knows_no_deadline(
+    plain: str, codin: Codin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codin.cli._turn._UNWIND", 0.1)
+    done = codin("call", plain, "wait", "--deadline", "0.2s")
+    assert (done.code, done.out) == (5, "")
+    assert done.err == "error: the time is over, and the agent goes on. Hint: --deadline gives it longer\n"
