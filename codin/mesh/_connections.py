@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Any
 
 import anyio
@@ -14,6 +15,7 @@ from codin.mesh._directory import Found
 from codin.mesh._gate import Gate
 from codin.mesh._limits import MeshLimits
 from codin.mesh._route import PeerState
+from codin.trust import TrustPolicy
 
 __all__ = ["Connections", "Replica"]
 
@@ -28,15 +30,17 @@ class Replica:
         gate: what messages to it pass.
         peer: connected, or None.
         until: when its card is to be read again.
+        stamp: what the verdict on its card depended on.
     """
 
-    __slots__ = ("found", "gate", "opening", "peer", "until")
+    __slots__ = ("found", "gate", "opening", "peer", "stamp", "until")
 
     def __init__(self, found: Found, limits: MeshLimits, clock: Clock) -> None:
         self.found = found
         self.gate = Gate(found.name, limits, clock)
         self.peer: Peer | None = None
         self.until = float("-inf")
+        self.stamp: Hashable = None
         self.opening = anyio.Lock()
 
     def state(self) -> PeerState:
@@ -51,12 +55,14 @@ class Connections:
     """Connects to replicas when they are needed; of too many, the one used longest ago goes.
 
     Args:
+        policy: how cards are looked at.
         options: for `codin.connect`, a transport among them, which all connections share.
     """
 
-    def __init__(self, limits: MeshLimits, clock: Clock, options: dict[str, Any]) -> None:
+    def __init__(self, limits: MeshLimits, clock: Clock, policy: TrustPolicy, options: dict[str, Any]) -> None:
         self._limits = limits
         self._clock = clock
+        self._policy = policy
         self._options = options
         self._open: OrderedDict[Replica, None] = OrderedDict()
 
@@ -70,15 +76,16 @@ class Connections:
             return self.connected(replica) or await self._connect(replica)
 
     def connected(self, replica: Replica) -> Peer | None:
-        """The same, if it is connected already."""
-        if replica.peer is None or self._clock.now() >= replica.until:
+        """The same, if it is connected already, and nothing else was decided about cards since."""
+        if replica.peer is None or self._clock.now() >= replica.until or replica.stamp != self._policy.stamp:
             return None
         self._open.move_to_end(replica)
         return replica.peer
 
     async def _connect(self, replica: Replica) -> Peer:
         found, seconds = replica.found, self._limits.lookup
-        opening = connect(found.url, timeout=self._limits.timeout, **self._options)
+        stamp = self._policy.stamp
+        opening = connect(found.url, timeout=self._limits.timeout, trust=self._policy, **self._options)
         try:
             with anyio.fail_after(seconds):
                 peer = await opening.__aenter__()
@@ -89,7 +96,8 @@ class Connections:
             await opening.__aexit__(None, None, None)
             raise BadResponse(f"{found.url} is {peer.card.name!r} by now, and not {found.card.name!r}.")
         await self._make_room()
-        replica.peer, replica.until = peer, self._clock.now() + _CARD_LIFETIME * self._limits.fresh
+        replica.peer, replica.stamp = peer, stamp
+        replica.until = self._clock.now() + _CARD_LIFETIME * self._limits.fresh
         self._open[replica] = None
         return peer
 

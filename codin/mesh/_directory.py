@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from codin import a2a
-from codin.trust import identity_in
+from codin.trust import agent_of, identity_in
 
-__all__ = ["Directory", "Found", "Health", "describe", "matches", "words"]
+__all__ = ["Directory", "Found", "Health", "describe", "is_served_from", "matches", "same_origin", "words"]
 
 Health = Literal["healthy", "suspect", "gone", "unknown"]
 """healthy: heard of in time; suspect: overdue, or it did not answer; gone: silent for long; unknown: nobody asked."""
@@ -30,7 +30,7 @@ class Found:
         name: as its card gives it.
         url: where its card is.
         card: the card, when the directory has it.
-        identity: `id@key`, as its card declares it.
+        identity: `id@key`. A claim of the card, which may name anybody's key, unless `verified` is set.
         seen: when somebody last heard of it, in seconds since 1970.
         latency: seconds it took to answer the last look.
         load: how busy it says it is; 0 is idle, 1 as much as it can do.
@@ -93,7 +93,7 @@ def describe(card: a2a.AgentCard, url: str) -> Found:
         url: where the card is.
     """
     identity = identity_in(card)
-    called = unquote(identity.rpartition("@")[0]) if identity else ""
+    called = unquote(agent_of(identity)) if identity else ""
     return Found(
         id=called or _NO_ID.sub("-", card.name).strip("-").lower() or "agent",
         name=card.name,
@@ -103,6 +103,24 @@ def describe(card: a2a.AgentCard, url: str) -> Found:
         tags=frozenset(tag for skill in card.skills for tag in skill.tags),
         skills=frozenset(label for skill in card.skills for label in (skill.id, skill.name) if label),
     )
+
+
+def is_served_from(card: a2a.AgentCard, url: str) -> bool:
+    """Whether an agent with this card is where its card is: at the same scheme, host and port."""
+    return any(same_origin(interface.url, url) for interface in card.supported_interfaces)
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Whether two URLs have scheme, host and port in common."""
+    return _origin(one) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return "", None, None
 
 
 def words(text: str) -> list[str]:

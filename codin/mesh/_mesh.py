@@ -18,11 +18,13 @@ from codin.mesh._directory import Found
 from codin.mesh._hedge import Hedge
 from codin.mesh._limits import MeshLimits
 from codin.mesh._many import Answer, ask_all
+from codin.mesh._parties import Parties
 from codin.mesh._peer import RoutedPeer
 from codin.mesh._remembering import Remembering
 from codin.mesh._roster import Name, Roster, Wish
 from codin.mesh._route import PeerState, RandomOfTwo, Route, first_healthy
 from codin.mesh._router import Router
+from codin.mesh._signed import Signatures
 from codin.mesh._sources import Source, Sources
 from codin.mesh._union import Union
 from codin.net import Transport
@@ -75,13 +77,15 @@ class Mesh:
         self._route = route or RandomOfTwo(random)
         self._limits = limits or MeshLimits()
         self._clock = clock or SystemClock()
-        given = {"trust": trust, "credential": credential, "token": token, "headers": headers}
+        self._trust: TrustPolicy | TrustMode | None = trust
+        given = {"credential": credential, "token": token, "headers": headers}
         self._connecting = {name: value for name, value in given.items() if value is not None}
         self._open: _Open | None = None
 
     async def __aenter__(self) -> Self:
         sources = Sources(self._sources, self._given)
-        self._open = _Open(sources, self._limits, self._clock, self._route, self._connecting)
+        policy = TrustPolicy.of(self._trust)
+        self._open = _Open(sources, self._limits, self._clock, self._route, policy, self._connecting)
         return self
 
     async def __aexit__(
@@ -250,7 +254,13 @@ class _Open:
     """What a mesh consists of while it is open."""
 
     def __init__(
-        self, sources: Sources, limits: MeshLimits, clock: Clock, route: Route, connecting: Mapping[str, Any]
+        self,
+        sources: Sources,
+        limits: MeshLimits,
+        clock: Clock,
+        route: Route,
+        policy: TrustPolicy,
+        connecting: Mapping[str, Any],
     ) -> None:
         options = {
             **connecting,
@@ -259,10 +269,10 @@ class _Open:
             "backoff": replace(limits.backoff, unreached=False),
         }
         self._sources = sources
-        self._connections = Connections(limits, clock, options)
+        self._connections = Connections(limits, clock, policy, options)
         self.directory = Union(*(Remembering(each, limits, clock) for each in sources.directories))
-        policy = TrustPolicy.of(connecting.get("trust"))
-        self.roster = Roster(self.directory, self._connections, limits, clock, policy)
+        parties = Parties(Signatures(sources.transport, limits.lookup), policy)
+        self.roster = Roster(self.directory, self._connections, limits, clock, parties)
         self.router = Router(self._connections, limits, clock, route)
         self.hedge = Hedge(self.router, clock)
 

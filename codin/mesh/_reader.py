@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from codin import a2a
+from codin.a2a.v03 import card_of
 from codin.errors import BadResponse, CodinError
 from codin.net import AddressGuard, Response, Transport, open_transport
 
@@ -65,7 +66,7 @@ class Reader:
             if response.status != 200:
                 raise BadResponse(f"{place} answers {response.status} instead of a card.")
             try:
-                return a2a.AgentCard.from_json(response.body), place
+                return card_of(response.body), place
             except CodinError as error:
                 raise BadResponse(f"What {place} answers is no agent card: {error.message}") from error
         raise BadResponse(f"There is no agent card at {' or '.join(places)}.")

@@ -14,7 +14,7 @@ from codin.mesh._clock import Clock
 from codin.mesh._connections import Connections, Replica
 from codin.mesh._directory import Directory, Found
 from codin.mesh._limits import MeshLimits
-from codin.trust import TrustPolicy
+from codin.mesh._parties import Parties
 
 __all__ = ["Name", "Roster", "Wish"]
 
@@ -31,7 +31,6 @@ Wish: TypeAlias = str | Found | Name
 _KEPT = 1024
 _REPLICAS = 100
 _NAMES = 200
-_THUMBPRINT = 43  # characters, RFC 7638 with SHA-256
 
 
 class _Known:
@@ -47,10 +46,10 @@ class Roster:
     """The replicas behind each wish that was heard lately."""
 
     def __init__(
-        self, directory: Directory, connections: Connections, limits: MeshLimits, clock: Clock, policy: TrustPolicy
+        self, directory: Directory, connections: Connections, limits: MeshLimits, clock: Clock, parties: Parties
     ) -> None:
         self._directory = directory
-        self._policy = policy
+        self._parties = parties
         self._connections = connections
         self._limits = limits
         self._clock = clock
@@ -146,36 +145,13 @@ class Roster:
         if isinstance(wish, Found):
             return [wish]
         if isinstance(wish, Name):
-            return self._of_one_party(await self._directory.find(name=wish.name, limit=_REPLICAS))
+            return await self._parties.chosen(await self._directory.find(name=wish.name, limit=_REPLICAS))
         if wish.startswith(("http://", "https://")):
             return [Found(wish, wish, wish)]
         found, in_words = await self.found(wish)
-        found = self._of_one_party(found)
+        found = await self._parties.chosen(found)
         # Words may fit agents that have nothing else in common: only replicas of the best one stand for each other.
         return [each for each in found if each.name == found[0].name] if in_words else found
-
-    def _of_one_party(self, found: Sequence[Found]) -> Sequence[Found]:
-        """Those of each name that have one key, or all none; of several keys the one that is known here.
-
-        Raises:
-            MeshError: it is not known whose agent is meant.
-        """
-        parties: dict[str, dict[str, list[Found]]] = {}
-        for each in found:
-            parties.setdefault(each.name.casefold(), {}).setdefault(_key_of(each), []).append(each)
-        chosen: set[str] = set()
-        for by_key in parties.values():
-            known = [members for key, members in by_key.items() if key and self._policy.counts(members[0].url, key)]
-            parted = known if len(by_key) > 1 else [*by_key.values()]
-            if len(parted) == 1:
-                chosen.update(each.url for each in parted[0])
-        if found and not chosen:
-            places = ", ".join(f"{each.url} (key {_key_of(each)[:12] or 'none'})" for each in found[:5])
-            raise MeshError(
-                f"There are agents called {found[0].name!r} with different keys, and none is guessed: {places}.",
-                hint="codin trust approve the one that is meant, or call it by its URL",
-            )
-        return [each for each in found if each.url in chosen]
 
     async def nobody(self, wish: str) -> NoAgent:
         """The error for a wish that fits nobody, with the names that come nearest."""
@@ -194,9 +170,3 @@ class Roster:
 
 def _key(wish: Wish) -> str:
     return wish if isinstance(wish, str) else f"name {wish.name}" if isinstance(wish, Name) else wish.url
-
-
-def _key_of(found: Found) -> str:
-    """The thumbprint in an agent's identity; none where that is only random."""
-    kid = (found.identity or "").rpartition("@")[2]
-    return kid if len(kid) == _THUMBPRINT else ""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from codin import a2a
 from codin.errors import AddressRefused, ConfigError
-from codin.mesh._anywhere import Anywhere
 from codin.mesh._directory import Directory
 from codin.mesh._nearby import Nearby
-from codin.mesh._static import Static
+from codin.mesh._reader import CARD_PATH
+from codin.mesh._static import Static, WellKnown
 from codin.mesh.registry import Registry
 from codin.net import AddressGuard, MemoryTransport, Transport, open_transport
 
@@ -56,10 +56,14 @@ class Sources:
 
 def _directory(source: object, transport: Transport | str | None) -> Directory:
     if isinstance(source, str):
-        return Anywhere(source, transport=transport)
+        return _at(source, transport)
     if isinstance(source, a2a.AgentCard):
         return Static([source], transport=transport)
     return cast(Directory, source)
+
+
+def _at(url: str, transport: Transport | str | None) -> Directory:
+    return Static([url], transport=transport) if url.endswith(CARD_PATH) else WellKnown(url, transport=transport)
 
 
 def _flattened(sources: Iterable[Source]) -> Iterator[object]:
@@ -81,7 +85,7 @@ def _is_app(source: object) -> bool:
 def _in_memory(app: object, host: str, transport: Transport | str | None) -> Directory:
     places: Any = getattr(app, "places", None)  # an App of codin says where its agents are
     if places is None:
-        return Anywhere(f"http://{host}", transport=transport)
+        return _at(f"http://{host}", transport)
     return Static([f"http://{host}{place}" for place in places], transport=transport)
 
 

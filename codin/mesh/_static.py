@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+
+import anyio
 
 from codin import a2a
 from codin.errors import ConfigError
 from codin.mesh._cards import Cards, select
-from codin.mesh._catalog import Catalog
+from codin.mesh._catalog import CATALOG_PATH, Catalog
 from codin.mesh._directory import Directory, Found, describe
 from codin.mesh._reader import Reader
 from codin.mesh._union import Union
@@ -65,10 +68,11 @@ class Static:
 class WellKnown:
     """What hosts publish at their well-known addresses: an AI Catalog, or the one card of their one agent.
 
-    A host that is one of codin's registries is asked as such.
+    A host whose catalog says that it is a registry is asked as such; with the token in `CODIN_REGISTRY_TOKEN`, if
+    `CODIN_REGISTRY` names it.
 
     Args:
-        origins: such as `https://agents.example.com`.
+        origins: such as `https://agents.example.com`, with a path where there is more than one agent at it.
         transport: how they are asked.
     """
 
@@ -93,11 +97,15 @@ class WellKnown:
 
 
 class _Host:
+    """A registry, a host with an AI Catalog, or an agent. What it is, is looked at when it is first asked."""
+
     def __init__(self, origin: str, transport: Transport | str | None) -> None:
-        self._origin = origin
+        self._origin = origin.removesuffix(CATALOG_PATH)
+        self._is_document = self._origin.endswith(".json")  # a catalog, wherever it lies
         self._transport = transport
         self._catalog = Catalog(origin, transport=transport, or_card=True)
         self._registry: Registry | None = None
+        self._looking = anyio.Lock()
 
     async def find(
         self,
@@ -108,8 +116,12 @@ class _Host:
         text: str | None = None,
         limit: int = 20,
     ) -> Sequence[Found]:
-        if self._registry is None and await self._catalog.is_registry():
-            self._registry = Registry(self._origin, transport=self._transport)
+        async with self._looking:
+            if self._registry is None and not self._is_document and await self._catalog.is_registry():
+                # The token in the environment is for the registry that the environment names.
+                named = self._origin == os.environ.get("CODIN_REGISTRY")
+                found = Registry.of_environment(self._transport) if named else None
+                self._registry = found or Registry(self._origin, transport=self._transport)
         place: Directory = self._registry or self._catalog
         return await place.find(name=name, skill=skill, tag=tag, text=text, limit=limit)
 

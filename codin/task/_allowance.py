@@ -14,7 +14,7 @@ from codin.errors import ConnectError, DeadlineExceeded, TransportError
 from codin.task._clock import now_ms
 from codin.task._ledger import bill_in
 from codin.task._run import Run
-from codin.trust import Budget, CallLimits, digest_of
+from codin.trust import Budget, CallLimits, agent_of, digest_of
 
 __all__ = ["Allowance", "admit", "allowance", "check_cycle"]
 
@@ -22,7 +22,7 @@ __all__ = ["Allowance", "admit", "allowance", "check_cycle"]
 def check_cycle(path: Sequence[str], identity: str | None) -> None:
     """Refuse a call of an agent that waits for its outcome. Raises UnsupportedOperation (reason CALL_CYCLE)."""
     if identity is not None and identity in path:
-        chain = " -> ".join(each.partition("@")[0] for each in (*path[path.index(identity) :], identity))
+        chain = " -> ".join(agent_of(each) or each for each in (*path[path.index(identity) :], identity))
         raise a2a.UnsupportedOperation(
             f"this call would go round in a circle: {chain}",
             reason="CALL_CYCLE",

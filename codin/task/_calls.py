@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -27,6 +28,29 @@ __all__ = ["Calls"]
 
 _logger = logging.getLogger("codin.task")
 _GRACE = 4.0  # seconds for telling a peer that its task is not needed any more
+_FRESH = 300.0  # seconds until a peer's card is looked at again
+
+
+class _Called:
+    """A peer that is called by its URL.
+
+    Attributes:
+        stamp: what the verdict on its card depended on.
+        until: when its card is to be looked at again.
+        users: calls that are under way.
+    """
+
+    __slots__ = ("peer", "stamp", "until", "users")
+
+    def __init__(self, peer: Peer, stamp: Hashable) -> None:
+        self.peer = peer
+        self.stamp = stamp
+        self.until: float = monotonic() + _FRESH
+        self.users: int = 0
+
+    def counts(self, stamp: Hashable) -> bool:
+        """Whether what was thought of its card still is."""
+        return self.stamp == stamp and monotonic() < self.until
 
 
 class Calls:
@@ -49,12 +73,11 @@ class Calls:
         self._resolver = resolver
         self._credential = credential
         self._trust = trust
-        self._peers: dict[str, Peer] = {}
+        self._peers: dict[str, _Called] = {}
         # By address and open task: peers that were handed over, as long as their owners live.
         self._handed: WeakValueDictionary[tuple[str, str], Peer] = WeakValueDictionary()
         self._ending: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
-        self._stack = AsyncExitStack()
 
     async def __call__(self, task: Task, agent: Any, content: Any, options: Mapping[str, Any]) -> Reply:
         """Send `content` to an agent, within the limits of the call; a canceled run cancels there too.
@@ -64,9 +87,18 @@ class Calls:
         Raises:
             UnsupportedOperation: that agent waits for the outcome of this task (reason CALL_CYCLE).
         """
-        from codin.client import Peer, delegate  # a server that calls nobody loads no client
+        from codin.client import Peer  # a server that calls nobody loads no client
 
-        peer = agent if isinstance(agent, Peer) else await self._peer(agent)
+        if isinstance(agent, Peer):
+            return await self._delegate(agent, task, content, options, handed=True)
+        async with self._reached(agent) as peer:
+            return await self._delegate(peer, task, content, options, handed=False)
+
+    async def _delegate(
+        self, peer: Peer, task: Task, content: Any, options: Mapping[str, Any], *, handed: bool
+    ) -> Reply:
+        from codin.client import delegate
+
         limits, identity = options["limits"], identity_in(peer.card)
         check_cycle(limits.path, identity)
         url = peer.card.supported_interfaces[0].url
@@ -79,7 +111,7 @@ class Calls:
 
         def heard(value: a2a.Task | a2a.Message) -> None:
             learn(value, url)
-            if peer is not agent or not isinstance(value, a2a.Task):
+            if not handed or not isinstance(value, a2a.Task):
                 return
             if value.status.state.terminal:
                 self._handed.pop((url, value.id), None)
@@ -122,7 +154,8 @@ class Calls:
             await handed.cancel(call.task)
             return
         if not call.handed:
-            await (await self._peer(call.target)).cancel(call.task)
+            async with self._reached(call.target) as peer:
+                await peer.cancel(call.task)
             return
         from codin.client import connect
 
@@ -130,31 +163,58 @@ class Calls:
         async with connect(call.target, transport=self._transport, trust=self._trust) as peer:
             await peer.cancel(call.task)
 
-    async def _peer(self, agent: object) -> Peer:
+    @asynccontextmanager
+    async def _reached(self, agent: object) -> AsyncGenerator[Peer]:
         if not isinstance(agent, str):
             raise ConfigError(f"cannot call {type(agent).__name__!r}", hint="call a URL, a name or a connected Peer")
-        if "://" in agent:
-            return await self._connected(agent)
+        if "://" not in agent:
+            yield await self._named(agent)
+            return
+        called = await self._connected(agent)
+        called.users += 1
+        try:
+            yield called.peer
+        finally:
+            called.users -= 1
+            if self._peers.get(agent) is not called:
+                await self._let_go(called)
+
+    async def _named(self, name: str) -> Peer:
         if self._resolver is None:
             raise ConfigError(
-                f"{agent!r} is no URL, and there is nobody here who knows agents by name",
+                f"{name!r} is no URL, and there is nobody here who knows agents by name",
                 hint="call a URL like http://127.0.0.1:8000, or serve with a resolver: App(…, resolver=…)",
             )
-        return await self._resolver.resolve(agent)
+        return await self._resolver.resolve(name)
 
-    async def _connected(self, url: str) -> Peer:
+    async def _connected(self, url: str) -> _Called:
+        """The peer at a URL; anew when something else is trusted by now, or when its card has grown old."""
         from codin.client import connect
+        from codin.trust import TrustPolicy
 
+        policy = self._trust = TrustPolicy.of(self._trust)
+        before = self._peers.get(url)
+        if before is not None and before.counts(policy.stamp):
+            return before
         async with self._opening:
-            peer = self._peers.get(url)
-            if peer is None:
-                opening = connect(url, transport=self._transport, credential=self._credential, trust=self._trust)
-                peer = self._peers[url] = await self._stack.enter_async_context(opening)
-        return peer
+            stamp, before = policy.stamp, self._peers.get(url)
+            if before is not None and before.counts(stamp):
+                return before
+            peer = connect(url, transport=self._transport, credential=self._credential, trust=policy)
+            called = self._peers[url] = _Called(await peer.__aenter__(), stamp)
+            if before is not None:
+                await self._let_go(before)
+            return called
+
+    async def _let_go(self, called: _Called) -> None:
+        if not called.users:
+            await called.peer.__aexit__(None, None, None)
 
     async def close(self) -> None:
         """Let all connections go, once the peers have been told what is called off."""
         if self._ending:
             await asyncio.wait(set(self._ending))
+        called = [*self._peers.values()]
         self._peers.clear()
-        await self._stack.aclose()
+        for each in called:
+            await each.peer.__aexit__(None, None, None)

@@ -13,8 +13,19 @@ if TYPE_CHECKING:
     from codin.trust._callers.certificates import ForwardedCertificates
     from codin.trust._callers.mesh_tokens import MeshTokens
     from codin.trust._callers.oidc import OidcTokens
+    from codin.trust._callers.replay import UsedTokens
     from codin.trust._calls.chain import CHAIN_HEADER, chain_in, digest_of, sign_link
-    from codin.trust._calls.limits import CALL_HEADER, CALL_REASONS, Budget, CallLimits, identity_in, identity_of
+    from codin.trust._calls.limits import (
+        CALL_HEADER,
+        CALL_REASONS,
+        Budget,
+        CallLimits,
+        agent_of,
+        identity_in,
+        identity_of,
+        kid_of,
+    )
+    from codin.trust._calls.notification import NOTIFICATION_HEADER, sign_notification, verify_notification
     from codin.trust._calls.token import CALL_TOKEN, mint, verify
     from codin.trust._cards.canonical import canonical_json
     from codin.trust._cards.drift import card_changes
@@ -42,6 +53,7 @@ __all__ = [
     "CALL_TOKEN",
     "CHAIN_HEADER",
     "ERRAND",
+    "NOTIFICATION_HEADER",
     "PEER_ADDRESS",
     "SKILL_KEY",
     "Access",
@@ -82,6 +94,8 @@ __all__ = [
     "TrustStore",
     "Trusted",
     "Trusts",
+    "UsedTokens",
+    "agent_of",
     "audience_of",
     "canonical_json",
     "card_changes",
@@ -92,15 +106,18 @@ __all__ = [
     "identity_in",
     "identity_of",
     "jwks",
+    "kid_of",
     "mint",
     "published_keys",
     "read_jwks",
     "sign_card",
     "sign_link",
+    "sign_notification",
     "signed_by",
     "signers_of",
     "verify",
     "verify_card",
+    "verify_notification",
 ]
 
 # Each on its first use: who only checks a token loads neither a trust store nor an issuer.
@@ -114,8 +131,10 @@ _HOMES = {
     "codin.trust._callers.certificates": "ForwardedCertificates",
     "codin.trust._callers.mesh_tokens": "MeshTokens",
     "codin.trust._callers.oidc": "OidcTokens",
+    "codin.trust._callers.replay": "UsedTokens",
     "codin.trust._calls.chain": "CHAIN_HEADER chain_in digest_of sign_link",
-    "codin.trust._calls.limits": "Budget CALL_HEADER CALL_REASONS CallLimits identity_in identity_of",
+    "codin.trust._calls.limits": "Budget CALL_HEADER CALL_REASONS CallLimits agent_of identity_in identity_of kid_of",
+    "codin.trust._calls.notification": "NOTIFICATION_HEADER sign_notification verify_notification",
     "codin.trust._calls.token": "CALL_TOKEN mint verify",
     "codin.trust._cards.canonical": "canonical_json",
     "codin.trust._cards.drift": "card_changes",

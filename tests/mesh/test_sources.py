@@ -8,13 +8,14 @@ import pytest
 
 import codin
 from codin import a2a
-from codin.errors import AddressRefused, CardNotTrusted, ConfigError, MeshError
+from codin.errors import AddressRefused, BadResponse, CardNotTrusted, ConfigError, MeshError
 from codin.mesh import Found, MeshLimits, Nearby
 from codin.mesh.registry import Registry, RegistryApp
 from codin.server import App
 from codin.testing import serving
-from codin.trust import Outbound
+from codin.trust import BearerTokens, Caller, Outbound
 from tests.mesh.net import Net, replica, served
+from tests.mesh.publishing import Web, card, place
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +36,31 @@ async def test_a_url_may_be_a_registry_a_host_an_agent_or_a_card() -> None:
             assert sorted(found.name for found in await mesh.find()) == ["one", "three", "two"]
             for name in agents:
                 assert (await mesh.call(name, "x")).text == f"{name}: x"
+
+
+async def test_a_host_that_refuses_a_question_is_no_registry() -> None:
+    refused = {"http://echo.test/v1/agents?limit=1": 401}
+    web = Web({place("echo"): card("echo").to_dict(), **refused})
+    async with codin.Mesh("http://echo.test", transport=web) as mesh:
+        assert [found.id for found in await mesh.find()] == ["echo"]
+
+
+@pytest.mark.parametrize("source", ["http://registry", "http://registry/.well-known/ai-catalog.json"])
+async def test_a_closed_registry_is_known_by_its_catalog_and_gets_its_own_token(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = RegistryApp(allow_unsigned=True, authenticator=BearerTokens({"secret": Caller("ada")}))
+    async with served(registry=app, one=replica("one")) as net:
+        async with codin.Mesh(source, transport=net) as mesh:
+            with pytest.raises(BadResponse, match="wants a credential"):
+                await mesh.find()
+        registry = Registry("http://registry", token="secret", transport=net)
+        async with registry, codin.connect("http://one", transport=net) as peer:
+            await registry.register(peer.card, "http://one/.well-known/agent-card.json")
+        monkeypatch.setenv("CODIN_REGISTRY", "http://registry")
+        monkeypatch.setenv("CODIN_REGISTRY_TOKEN", "secret")
+        async with codin.Mesh(source, transport=net) as mesh:
+            assert [found.name for found in await mesh.find()] == ["one"]
 
 
 async def test_replicas_in_a_registry_stand_for_each_other_while_it_is_down() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from codin import a2a
 from codin.errors import ConfigError
-from codin.trust import Budget, CallLimits, identity_in, identity_of
+from codin.trust import Budget, CallLimits, agent_of, identity_in, identity_of, kid_of
 from tests.client.scripted import card as plain_card
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "specs" / "call-v1.json").read_text())
@@ -127,6 +127,8 @@ def test_an_identity_is_the_id_and_the_key_or_something_random() -> None:
     assert identity_of("shout", "KID") == "shout@KID"
     assert identity_of("shout") != identity_of("shout")
     assert identity_of("ö @ü", "KID") == "%C3%B6%20%40%C3%BC@KID"
+    assert (agent_of("%C3%B6%20%40%C3%BC@KID"), kid_of("%C3%B6%20%40%C3%BC@KID")) == ("%C3%B6%20%40%C3%BC", "KID")
+    assert agent_of("nobody") == ""
 
 
 def card(*extensions: a2a.AgentExtension) -> a2a.AgentCard:

@@ -43,6 +43,7 @@ becbf647612f3696 -0.0000033333333333333333
 """
 
 
+@pytest.mark.requirement("SIGN-NUMBERS")
 @pytest.mark.parametrize("line", NUMBERS.split("\n")[1:-1])
 def test_the_numbers_of_appendix_b(line: str) -> None:
     bits, expected = line.split()
@@ -57,6 +58,7 @@ def test_what_is_no_number_is_refused(value: float) -> None:
         canonical_json([value])
 
 
+@pytest.mark.requirement("SIGN-JCS", "SIGN-TEXT")
 def test_the_example_of_section_3_2_2() -> None:
     document = rb"""{
       "numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
@@ -71,6 +73,7 @@ def test_the_example_of_section_3_2_2() -> None:
     )
 
 
+@pytest.mark.requirement("SIGN-KEY-ORDER")
 def test_names_are_sorted_by_their_utf_16_units() -> None:
     """The example of section 3.2.3: an emoji, beyond U+FFFF, stands before U+FB33, because its first unit is D83D."""
     document = r"""{
@@ -122,6 +125,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.requirement("SIGN-JCS")
 @given(VALUES)
 def test_it_is_what_another_implementation_writes(value: Any) -> None:
     assert canonical_json(value) == rfc8785.dumps(value)

@@ -63,6 +63,7 @@ def refused(card: a2a.AgentCard | bytes | dict[str, Any], *keys: PublicKey) -> s
 # -- the form ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("SIGN-PRESENCE")
 def test_the_worked_example_of_the_specification() -> None:
     """Section 8.4.1, byte for byte."""
     fragment: dict[str, Any] = {
@@ -77,6 +78,7 @@ def test_the_worked_example_of_the_specification() -> None:
     )
 
 
+@pytest.mark.requirement("SIGN-PRESENCE", "SIGN-NOT-ITSELF")
 def test_each_field_is_there_by_its_own_rule() -> None:
     """Required and `optional` ones stay, the others go when they hold their default, and what is not known stays."""
     fields: dict[str, Any] = {
@@ -111,6 +113,7 @@ def test_each_field_is_there_by_its_own_rule() -> None:
     }
 
 
+@pytest.mark.requirement("SIGN-HEADER", "SIGN-TYPE", "SIGN-JKU")
 def test_the_header_says_what_the_specification_wants() -> None:
     card = sign_card(a_card(), KEY, jku="https://a.example/keys")
     header = json.loads(base64.urlsafe_b64decode(card.signatures[0].protected + "=="))
@@ -133,6 +136,7 @@ def test_a_signed_card_verifies_in_each_of_its_forms(algorithm: Any) -> None:
     refused(card, KEY.public)
 
 
+@pytest.mark.requirement("SIGN-ONE-COUNTS", "SIGN-ROTATION")
 def test_one_of_several_signatures_is_enough() -> None:
     card = sign_card(a_card(), KEY, OTHER)
     assert verify_card(card, [OTHER.public]) == OTHER.public
@@ -140,6 +144,7 @@ def test_one_of_several_signatures_is_enough() -> None:
     assert "not known here" in refused(card, SigningKey.generate().public)
 
 
+@pytest.mark.requirement("SIGN-ROTATION", "SIGN-NOT-ITSELF")
 def test_signatures_are_added_and_made_anew() -> None:
     card = sign_card(sign_card(a_card(), KEY), OTHER)
     assert verify_card(card, [KEY.public]) == KEY.public
@@ -150,11 +155,13 @@ def test_signatures_are_added_and_made_anew() -> None:
     assert "does not fit" in refused(again, OTHER.public)
 
 
+@pytest.mark.requirement("SIGN-EXPIRED")
 def test_an_expired_key_does_not_count() -> None:
     card = sign_card(a_card(), KEY)
     assert "expired" in refused(card, KEY.public.until(1))
 
 
+@pytest.mark.requirement("SIGN-EXPIRED")
 def test_a_revoked_key_is_one_that_the_verifier_does_not_have() -> None:
     card = sign_card(a_card(), KEY, OTHER)
     counts = {OTHER.kid: OTHER.public}
@@ -188,10 +195,12 @@ def test_a_card_that_cannot_be_signed_says_so() -> None:
 # -- attacks -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("SIGN-VERIFIED")
 def test_an_unsigned_card_is_refused() -> None:
     assert "no signature" in refused(a_card())
 
 
+@pytest.mark.requirement("SIGN-VERIFIED")
 @pytest.mark.parametrize(
     "edit",
     [
@@ -216,6 +225,7 @@ def test_an_edited_card_is_refused(edit: dict[str, Any]) -> None:
     assert "does not fit" in refused(card.model_copy(update=edit).to_json())
 
 
+@pytest.mark.requirement("SIGN-VERIFIED")
 def test_a_signature_of_another_card_is_refused() -> None:
     card = sign_card(a_card(), KEY)
     assert "does not fit" in refused(a_card(name="another", signatures=card.signatures))
@@ -252,6 +262,7 @@ def test_the_algorithm_is_that_of_the_key(algorithm: Any) -> None:
         refused(forged(a_card().to_dict(), {"alg": algorithm, "kid": KEY.kid, "typ": "JOSE"}, make))
 
 
+@pytest.mark.requirement("SIGN-KEYS")
 def test_an_address_in_a_signature_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
@@ -272,12 +283,14 @@ def test_an_address_in_a_signature_is_not_followed(monkeypatch: pytest.MonkeyPat
     assert "not known here" in refused(forged(a_card().to_dict(), header, thief.sign))
 
 
+@pytest.mark.requirement("SIGN-KEYS")
 def test_a_key_that_comes_with_the_signature_does_not_count() -> None:
     thief = SigningKey.generate()
     header = {"alg": "ES256", "kid": KEY.kid, "jwk": thief.public.to_jwk()}
     assert "does not fit" in refused(forged(a_card().to_dict(), header, thief.sign))
 
 
+@pytest.mark.requirement("SIGN-HEADER")
 @pytest.mark.parametrize(
     "header",
     [

@@ -13,12 +13,12 @@ from pydantic_core import from_json, to_json
 
 from codin import a2a
 from codin.errors import CardNotTrusted, CodinError, TrustError
-from codin.mesh._directory import describe
+from codin.mesh._directory import describe, is_served_from
 from codin.mesh.registry._problem import Problem
 from codin.mesh.registry._proof import Proof
 from codin.mesh.registry._protocol import Holder, Labels, Registration, RegistryLimits, RegistryStore
-from codin.mesh.registry._wire import is_served_from, mapping
-from codin.trust import PublicKey, verify_card
+from codin.mesh.registry._wire import mapping
+from codin.trust import PublicKey, identity_in, kid_of, verify_card
 
 __all__ = ["Admission", "load_in", "read_object", "text_of"]
 
@@ -68,7 +68,7 @@ class Admission:
         registration = self._registration(request, card, fields, url, owner, proof, verified)
         names = {registration.agent.casefold(), card.name.casefold()}
         known = await self._store.get(registration.key)
-        await self._check_names(names, registration, fields)
+        await self._check_names(names, registration, card, fields)
         await self._check_room(owner, known)
         if known is not None:
             if proof is not None and proof.said <= known.said:
@@ -121,7 +121,7 @@ class Admission:
         described = describe(card, url)
         kid = None if proof is None else proof.key.kid
         identity = described.identity if described.identity and verified else f"{described.id}@{kid}" if kid else None
-        if kid is not None and identity is not None and identity.rpartition("@")[2] != kid:
+        if kid is not None and identity is not None and kid_of(identity) != kid:
             raise Problem(403, "IDENTITY_OF_ANOTHER", f"the card says that its agent is {identity!r}, of another key")
         now = time.time()
         return Registration(
@@ -149,12 +149,14 @@ class Admission:
             raise Problem(400, "NOT_COMPLETE", "`ttl` is a number of seconds")
         return min(max(float(wanted), self._limits.shortest_ttl), self._limits.longest_ttl)
 
-    async def _check_names(self, names: set[str], registration: Registration, fields: Mapping[str, Any]) -> None:
+    async def _check_names(
+        self, names: set[str], registration: Registration, card: a2a.AgentCard, fields: Mapping[str, Any]
+    ) -> None:
         """A name belongs to the key that had it first; a card that is signed by that key too passes it on."""
         for name, holder in (await self._store.holders(names)).items():
             same = holder.kid == registration.kid and (holder.kid or holder.owner == registration.owner)
             stronger = holder.kid is None and registration.kid is not None
-            if not (same or stronger or _passed_on(fields, holder)):
+            if not (same or stronger or _passed_on(card, fields, holder)):
                 raise Problem(
                     409,
                     "NAME_TAKEN",
@@ -190,8 +192,8 @@ def _renewed(new: Registration, known: Registration) -> Registration:
     return replace(new, registered=known.registered, latency=known.latency, failed=known.failed)
 
 
-def _passed_on(fields: Mapping[str, Any], holder: Holder) -> bool:
-    if holder.jwk is None:
+def _passed_on(card: a2a.AgentCard, fields: Mapping[str, Any], holder: Holder) -> bool:
+    if holder.jwk is None or identity_in(card) is None:  # a card that names no key may be signed by anybody as well
         return False
     try:
         verify_card(fields, [PublicKey.from_jwk(json.loads(holder.jwk))])

@@ -117,6 +117,8 @@ class Membership:
                 if known is None or card != published or known[1] is not key:
                     receipt = await self._registry.register(card, agent.url, key=key, ttl=self._ttl, load=load)
                     published = card
+                    if known is not None and known[0].key != receipt.key:  # by another key it is another registration
+                        await self._leave(*known)
                 else:
                     receipt = await self._registry.heartbeat(known[0].key, key=key, load=load)
             except CodinError as error:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
 from codin import a2a
 from codin.errors import CardNotTrusted, CodinError, TrustError
-from codin.mesh._directory import Found, Health, describe
+from codin.mesh._directory import Found, Health, describe, is_served_from
 from codin.mesh.registry._protocol import Registration, health_of
-from codin.trust import PublicKey, verify_card
+from codin.trust import PublicKey, kid_of, verify_card
 
-__all__ = ["found_in", "is_served_from", "mapping", "written"]
+__all__ = ["found_in", "mapping", "written"]
 
 _HEALTH: Mapping[object, Health] = {"healthy": "healthy", "suspect": "suspect", "gone": "gone"}
 
@@ -70,11 +69,6 @@ def found_in(entry: Mapping[str, Any]) -> Found:
     )
 
 
-def is_served_from(card: a2a.AgentCard, url: str) -> bool:
-    """Whether an agent with this card is where its card is: at the same scheme, host and port."""
-    return any(_origin(interface.url) == _origin(url) for interface in card.supported_interfaces)
-
-
 def _holds(fields: Mapping[str, Any], found: Found, entry: Mapping[str, Any]) -> bool:
     """Whether the card's signature holds by the key of the entry, and the identity is that of the key."""
     jwk = mapping(entry.get("jwk"))
@@ -86,17 +80,9 @@ def _holds(fields: Mapping[str, Any], found: Found, entry: Mapping[str, Any]) ->
         raise CardNotTrusted(f"the registry gives a key for {found.name!r} that is none: {error.message}") from None
     verify_card(fields, [key])
     identity = found.identity or _text(entry.get("identity"))
-    if identity is None or identity.rpartition("@")[2] != key.kid:
+    if identity is None or kid_of(identity) != key.kid:
         raise CardNotTrusted(f"the registry gives {found.name!r} an identity that is not of its key")
     return True
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return "", None, None
 
 
 def mapping(value: object) -> Mapping[str, Any]:

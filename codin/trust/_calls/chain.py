@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from codin import a2a
 from codin.errors import TokenRefused
-from codin.trust._calls.limits import CallLimits, identity_of
+from codin.trust._calls.limits import CallLimits, agent_of, identity_of, kid_of
 from codin.trust._keys.jose import from_base64url, read_object, to_base64url
 from codin.trust._keys.keys import PublicKey, SigningKey
 
@@ -62,7 +62,8 @@ def check_chain(claims: Mapping[str, Any], links: Sequence[str], find: Callable[
         TokenRefused: they do not.
     """
     limits = _limits(claims["call"])
-    if not limits.path or _agent(limits.path[-1]) != _agent(claims["sub"]):
+    # Ids alone are compared: an agent that runs on while its key is rotated is the same agent.
+    if not limits.path or agent_of(limits.path[-1]) != agent_of(claims["sub"]):
         _refuse("the path of the call does not end with the agent that calls")
     if not links:
         return
@@ -73,7 +74,7 @@ def check_chain(claims: Mapping[str, Any], links: Sequence[str], find: Callable[
     if chain[0].limits.prev is not None:
         _refuse("the beginning of the chain was left out")
     for place, link in enumerate(chain):
-        if _agent(link.agent) != _agent(path[place]):
+        if agent_of(link.agent) != agent_of(path[place]):
             _refuse("a link is signed by another agent than the path names")
         if place:
             _check_step(chain[place - 1], link, links[place - 1])
@@ -101,7 +102,7 @@ def _read(link: str, find: Callable[[str], PublicKey | None]) -> _Link:
     if header.get("typ") != _LINK or "crit" in header or not all(isinstance(v, str) for v in (kid, agent, audience)):
         _refuse("a link of the chain is no link")
     kid, agent, audience = cast("tuple[str, str, str]", (kid, agent, audience))
-    if agent.rpartition("@")[2] != kid:
+    if kid_of(agent) != kid:
         _refuse("a link does not name the agent that signed it")
     key = find(kid)
     if key is not None and not (key.allows(str(header.get("alg"))) and key.verify(proof, signed.encode())):
@@ -112,7 +113,7 @@ def _read(link: str, find: Callable[[str], PublicKey | None]) -> _Link:
 def _check_step(before: _Link, link: _Link, text: str) -> None:
     if link.limits.prev != digest_of(text):
         _refuse("a link does not follow from the one before")
-    if _agent(before.audience) != _agent(link.agent):
+    if agent_of(before.audience) != agent_of(link.agent):
         _refuse("a link was made by another agent than the one that was called")
     given, more = before.limits, link.limits
     later = given.deadline is not None and (more.deadline is None or more.deadline > given.deadline)
@@ -129,11 +130,6 @@ def _limits(claim: object) -> CallLimits:
 
 def _without_path(limits: CallLimits) -> CallLimits:
     return CallLimits((), limits.deadline, limits.budget, limits.prev)
-
-
-def _agent(identity: str) -> str:
-    """The id alone: an agent that runs on while its key is rotated is the same agent."""
-    return identity.rpartition("@")[0]
 
 
 def _refuse(why: str) -> NoReturn:

@@ -18,7 +18,7 @@ from pydantic_core import from_json, to_json
 from codin import a2a
 from codin.errors import ConfigError
 
-__all__ = ["CALL_HEADER", "CALL_REASONS", "Budget", "CallLimits", "identity_in", "identity_of"]
+__all__ = ["CALL_HEADER", "CALL_REASONS", "Budget", "CallLimits", "agent_of", "identity_in", "identity_of", "kid_of"]
 
 CALL_HEADER = "Codin-Call"
 """The request header with the limits of a call: base64url of their JSON, for a peer that no signed token reaches."""
@@ -37,6 +37,16 @@ _DIGEST = re.compile(r"[A-Za-z0-9_-]{43}")
 def identity_of(agent: str, kid: str | None = None) -> str:
     """The identity of an agent: its id, and its key; without a key something random, as every process differs."""
     return f"{quote(agent, safe='')}@{kid or token_urlsafe(9)}"
+
+
+def agent_of(identity: str) -> str:
+    """The id of the agent in an identity, percent-encoded as it stands there; "" where there is none."""
+    return identity.rpartition("@")[0]
+
+
+def kid_of(identity: str) -> str:
+    """The thumbprint in an identity; something random for an agent without a key."""
+    return identity.rpartition("@")[2]
 
 
 def identity_in(card: a2a.AgentCard) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 from pydantic_core import from_json, to_json
 
 from codin.errors import ConfigError, TokenRefused
-from codin.trust._calls.limits import identity_of
+from codin.trust._calls.limits import agent_of, identity_of, kid_of
 from codin.trust._cards.signatures import Keys
 from codin.trust._keys.jose import from_base64url, read_object, to_base64url
 from codin.trust._keys.keys import PublicKey, SigningKey
@@ -157,8 +157,7 @@ def _check(claims: Mapping[str, Any], kid: str, audience: Container[str], now: f
 
 @lru_cache(maxsize=256)
 def _is_of(identity: str, kid: str) -> bool:
-    agent, _, key = identity.rpartition("@")
-    return key == kid and _AGENT.fullmatch(agent) is not None
+    return kid_of(identity) == kid and _AGENT.fullmatch(agent_of(identity)) is not None
 
 
 @lru_cache(maxsize=1024)

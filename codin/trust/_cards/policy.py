@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from codin.trust._cards.signers import Signer, base_of, origin_of, signers_of
 from codin.trust._cards.store import TrustStore
 from codin.trust._cards.trust_file import ApprovedCard, Trusts
 from codin.trust._keys.jwks import read_jwks
+from codin.trust._keys.keyring import KeyRing
 from codin.trust._keys.keys import PublicKey
 
 __all__ = ["TrustMode", "TrustPolicy", "Trusted", "published_keys", "signed_by"]
@@ -66,7 +67,7 @@ class TrustPolicy:
         mode: "prefer" lets unsigned cards and unknown signers pass, unverified; "require" refuses them; "off" looks at
             nothing.
         store: where decisions are kept; the one beside the keys by default, see `TrustStore.default`.
-        keys: keys that count for every origin.
+        keys: keys that count for every origin; those of a ring as it is at the moment.
         first_use: pin the keys of an origin that has none yet. They are those that it publishes itself, at
             `/.well-known/jwks.json`, so this is worth what the way to it is worth: use https, or approve.
         jku_origins: origins whose key sets count, e.g. "https://keys.example.com". The address in a signature's `jku`
@@ -83,7 +84,7 @@ class TrustPolicy:
         mode: TrustMode = "prefer",
         *,
         store: TrustStore | None = None,
-        keys: Iterable[PublicKey] = (),
+        keys: Iterable[PublicKey] | KeyRing = (),
         first_use: bool = True,
         jku_origins: Iterable[str] = (),
         guard: AddressGuard | None = None,
@@ -94,7 +95,7 @@ class TrustPolicy:
         self.first_use = first_use
         self.guard = guard
         self._store = store
-        self._keys = tuple(keys)
+        self._given = keys if isinstance(keys, KeyRing) else tuple(keys)
         self._jku_origins = frozenset(_checked_origin(origin) for origin in jku_origins)
 
     @classmethod
@@ -118,6 +119,10 @@ class TrustPolicy:
             self._store = TrustStore.default()
         return self._store
 
+    @property
+    def _keys(self) -> Sequence[PublicKey]:
+        return self._given.published if isinstance(self._given, KeyRing) else self._given
+
     def counts(self, address: str, kid: str) -> bool:
         """Whether a key is known here to sign cards at this address. Nothing is fetched."""
         trusts = self.store.read()
@@ -127,7 +132,8 @@ class TrustPolicy:
     @property
     def stamp(self) -> Hashable:
         """What a verdict depends on, beside the card: while it stays the same, the verdict does."""
-        keys = tuple(key.kid for key in self._keys)
+        given = self._given.signing if isinstance(self._given, KeyRing) else self._given  # not published: this is quick
+        keys = tuple([key.kid for key in given])
         store = None if self.mode == "off" else self.store.stamp
         return self.mode, self.first_use, self._jku_origins, keys, store
 
@@ -293,12 +299,12 @@ class _Look:
         return f"codin trust diff {self._base} shows it; if it is meant: codin trust approve {self._base}"
 
 
-def signed_by(raw: bytes, keys: Iterable[PublicKey]) -> list[PublicKey]:
-    """All of the keys that have signed a card."""
+def signed_by(card: a2a.AgentCard | bytes, keys: Iterable[PublicKey]) -> list[PublicKey]:
+    """All of the keys that have signed a card, which is best given as the bytes that were published."""
     found: list[PublicKey] = []
     for key in keys:
         try:
-            found.append(verify_card(raw, [key]))
+            found.append(verify_card(card, [key]))
         except CardNotTrusted:
             continue
     return found

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from codin import a2a
 from codin.trust._callers.caller import Caller
-from codin.trust._calls.limits import identity_in
+from codin.trust._calls.limits import agent_of, identity_in
 
 __all__ = ["ERRAND", "Credential", "Errand", "Outbound", "audience_of"]
 
@@ -71,4 +71,4 @@ def audience_of(card: a2a.AgentCard, kid: str | None) -> str | None:
     identity = identity_in(card)
     if identity is None or kid is None:
         return None
-    return f"{identity.rpartition('@')[0]}@{kid}"
+    return f"{agent_of(identity)}@{kid}"

@@ -80,6 +80,23 @@ async def test_an_agent_is_heard_of_until_it_leaves() -> None:
         assert await registry.find() == []
 
 
+async def test_who_has_another_key_by_now_is_there_once() -> None:
+    old, new = Agent("echo"), Agent("echo")
+    assert old.key is not None
+    assert new.key is not None
+    passed_on = new.card(old.key).to_json()
+    current = [(old.card().to_json(), old.key)]
+    async with opened(limits=QUICK) as (app, registry):
+        line = Line(app)
+        announced = Announced(old.place, lambda: current[-1][0])
+        async with member(line, announced, key=lambda: current[-1][1]) as membership:
+            await membership.joined()
+            current.append((passed_on, new.key))
+            await until(lambda: line.said[-1][0] == "DELETE")
+            assert [found.identity for found in await registry.find()] == [f"echo@{new.key.kid}"]
+        assert await registry.find() == []
+
+
 async def test_a_registry_that_is_down_fails_nobody_and_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     echo = Agent("echo")
     card = echo.card().to_json()

@@ -15,7 +15,7 @@ from codin import a2a
 from codin.errors import BadResponse, StoreInUse
 from codin.mesh.registry import Registry, RegistryApp, RegistryLimits
 from codin.mesh.registry._proof import PROOF_HEADER, prove
-from codin.trust import BearerTokens, SigningKey
+from codin.trust import BearerTokens, SigningKey, sign_card
 from tests.mesh.registry.desk import REGISTRY, Agent, opened, transport_to
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +113,17 @@ async def test_a_rotated_key_takes_the_names_along_when_both_have_signed() -> No
         await registry.register(new.card(old.key), new.place, key=new.key)
         with pytest.raises(BadResponse, match="belongs to somebody else"):
             await old.register(registry)
+
+
+async def test_a_card_that_names_no_key_passes_no_name_on() -> None:
+    """Its owner never said by whose key it is followed: anybody may sign it as well."""
+    bank, mallory = Agent("bank"), SigningKey.generate()
+    plain = bank.card(capabilities=a2a.AgentCapabilities())
+    async with opened() as (_, registry):
+        await registry.register(plain, bank.place, key=bank.key)
+        with pytest.raises(BadResponse, match="belongs to somebody else"):
+            await registry.register(sign_card(plain, mallory), bank.place, key=mallory)
+        await registry.register(plain, bank.place, key=bank.key)
 
 
 async def test_replicas_share_a_name_and_a_key() -> None:
