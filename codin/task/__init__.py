@@ -11,6 +11,9 @@ from codin.task._live import Subscription
 from codin.task._log import Reader, TaskLog
 from codin.task._manager import TaskManager
 from codin.task._protocol import Claim, Commit, Lease, ListQuery, Owner, Page, Stored, TaskStore
+from codin.task._push_cursors import dead_letters, revive_dead_letters
+from codin.task._push_policy import PushPolicy
+from codin.task._push_request import DeadLetter, PushRequest
 from codin.task._resolver import Resolver
 from codin.task._response import AgentResponse, NeedAuth, NeedInput, Outcome, Reject
 from codin.task._run import LimitReached, ResumeMismatch
@@ -28,6 +31,7 @@ __all__ = [
     "ChunkEntry",
     "Claim",
     "Commit",
+    "DeadLetter",
     "Decision",
     "Entry",
     "Fold",
@@ -45,6 +49,8 @@ __all__ = [
     "Owner",
     "Page",
     "PrivateEntry",
+    "PushPolicy",
+    "PushRequest",
     "Reader",
     "Reject",
     "Resolver",
@@ -60,6 +66,8 @@ __all__ = [
     "Usage",
     "converse",
     "current_task",
+    "dead_letters",
     "decode_entry",
     "open_store",
+    "revive_dead_letters",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from math import inf
 
 from codin import a2a
@@ -22,6 +23,7 @@ from codin.task._protocol import Owner
 from codin.task._response import AgentResponse, Reject
 from codin.task._run import Run
 from codin.task._task import CallAgent, Task
+from codin.task._wishes import NO_WISHES, wishes_of
 from codin.task.stores.memory import MemoryStore
 from codin.trust import Caller, CallLimits
 
@@ -47,6 +49,7 @@ async def converse(
     *,
     call: CallAgent | None = None,
     called: CallLimits | None = None,
+    extensions: Sequence[str] = (),
 ) -> a2a.Message:
     """Answer a message with a message.
 
@@ -61,6 +64,7 @@ async def converse(
     owner = Owner(request.tenant or caller.tenant, "", caller.id)
     run = Run(_NoLog(MemoryStore(), owner, "", context_id, Fold("", context_id)), limits, caller)
     run.bind(called)
+    run.wishes = wishes_of(request.configuration, extensions) or NO_WISHES
     run.deadline = asyncio.get_running_loop().time() + min(limits.run_timeout, _left(called))
     run.begin(message, Position(1, b""))
     task = Task(run, call)
@@ -80,7 +84,7 @@ async def converse(
         raise a2a.InvalidAgentResponse(report(error, "a direct message")) from None
     finally:
         CURRENT.reset(before)
-    parts = _parts(response)
+    parts = [run.wishes.fit(part) for part in _parts(response)]
     bill = run.bill(response.usage)
     return a2a.Message(
         message_id=str(uuid.uuid4()),

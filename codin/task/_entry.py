@@ -9,7 +9,8 @@ are for readers inside.
     ├── ArtifactEntry    public   artifact update: whole parts, or parts to append
     ├── ChunkEntry       public   artifact update: one piece of text
     ├── InputEntry       private  a message of the caller, as it is stored in the history
-    └── PrivateEntry     private  question, pause token, cancel request, usage, guard decision, call, limits of a call
+    └── PrivateEntry     private  question, pause token, cancel request, usage, guard decision, call, limits of a call,
+                              push configuration
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ __all__ = [
 Packed = tuple[Any, ...]
 """An entry as a tuple of strings, bytes and numbers: number, kind, at, and what the kind needs."""
 
-PrivateKind = Literal["ask", "call", "cancel", "decision", "limits", "pause", "usage"]
+PrivateKind = Literal["ask", "call", "cancel", "decision", "limits", "pause", "push", "usage", "wishes"]
 
 _STATE_JSON = {state: b'{"state":"%s"' % state.encode() for state in a2a.TaskState}
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pydantic_core import to_json
 
 from codin import a2a
-from codin.task._entry import Entry
 from codin.task._limits import Limits
 from codin.task._log import Reader, TaskLog
 from codin.task._pages import page_token, parse_page_token
@@ -36,10 +35,10 @@ class Subscription(NamedTuple):
 class Live:
     """Runs by task id. A parked one is let go after a while, and comes back when somebody asks for it."""
 
-    def __init__(self, store: TaskStore, limits: Limits, on_commit: Callable[[TaskLog, Sequence[Entry]], None]) -> None:
+    def __init__(self, store: TaskStore, limits: Limits, attach: Callable[[TaskLog], None]) -> None:
         self._store = store
         self._limits = limits
-        self._on_commit = on_commit
+        self._attach = attach
         self.runs: dict[str, Run] = {}
         self._coming: dict[tuple[Owner, str], asyncio.Task[Run | None]] = {}
 
@@ -64,7 +63,7 @@ class Live:
             return None
         entries = await self._store.read(owner, task_id)
         log = TaskLog.restore(self._store, stored, entries)
-        log.on_commit = self._on_commit
+        self._attach(log)
         run = Run(log, self._limits, Caller(owner.caller, owner.tenant))
         return self._keep(run)
 

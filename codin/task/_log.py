@@ -9,7 +9,7 @@ from typing import Any
 
 from codin import a2a
 from codin.errors import CodinError, TaskClosed
-from codin.task._entry import Entry, StatusEntry
+from codin.task._entry import Entry, PrivateEntry, StatusEntry
 from codin.task._fold import Fold
 from codin.task._protocol import NO_LEASE, Claim, Commit, Lease, Owner, Stored, TaskStore
 
@@ -101,6 +101,14 @@ class TaskLog:
         if not self._flushing:
             self._flush()
         return last
+
+    def note(self, entry: PrivateEntry) -> int:
+        """Append a private entry, which may also come after the end. Raises StoreError, as `append` does."""
+        closed, self._closed = self._closed, False
+        try:
+            return self.append(entry)
+        finally:
+            self._closed = closed
 
     def _flush(self) -> None:
         batch = self._pending
@@ -235,7 +243,12 @@ class Reader:
         self._until_interrupted = until_interrupted
         self._waiter: asyncio.Future[None] | None = None
         self.position: int = after
-        self.ended: bool = log.fold.state.terminal and after >= log.last
+        self.ended: bool = log.fold.state.terminal and (after >= log.last or self._has_all(after))
+
+    def _has_all(self, after: int) -> bool:
+        """Whether nothing but private entries is left behind the end."""
+        log = self._log
+        return not log.uncommitted and not any(entry.public for entry in log.since(after))
 
     def __enter__(self) -> Reader:
         self._log.readers.add(self)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 from codin import a2a
 from codin.net import Transport
@@ -26,14 +27,20 @@ from codin.task._open_calls import open_calls
 from codin.task._outcome import status_entry
 from codin.task._position import Position
 from codin.task._protocol import NO_LEASE, Claim, Lease, Owner, TaskStore
+from codin.task._push_policy import PushPolicy
+from codin.task._push_request import DeadLetter, PushRequest
 from codin.task._resolver import Resolver
 from codin.task._run import Run, Stop
 from codin.task._runner import Runner
 from codin.task._task import CallAgent
 from codin.task._turn import Turn
 from codin.task._turns import Turns
+from codin.task._wishes import Wishes, wishes_entry, wishes_of
 from codin.task.stores.memory import MemoryStore
-from codin.trust import Caller, CallLimits, Credential, TrustPolicy, identity_of
+from codin.trust import Caller, CallLimits, Credential, KeyRing, TrustPolicy, identity_of
+
+if TYPE_CHECKING:
+    from codin.task._push import Pushes, Reserved
 
 __all__ = ["TaskManager"]
 
@@ -57,6 +64,8 @@ class TaskManager:
         closing_update: end a streamed artifact with an update that repeats its whole text; some clients need it.
         closing_message: say the answer's text in the completed status too, for clients that read only messages.
         rerunnable: run a task again that was WORKING when the process died, instead of failing it.
+        push: how push notifications go out; without it there are none.
+        keys: sign them.
         new_id: makes task and context ids.
     """
 
@@ -77,6 +86,8 @@ class TaskManager:
         closing_update: bool = True,
         closing_message: bool = False,
         rerunnable: bool = False,
+        push: PushPolicy | None = None,
+        keys: KeyRing | None = None,
         new_id: Callable[[], str] = random_id,
     ) -> None:
         self.agent = agent
@@ -87,7 +98,12 @@ class TaskManager:
         self._rerunnable = rerunnable
         self._new_id = new_id
         self._holder = random_id()
-        self._live = Live(self.store, self.limits, self._on_commit)
+        self._live = Live(self.store, self.limits, self._attach)
+        self._pushes: Pushes | None = None
+        if push is not None:
+            from codin.task._push import Pushes  # a manager that pushes nothing loads nothing for it
+
+            self._pushes = Pushes(push, agent, keys, self.store, self._live, self._on_commit, self._holder)
         self._turns: Turns[Run] = Turns()
         self._once = Once(self.store)
         self._starting: asyncio.Task[None] | None = None
@@ -107,6 +123,7 @@ class TaskManager:
             closing_message=closing_message,
             released=self._released,
             abandoned=self._abandoned,
+            elsewhere=self._go_on,
         )
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -123,6 +140,8 @@ class TaskManager:
         await self.store.open()
         self._started = True
         self._sweep_later()
+        if self._pushes is not None:
+            await self._pushes.start()
         for owner, task_id, state in await self.store.unfinished(self.agent):
             if not state.interrupted:
                 await self._recover(owner, task_id, state)
@@ -170,6 +189,8 @@ class TaskManager:
                 run.ending = self._runner.spawn(self._runner.end(run, "shutdown"))
         if self._runner.tasks:
             await asyncio.wait(set(self._runner.tasks), timeout=self.limits.cancel_grace + 1)
+        if self._pushes is not None:
+            await self._pushes.drain()
         await self._calls.close()
 
     async def close(self) -> None:
@@ -192,6 +213,8 @@ class TaskManager:
                 tasks_before=now - int(limits.task_retention * 1000),
             )
         )
+        if self._pushes is not None:
+            self._runner.spawn(self._pushes.sweep())
         self._sweep_later()
 
     @property
@@ -209,6 +232,7 @@ class TaskManager:
         streaming: bool = False,
         key: str | None = None,
         called: CallLimits | None = None,
+        extensions: Sequence[str] = (),
     ) -> Turn:
         """Take a message in: a new task, or the next message of one.
 
@@ -216,6 +240,7 @@ class TaskManager:
             streaming: the turn will be read with `Turn.stream`.
             key: an `Idempotency-Key`; the same key with the same request gives the same turn.
             called: the limits of the call, when an agent calls.
+            extensions: those of the agent that the client has activated.
 
         Raises:
             TaskNotFound: the message names a task this caller does not have.
@@ -233,15 +258,18 @@ class TaskManager:
         if not self._started:
             await self.start()
         owner = self._owner(caller, request.tenant)
+        wishes = wishes_of(configuration, extensions)
+        push = configuration.task_push_notification_config if configuration else None
+        take_in = self._submit if push is None else partial(self._submit_with, push)
         if key is None:
-            run, taken = await self._submit(owner, caller, request.message, None, called, history_length, snapshot)
+            run, taken = await take_in(owner, caller, request.message, None, called, wishes, history_length, snapshot)
             return Turn(run.log, run.number, history_length, taken)
         digest, named = digest_of(request.to_dict()), key
         made: list[Turn] = []
 
         async def submit() -> tuple[Claim, Settled]:
             claim = (named, digest)
-            run, taken = await self._submit(owner, caller, request.message, claim, called, history_length, snapshot)
+            run, taken = await take_in(owner, caller, request.message, claim, called, wishes, history_length, snapshot)
             made.append(Turn(run.log, run.number, history_length, taken))
             return Claim(key, digest, run.log.task_id, run.number), partial(run.log.settled, run.number)
 
@@ -259,8 +287,10 @@ class TaskManager:
         message: a2a.Message,
         key: tuple[str, str] | None,
         called: CallLimits | None,
+        wishes: Wishes | None,
         history_length: int | None,
         snapshot: bool,
+        reserved: Reserved | None = None,
     ) -> tuple[Run, bytes | None]:
         if self.draining:
             raise a2a.Overloaded("the server is shutting down", retry_after=1.0)
@@ -270,7 +300,7 @@ class TaskManager:
         if message.task_id:
             run, body = await self._continue(owner, caller, message)
         else:
-            run, body = self._open(owner, caller, message)
+            run, body = self._open(owner, caller, message, reserved.place.task_id if reserved else self._new_id())
         log = run.log
         try:
             if log.lease.fence == 0:
@@ -285,12 +315,35 @@ class TaskManager:
         begin: list[Entry] = [InputEntry(now_ms(), body)]
         if called is not None:
             begin.append(limits_entry(called))
+        if wishes is not None:
+            begin.append(wishes_entry(wishes))
+            run.wishes = wishes
+        if reserved is not None:
+            begin.append(reserved.entry)
         run.bind(called)
         taken = self._enter(run, begin, key, decisions, history_length, snapshot)
         return run, taken
 
-    def _open(self, owner: Owner, caller: Caller, message: a2a.Message) -> tuple[Run, bytes]:
-        task_id = self._new_id()
+    async def _submit_with(
+        self,
+        config: a2a.TaskPushNotificationConfig,
+        owner: Owner,
+        caller: Caller,
+        message: a2a.Message,
+        *others: Any,
+    ) -> tuple[Run, bytes | None]:
+        """A message that brings a push configuration along: both are in one commit."""
+        pushes = self._pushing()
+        reserved = await pushes.reserve(owner, message, config, self._new_id)
+        try:
+            run, taken = await self._submit(owner, caller, message, *others, reserved=reserved)
+        except BaseException:
+            pushes.refused(reserved)
+            raise
+        pushes.taken(reserved, run.log, run.number)
+        return run, taken
+
+    def _open(self, owner: Owner, caller: Caller, message: a2a.Message, task_id: str) -> tuple[Run, bytes]:
         context_id = message.context_id or self._new_id()
         vars(message).update(task_id=task_id, context_id=context_id)  # four times as fast as two assignments
         run = Run(TaskLog(self.store, owner, task_id, context_id, Fold(task_id, context_id)), self.limits, caller)
@@ -402,6 +455,12 @@ class TaskManager:
             run.worker.cancel()
         return begun.to_json(history_length) if snapshot else None
 
+    async def _go_on(self, run: Run) -> None:
+        """What the run had asked for has come another way: a turn begins as by a message, which nobody has sent."""
+        log = run.log
+        message = a2a.Message(message_id=self._new_id(), role=a2a.Role.USER, parts=[_CREDENTIAL], task_id=log.task_id)
+        await self._submit(log.owner, run.caller, message, None, None, None, None, False)
+
     def _go(self, run: Run) -> None:
         """The run has its turn."""
         if run.parked and run.stop is None and run.live is not None:
@@ -411,7 +470,7 @@ class TaskManager:
         if run.stop is not None:  # its coroutine was let go while the answer waited for the turn
             former = run
             run = self._live.runs[run.log.task_id] = Run(run.log, self.limits, run.caller)
-            run.number, run.live, run.called = former.number, former.live, former.called
+            run.number, run.live, run.called, run.wishes = former.number, former.live, former.called, former.wishes
         run.holds_turn = True
         self._runner.start(run)
 
@@ -456,6 +515,12 @@ class TaskManager:
                 following.log.append(StatusEntry(following.log.ids, a2a.TaskState.WORKING, now_ms()))
                 self._go(following)
                 return
+
+    def _attach(self, log: TaskLog) -> None:
+        if self._pushes is not None:
+            self._pushes.attach(log)
+        else:
+            log.on_commit = self._on_commit
 
     def _on_commit(self, log: TaskLog, batch: Sequence[Entry]) -> None:
         if log.broken is not None:
@@ -531,6 +596,34 @@ class TaskManager:
         if log.state is not a2a.TaskState.CANCELED:
             raise a2a.TaskNotCancelable(f"task {request.id!r} has ended ({log.state.value})")
         return (await log.snapshot())[1]
+
+    async def push(self, caller: Caller, request: PushRequest) -> bytes:
+        """Create, get, list or delete push configurations: the JSON of the answer.
+
+        Raises:
+            PushNotificationNotSupported: there are none here.
+            TaskNotFound: this caller has no such task, or it has no such configuration.
+            InvalidParams: a field cannot be used, or the URL may not be called from here.
+            UnsupportedOperation: the task has as many as it may (reason TOO_MANY_PUSH_CONFIGS).
+        """
+        pushes = self._pushing()
+        await self.start()
+        return await pushes.run(self._owner(caller, request.tenant), request)
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        """The push configurations whose delivery was given up, the oldest first."""
+        await self.start()
+        return [] if self._pushes is None else await self._pushes.dead_letters()
+
+    async def revive_dead_letters(self, task_id: str | None = None) -> int:
+        """Let dead letters, of one task or of all, go out again from where they stopped; how many there were."""
+        await self.start()
+        return 0 if self._pushes is None else await self._pushes.revive_dead_letters(task_id)
+
+    def _pushing(self) -> Pushes:
+        if self._pushes is None:
+            raise a2a.PushNotificationNotSupported("this agent does not push; subscribe to the task instead")
+        return self._pushes
 
     def _abandoned(self, run: Run) -> None:
         run.ending = self._runner.spawn(self._end(run, "abandon"))

@@ -50,7 +50,7 @@ def outcome_entries(
     completed = response.outcome == "completed"
     _close_text(run, response.text if completed else None, entries, closing_update)
     if completed and response.data is not None:
-        data = a2a.Artifact(artifact_id=f"data-{run.position.start}", parts=[data_part(response.data)])
+        data = a2a.Artifact(artifact_id=f"data-{run.position.start}", parts=[run.wishes.fit(data_part(response.data))])
         entries.append(artifact_entry(run.log.ids, data))
     if response.artifacts:
         entries += [artifact_entry(run.log.ids, artifact) for artifact in response.artifacts]

@@ -45,7 +45,8 @@ class Position:
     @staticmethod
     def holds(entries: Sequence[Entry]) -> bool:
         """Whether a guard holds the newest message: its decision is what the last status says."""
-        return len(entries) > 1 and entries[-2].kind == "decision" and entries[-1].kind == "status"
+        newest = (entry.kind for entry in reversed(entries) if entry.kind != "push")
+        return next(newest, None) == "status" and next(newest, None) == "decision"
 
     @classmethod
     def read(cls, entries: Iterable[Entry]) -> Position:

@@ -193,6 +193,14 @@ class TaskStore(Protocol):
         """Store a consumer's cursor. A cursor never goes back."""
         ...
 
+    async def cursors(self, prefix: str) -> Sequence[tuple[str, int]]:
+        """The consumers whose names begin so, and how far each has come."""
+        ...
+
+    async def forget(self, consumer: str) -> None:
+        """Drop a consumer's cursor."""
+        ...
+
     async def trim(self, *, chunks_before: int, tasks_before: int) -> None:
         """Retention: drop artifact entries of tasks that ended before one time, and tasks that ended before another.
 

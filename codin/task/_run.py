@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context
 from typing import Any, Literal, NoReturn
 
@@ -18,6 +19,7 @@ from codin.task._limits import Limits
 from codin.task._log import TaskLog
 from codin.task._parts import question_parts
 from codin.task._position import Asked, Position
+from codin.task._wishes import NO_WISHES, Wishes, wishes_in
 from codin.trust import Caller, CallLimits
 
 __all__ = ["LimitReached", "ResumeMismatch", "Run", "Stop"]
@@ -55,14 +57,17 @@ class Run:
         begun: `message` and `position` are set.
         called: the limits its caller gave it.
         usage: what it has cost itself; what other agents have is in `ledger`, once there is one.
+        wishes: what its caller wants of the answer.
         context: the variables of the request it came with, when it had to wait for its turn.
         on_park: called when the run begins to wait for an answer.
+        on_elsewhere: called when what it waits for has come another way than in a message.
     """
 
     __slots__ = (
-        "_breath", "_replayed", "_size", "answer", "artifacts", "begun", "called", "caller", "chunks", "context",
-        "deadline", "ending", "holds_turn", "ledger", "limits", "live", "log", "message", "number", "on_park", "parked",
-        "position", "stop", "text_head", "text_id", "text_open", "usage", "worker",
+        "_breath", "_replayed", "_size", "answer", "artifacts", "begun", "called", "caller", "chunks",
+        "context", "deadline", "ending", "holds_turn", "ledger", "limits", "live", "log", "message", "number",
+        "on_elsewhere", "on_park", "parked", "position", "stop", "text_head", "text_id", "text_open", "usage",
+        "wishes", "worker",
     )  # fmt: skip
 
     def __init__(self, log: TaskLog, limits: Limits, caller: Caller) -> None:
@@ -73,6 +78,7 @@ class Run:
         self.parked: bool = False
         self.worker: asyncio.Task[None] | None = None
         self.on_park: Callable[[Run], None] = _ignore
+        self.on_elsewhere: Callable[[Run], Awaitable[None]] = _nowhere
         self.answer: asyncio.Future[a2a.Message] | None = None
         self.stop: Stop | None = None
         self.ending: asyncio.Task[None] | None = None
@@ -82,6 +88,7 @@ class Run:
         self.context: Context | None = None
         self.begun: bool = False
         self.called: CallLimits | None = None
+        self.wishes: Wishes = NO_WISHES
         self.ledger: Ledger | None = None
         self.usage: dict[str, int | float] = {}
 
@@ -89,6 +96,7 @@ class Run:
         """Stand at the start of `handle` as the log tells it."""
         position = Position.read(self.log.entries)
         self.ledger = Ledger.read(self.log.entries, self.limits.budget)
+        self.wishes = wishes_in(self.log.entries)
         newest = next(entry for entry in reversed(self.log.entries) if isinstance(entry, InputEntry))
         if self.live is not None and newest.number == position.start:
             message = self.live
@@ -201,8 +209,14 @@ class Run:
             parts=list(parts),
         ).to_json()
 
-    async def ask(self, state: a2a.TaskState, question: str, data: Any) -> a2a.Message:
-        """Ask and wait, or give the recorded answer."""
+    async def ask(
+        self, state: a2a.TaskState, question: str, data: Any, elsewhere: asyncio.Future[Any] | None = None
+    ) -> a2a.Message:
+        """Ask and wait, or give the recorded answer.
+
+        Args:
+            elsewhere: done when no message is needed any more.
+        """
         if self.parked or self.stop is not None:
             self._refuse()
         asked: dict[str, Any] = {"state": state.value, "question": question}
@@ -225,10 +239,12 @@ class Run:
         told = {USAGE_KEY: plain(bill)} if bill else None
         status = StatusEntry(self.log.ids, state, now_ms(), prompt, told)
         self.take(PrivateEntry("ask", now_ms(), to_json(record)), status)
-        return await self._park()
+        return await self._park(elsewhere)
 
-    async def _park(self) -> a2a.Message:
-        self.answer = asyncio.get_running_loop().create_future()
+    async def _park(self, elsewhere: asyncio.Future[Any] | None) -> a2a.Message:
+        loop = asyncio.get_running_loop()
+        self.answer = loop.create_future()
+        heeding = None if elsewhere is None else loop.create_task(self._heed(elsewhere))
         self.on_park(self)
         try:
             await self.log.settled()
@@ -238,6 +254,20 @@ class Run:
             return message
         finally:
             self.answer = None
+            if heeding is not None:
+                heeding.cancel()
+
+    async def _heed(self, elsewhere: asyncio.Future[Any]) -> None:
+        """Go on when what is waited for has come another way: as by a message, but that nobody has sent one."""
+        await asyncio.wait({elsewhere})
+        await self.log.settled()
+        with contextlib.suppress(a2a.A2AError):  # a message was faster, or the task has ended
+            while True:
+                try:
+                    await self.on_elsewhere(self)
+                    return
+                except a2a.Overloaded as error:
+                    await asyncio.sleep(error.retry_after or 1.0)
 
     def _recall(self, index: int, asked: Mapping[str, Any]) -> a2a.Message | None:
         """The recorded answer; None when it was a credential, which no log keeps."""
@@ -265,6 +295,10 @@ class Run:
         if self.log.fold.text(self.text_id) != written:
             self.take(ChunkEntry(self.log.ids, self.text_id, self.text_head, written, now_ms(), append=False))
         self.text_open = True
+
+
+async def _nowhere(run: Run) -> None:
+    """A direct message does not wait."""
 
 
 def _ignore(run: Run) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -46,6 +46,7 @@ class Runner:
     Args:
         released: called when a run gives its turn back (it rests, or has ended).
         abandoned: called when a handler has ended without the answer it had asked for.
+        elsewhere: called when what a handler had asked for has come another way.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Runner:
         closing_message: bool,
         released: Callable[[Run], None],
         abandoned: Callable[[Run], None],
+        elsewhere: Callable[[Run], Awaitable[None]],
     ) -> None:
         self.handler = handler
         self._limits = limits
@@ -70,6 +72,7 @@ class Runner:
         self._closing_message = closing_message
         self._released = released
         self._abandoned = abandoned
+        self._elsewhere = elsewhere
         self.running = 0
         self.tasks: set[asyncio.Task[Any]] = set()
         self._deadlines: dict[Run, float] = {}  # in the order in which they come
@@ -92,6 +95,7 @@ class Runner:
         """Run the handler from the top."""
         self._begin_turn(run)
         run.on_park = self._park
+        run.on_elsewhere = self._elsewhere
         run.worker = worker = asyncio.get_running_loop().create_task(self._work(run), context=run.context)
         self.tasks.add(worker)  # the worker takes itself out
 

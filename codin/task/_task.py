@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +17,7 @@ from codin.task._allowance import allowance
 from codin.task._clock import now_ms
 from codin.task._entry import PrivateEntry, StatusEntry, plain
 from codin.task._guarding import refusal
+from codin.task._log import TaskLog
 from codin.task._open_calls import Begun
 from codin.task._parts import artifact_entry, data_of, files_of, parts_of
 from codin.task._run import Run
@@ -40,9 +42,14 @@ agent's task has come to, when no reply tells it, and the agent's address.
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller answered to a question."""
+    """What the caller answered to a question.
+
+    Args:
+        value: what came another way than in a message, see `Task.authorize`.
+    """
 
     message: a2a.Message
+    value: Any = None
 
     @property
     def text(self) -> str:
@@ -156,6 +163,20 @@ class Task:
         """What has been produced so far."""
         return [a2a.Artifact.from_json(artifact) for artifact in self._run.log.fold.artifacts()]
 
+    @property
+    def accepted_output_modes(self) -> Sequence[str]:
+        """The media types that the caller takes; empty for any. Spec 3.2.2."""
+        return self._run.wishes.output_modes
+
+    def accepts(self, media_type: str) -> bool:
+        """Whether the caller takes an answer of this media type."""
+        return self._run.wishes.accept(media_type)
+
+    @property
+    def extensions(self) -> Sequence[str]:
+        """URIs of the agent's own extensions that the caller has activated. Spec 4.6."""
+        return self._run.wishes.extensions
+
     async def write(self, chunk: str) -> None:
         """Stream a piece of text into the task's default artifact.
 
@@ -258,12 +279,24 @@ class Task:
             except ValidationError as error:
                 problem = f"That does not fit: {error.errors()[0]['msg']}. "
 
-    async def authorize(self, text: str, *, data: Any = None) -> Answer:
+    async def authorize(self, text: str, *, data: Any = None, elsewhere: Awaitable[Any] | None = None) -> Answer:
         """Ask for a credential and wait: the task becomes AUTH_REQUIRED. The answer is redacted in the log. Spec 7.6.
 
         A restart forgets the credential: a handler that runs again asks for it again.
+
+        Args:
+            text: says what is needed, and where.
+            elsewhere: done when the credential has come another way than in a message, as to a page where a person
+                logs in: the task goes on by itself, and what it gives is `Answer.value`; what it raises is raised here.
+                A message is taken all the same, and then it is canceled.
         """
-        return Answer(await self._run.ask(a2a.TaskState.AUTH_REQUIRED, text, data))
+        other = None if elsewhere is None else asyncio.ensure_future(elsewhere)
+        try:
+            message = await self._run.ask(a2a.TaskState.AUTH_REQUIRED, text, data, other)
+            return Answer(message, other.result() if other is not None and other.done() else None)
+        finally:
+            if other is not None:
+                other.cancel()
 
     async def call(
         self, agent: Any, content: Any, *, budget: Budget | None = None, timeout: float | None = None, **options: Any
@@ -309,6 +342,15 @@ class Task:
 
             options |= {"timeout": allowed.left, "limits": allowed.limits, "learn": learn}
             return await self._call(self, agent, content, options)
+
+    async def references(self) -> Sequence[a2a.Task]:
+        """The tasks that the message refers to, as they are committed; those that its caller has not are left out.
+
+        Source: spec 3.4.3 (`referenceTaskIds`).
+        """
+        log = self._run.log
+        found = [await log.store.load(log.owner, task_id) for task_id in self.message.reference_task_ids]
+        return [a2a.Task.from_json(TaskLog.restore(log.store, stored, ()).fold.to_json()) for stored in found if stored]
 
     async def state_of(self, task_id: str) -> a2a.TaskState | None:
         """The committed state of another task of the same caller; None when there is no such task."""

@@ -134,6 +134,7 @@ async def test_a_credential_reaches_the_agent_and_no_store(
     assert "[redacted]" in kept[0]
 
 
+@pytest.mark.requirement("STATE-AUTH-SECRET")
 async def test_a_credential_is_in_no_byte_of_the_database(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "tasks.db")
     desk = Desk(_authorizes, store)

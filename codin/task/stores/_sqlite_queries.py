@@ -16,10 +16,12 @@ __all__ = [
     "advance",
     "claim",
     "cursor",
+    "cursors",
     "drop_chunks",
     "drop_tasks",
     "ended",
     "feed",
+    "forget",
     "load",
     "page",
     "read",
@@ -133,6 +135,18 @@ def advance(connection: sqlite3.Connection, consumer: str, position: int) -> Non
         " ON CONFLICT (consumer) DO UPDATE SET position = max(position, excluded.position)",
         (consumer, position),
     )
+
+
+def cursors(connection: sqlite3.Connection, prefix: str) -> Sequence[tuple[str, int]]:
+    rows = connection.execute(
+        "SELECT consumer, position FROM cursors WHERE consumer >= ? AND substr(consumer, 1, ?) = ? ORDER BY consumer",
+        (prefix, len(prefix), prefix),
+    )
+    return rows.fetchall()
+
+
+def forget(connection: sqlite3.Connection, consumer: str) -> None:
+    connection.execute("DELETE FROM cursors WHERE consumer = ?", (consumer,))
 
 
 def ended(connection: sqlite3.Connection, chunks_before: int, tasks_before: int) -> tuple[list[int], list[int]]:

@@ -88,9 +88,11 @@ class MemoryStore:
         check_lease(commit.lease)
         task_id = commit.task_id
         record = self._live.get(task_id)
+        if record is None and task_id in self._ended:
+            return self._append_to_ended(commit)
         last = 0 if record is None else record.last
-        if last != commit.expected or (record is None and task_id in self._ended):
-            raise Conflict(f"task {task_id!r} is at entry {last}, the writer expected {commit.expected}")
+        if last != commit.expected:
+            raise _conflict(task_id, last, commit.expected)
         if record is not None and record.owned.owner != commit.owner:
             raise Conflict(f"task {task_id!r} has another owner")
         mine = self._mine(commit.owner) if record is None else record.owned
@@ -116,6 +118,22 @@ class MemoryStore:
             self._end(task_id, record)
         if self._waiting:
             self._wake()
+        return self._position
+
+    def _append_to_ended(self, commit: Commit) -> int:
+        """What is private may come after the end."""
+        number, changed, state, context_id, trimmed, last, fold, entries, claims = self._ended[commit.task_id]
+        if last != commit.expected:
+            raise _conflict(commit.task_id, last, commit.expected)
+        if self._by_number[number].owner != commit.owner:
+            raise Conflict(f"task {commit.task_id!r} has another owner")
+        entries += tuple([entry.pack() for entry in commit.entries])
+        now = commit.entries[-1].number
+        self._ended[commit.task_id] = (number, changed, state, context_id, trimmed, now, fold, entries, claims)
+        self._position += 1
+        commit.position = self._position
+        self._feed.append((self._position, commit.task_id, last + 1, now, state, changed))
+        self._wake()
         return self._position
 
     def _mine(self, owner: Owner) -> _Owned:
@@ -262,6 +280,14 @@ class MemoryStore:
         """Store a consumer's cursor."""
         self._cursors[consumer] = max(position, self._cursors.get(consumer, 0))
 
+    async def cursors(self, prefix: str) -> Sequence[tuple[str, int]]:
+        """The consumers whose names begin so, and how far each has come."""
+        return [(name, position) for name, position in self._cursors.items() if name.startswith(prefix)]
+
+    async def forget(self, consumer: str) -> None:
+        """Drop a consumer's cursor."""
+        self._cursors.pop(consumer, None)
+
     async def trim(self, *, chunks_before: int, tasks_before: int) -> None:
         """Retention of ended tasks."""
         for task_id in tuple(self._order):
@@ -281,6 +307,10 @@ def _replay(task_id: str, record: _Record) -> Fold:
         entry.apply(fold)
         fold.last = entry.number
     return fold
+
+
+def _conflict(task_id: str, last: int, expected: int) -> Conflict:
+    return Conflict(f"task {task_id!r} is at entry {last}, the writer expected {expected}")
 
 
 def _number(entry: Entry) -> int:

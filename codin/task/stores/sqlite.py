@@ -186,6 +186,14 @@ class SQLiteStore:
         """Store a consumer's cursor."""
         await self._opened().writer.run(partial(queries.advance, consumer=consumer, position=position))
 
+    async def cursors(self, prefix: str) -> Sequence[tuple[str, int]]:
+        """The consumers whose names begin so, and how far each has come."""
+        return await self._opened().read(queries.cursors, prefix)
+
+    async def forget(self, consumer: str) -> None:
+        """Drop a consumer's cursor."""
+        await self._opened().writer.run(partial(queries.forget, consumer=consumer))
+
     # -- retention -----------------------------------------------------------------------------------------------------
 
     async def trim(self, *, chunks_before: int, tasks_before: int) -> None:

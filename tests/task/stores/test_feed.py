@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from codin import a2a
-from codin.task import Claim, ListQuery, TaskStore
-from tests.task.stores.author import ALICE, BOB, Author, seen
+from codin.errors import Conflict
+from codin.task import Claim, ListQuery, PrivateEntry, TaskStore
+from tests.task.stores.author import ALICE, BOB, Author, append, seen
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +65,33 @@ async def test_a_cursor_goes_forward_only(store: TaskStore) -> None:
     await store.advance("push", 3)
     await store.advance("audit", 1)
     assert [await store.cursor(name) for name in ("push", "audit", "memory")] == [7, 1, 0]
+
+
+async def test_cursors_by_the_beginning_of_their_names(store: TaskStore) -> None:
+    for name, position in (("push:a", 1), ("push:ä", 2), ("push", 3), ("PUSH:a", 4), ("puzzle", 5), ("push:%", 6)):
+        await store.advance(name, position)
+    assert sorted(await store.cursors("push:")) == [("push:%", 6), ("push:a", 1), ("push:ä", 2)]
+    await store.forget("push:a")
+    await store.forget("nobody")
+    assert sorted(await store.cursors("push:")) == [("push:%", 6), ("push:ä", 2)]
+    assert await store.cursor("push:a") == 0
+
+
+async def test_what_is_private_may_come_after_the_end(store: TaskStore) -> None:
+    author = await Author(store).whole("a")
+    end = author.last
+    await author.append(PrivateEntry("push", author.at, b"{}"))
+    await author.append(PrivateEntry("push", author.at, b"{}"))
+    stored = await store.load(ALICE, "task-1")
+    assert stored is not None
+    assert (stored.fold.last, stored.state, list(stored.tail)) == (author.last, a2a.TaskState.COMPLETED, [])
+    assert [(entry.number, entry.kind) for entry in await store.read(ALICE, "task-1", end)] == [
+        (end + 1, "push"),
+        (end + 2, "push"),
+    ]
+    assert [(commit.expected, len(commit.entries)) for commit in await store.feed(3)] == [(end, 1), (end + 1, 1)]
+    with pytest.raises(Conflict):
+        await append(store, author.commit(PrivateEntry("push", author.at, b"{}"), expected=end))
 
 
 async def test_retention_takes_the_chunks_and_leaves_the_fold(store: TaskStore) -> None:
