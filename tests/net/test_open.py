@@ -85,6 +85,7 @@ async def test_a_header_cannot_become_two() -> None:
             await transport.request("GET", "http://127.0.0.1:9/", headers=headers, timeout=5)
 
 
+@pytest.mark.requirement("AUTH-CLIENT-TLS")
 async def test_tls_is_checked(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.answer(b"private")
