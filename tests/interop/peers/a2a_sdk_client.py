@@ -2,10 +2,10 @@
 
 Prints the port it listens on as the first line. Each connection is one call: it takes a line of JSON,
 
-    {"do": "stream", "url": "http://…/", "token": "…" or null, "params": {…}}
+    {"do": "stream", "url": "http://…/", "token": "…" or null, "params": {…}, "binding": "GRPC"}
 
 and answers with a line `{"value": …}` for each object the client gives, then `{"end": true}`, or `{"error": …}` when it
-raises. The objects are ProtoJSON.
+raises. The objects are ProtoJSON. Without a binding, JSON-RPC is spoken.
 """
 
 # pyright: basic, reportMissingImports=false, reportMissingModuleSource=false, reportAttributeAccessIssue=false
@@ -18,6 +18,7 @@ import os
 
 os.environ["OTEL_INSTRUMENTATION_A2A_SDK_ENABLED"] = "false"
 
+import grpc
 import httpx
 from a2a import types
 from a2a.client import ClientCallContext, ClientConfig, ClientFactory
@@ -37,7 +38,7 @@ async def authentication(card, token):
     return AuthInterceptor(store)
 
 
-async def values(verb, url, token, params):
+async def values(verb, url, token, params, binding):
     """What the client gives."""
     # No test has TLS, and to get ready for it takes longer than most calls.
     async with httpx.AsyncClient(timeout=30, verify=False) as http:
@@ -45,7 +46,12 @@ async def values(verb, url, token, params):
         if verb == "card":
             yield card
             return
-        config = ClientConfig(httpx_client=http, streaming=verb != "send")
+        config = ClientConfig(
+            httpx_client=http,
+            grpc_channel_factory=grpc.aio.insecure_channel,
+            streaming=verb != "send",
+            supported_protocol_bindings=[binding] if binding else [],
+        )
         client = ClientFactory(config).create(card, interceptors=[await authentication(card, token)])
         context = ClientCallContext(state={"sessionId": SESSION})
 
@@ -64,11 +70,23 @@ async def values(verb, url, token, params):
             yield await client.list_tasks(request(types.ListTasksRequest), context=context)
         elif verb == "cancel":
             yield await client.cancel_task(request(types.CancelTaskRequest), context=context)
+        elif verb == "create_push":
+            config = request(types.TaskPushNotificationConfig)
+            yield await client.create_task_push_notification_config(config, context=context)
+        elif verb == "get_push":
+            asked = request(types.GetTaskPushNotificationConfigRequest)
+            yield await client.get_task_push_notification_config(asked, context=context)
+        elif verb == "list_push":
+            asked = request(types.ListTaskPushNotificationConfigsRequest)
+            yield await client.list_task_push_notification_configs(asked, context=context)
+        elif verb == "delete_push":
+            asked = request(types.DeleteTaskPushNotificationConfigRequest)
+            await client.delete_task_push_notification_config(asked, context=context)
 
 
 async def answers(call):
     try:
-        async for value in values(call["do"], call["url"], call["token"], call["params"]):
+        async for value in values(call["do"], call["url"], call["token"], call["params"], call.get("binding")):
             yield {"value": MessageToDict(value)}
     except Exception as error:
         yield {"error": {"name": type(error).__name__, "message": str(error)}}

@@ -1,6 +1,7 @@
 """An agent on the official Python SDK. Runs in that SDK's own environment: `python a2a_sdk_server.py`.
 
-Prints its URL as the first line, then serves until it is terminated. What the agent does is the first word of a
+Prints its URL as the first line, then serves until it is terminated; with the argument `grpc` its card names gRPC, and
+nothing else. What the agent does is the first word of a
 message:
 
     chunks N       N pieces of one artifact
@@ -21,17 +22,20 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections import defaultdict
+from contextlib import asynccontextmanager
 
 os.environ["OTEL_INSTRUMENTATION_A2A_SDK_ENABLED"] = "false"
 
+import grpc
 import uvicorn
 from a2a.helpers import new_task_from_user_message
 from a2a.server.agent_execution import AgentExecutor
-from a2a.server.request_handlers import DefaultRequestHandler
-from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes
+from a2a.server.request_handlers import DefaultRequestHandler, GrpcHandler
+from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
 from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
-from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill, Part
+from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill, Part, a2a_pb2_grpc
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
@@ -120,20 +124,41 @@ async def release(request):
     return Response(status_code=204)
 
 
+def over_grpc(handler, card):
+    """A lifespan that serves gRPC as well, and lets the card name that alone."""
+
+    @asynccontextmanager
+    async def lifespan(app):
+        server = grpc.aio.server()
+        a2a_pb2_grpc.add_A2AServiceServicer_to_server(GrpcHandler(handler), server)
+        del card.supported_interfaces[1:]
+        (interface,) = card.supported_interfaces
+        interface.url, interface.protocol_binding = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}", "GRPC"
+        await server.start()
+        yield
+        await server.stop(None)
+
+    return lifespan
+
+
 def application(url):
     card = AgentCard(
         name="official",
         description="Does what the first word says.",
         version="1.0.0",
-        supported_interfaces=[AgentInterface(protocol_binding="JSONRPC", protocol_version="1.0", url=url)],
+        supported_interfaces=[
+            AgentInterface(protocol_binding=binding, protocol_version="1.0", url=url)
+            for binding in ("JSONRPC", "HTTP+JSON")
+        ],
         capabilities=AgentCapabilities(streaming=True),
         default_input_modes=["text/plain"],
         default_output_modes=["text/plain"],
         skills=[AgentSkill(id="do", name="do", description="Does what the first word says.", tags=["test"])],
     )
     handler = Handler(agent_executor=Agent(), task_store=InMemoryTaskStore(), agent_card=card)
-    routes = [*create_jsonrpc_routes(handler, "/"), *create_agent_card_routes(card)]
-    return Starlette(routes=[Route("/release/{key}", release, methods=["POST"]), *routes])
+    routes = [*create_jsonrpc_routes(handler, "/"), *create_agent_card_routes(card), *create_rest_routes(handler)]
+    lifespan = over_grpc(handler, card) if "grpc" in sys.argv else None
+    return Starlette(routes=[Route("/release/{key}", release, methods=["POST"]), *routes], lifespan=lifespan)
 
 
 def main():

@@ -6,7 +6,11 @@ import { createInterface } from "node:readline";
 import {
   AgentCard,
   CancelTaskRequest,
+  DeleteTaskPushNotificationConfigRequest,
+  GetTaskPushNotificationConfigRequest,
   GetTaskRequest,
+  ListTaskPushNotificationConfigsRequest,
+  ListTaskPushNotificationConfigsResponse,
   ListTasksRequest,
   ListTasksResponse,
   Message,
@@ -14,33 +18,35 @@ import {
   StreamResponse,
   SubscribeToTaskRequest,
   Task,
+  TaskPushNotificationConfig,
 } from "@a2a-js/sdk";
 import {
   ClientFactory,
   ClientFactoryOptions,
   DefaultAgentCardResolver,
   JsonRpcTransportFactory,
+  RestTransportFactory,
   createAuthenticatingFetchWithRetry,
 } from "@a2a-js/sdk/client";
 
-function factory(token) {
+function factory(token, binding) {
   const fetchImpl = createAuthenticatingFetchWithRetry(fetch, {
     headers: async () => (token === null ? {} : { Authorization: `Bearer ${token}` }),
     shouldRetryWithHeaders: async () => undefined,
   });
-  return new ClientFactory(
-    ClientFactoryOptions.createFrom(ClientFactoryOptions.default, {
-      transports: [new JsonRpcTransportFactory({ fetchImpl })],
-    }),
-  );
+  const Transport = binding === "HTTP+JSON" ? RestTransportFactory : JsonRpcTransportFactory;
+  const transports = [new Transport({ fetchImpl })];
+  return new ClientFactory({ ...ClientFactoryOptions.default, transports });
 }
 
-async function* values(verb, url, token, params) {
+async function* values(verb, url, token, params, binding) {
   if (verb === "card") {
-    yield AgentCard.toJSON(await new DefaultAgentCardResolver().resolve(url));
+    const card = await new DefaultAgentCardResolver().resolve(url);
+    // One that has the fields of 0.3 beside those of 1.0 comes as it was published, and not as the SDK's own object.
+    yield AgentCard.toJSON("protocolVersion" in card ? AgentCard.fromJSON(card) : card);
     return;
   }
-  const client = await factory(token).createFromUrl(url);
+  const client = await factory(token, binding).createFromUrl(url);
   if (verb === "send") {
     const answer = await client.sendMessage(SendMessageRequest.fromJSON(params));
     yield "messageId" in answer ? { message: Message.toJSON(answer) } : { task: Task.toJSON(answer) };
@@ -58,12 +64,23 @@ async function* values(verb, url, token, params) {
     yield ListTasksResponse.toJSON(await client.listTasks(ListTasksRequest.fromJSON(params)));
   } else if (verb === "cancel") {
     yield Task.toJSON(await client.cancelTask(CancelTaskRequest.fromJSON(params)));
+  } else if (verb === "create_push") {
+    const config = TaskPushNotificationConfig.fromJSON(params);
+    yield TaskPushNotificationConfig.toJSON(await client.createTaskPushNotificationConfig(config));
+  } else if (verb === "get_push") {
+    const asked = GetTaskPushNotificationConfigRequest.fromJSON(params);
+    yield TaskPushNotificationConfig.toJSON(await client.getTaskPushNotificationConfig(asked));
+  } else if (verb === "list_push") {
+    const asked = ListTaskPushNotificationConfigsRequest.fromJSON(params);
+    yield ListTaskPushNotificationConfigsResponse.toJSON(await client.listTaskPushNotificationConfig(asked));
+  } else if (verb === "delete_push") {
+    await client.deleteTaskPushNotificationConfig(DeleteTaskPushNotificationConfigRequest.fromJSON(params));
   }
 }
 
 async function answer(call, say) {
   try {
-    for await (const value of values(call.do, call.url, call.token, call.params)) say({ value });
+    for await (const value of values(call.do, call.url, call.token, call.params, call.binding)) say({ value });
     say({ end: true });
   } catch (error) {
     say({ error: { name: error.name, message: error.message } });

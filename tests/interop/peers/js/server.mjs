@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 
 import { Role, TaskState } from "@a2a-js/sdk";
 import { AgentEvent, DefaultRequestHandler, InMemoryTaskStore } from "@a2a-js/sdk/server";
-import { UserBuilder, agentCardHandler, jsonRpcHandler } from "@a2a-js/sdk/server/express";
+import { UserBuilder, agentCardHandler, jsonRpcHandler, restHandler } from "@a2a-js/sdk/server/express";
 import express from "express";
 
 const text = (value) => ({ content: { $case: "text", value }, filename: "", mediaType: "", metadata: undefined });
@@ -140,7 +140,12 @@ const server = app.listen(0, "127.0.0.1", () => {
     name: "official",
     description: "Does what the first word says.",
     version: "1.0.0",
-    supportedInterfaces: [{ url, protocolBinding: "JSONRPC", protocolVersion: "1.0", tenant: "" }],
+    supportedInterfaces: ["JSONRPC", "HTTP+JSON"].map((protocolBinding) => ({
+      url,
+      protocolBinding,
+      protocolVersion: "1.0",
+      tenant: "",
+    })),
     capabilities: { streaming: true, pushNotifications: false, extensions: [] },
     securitySchemes: {},
     securityRequirements: [],
@@ -166,6 +171,7 @@ const server = app.listen(0, "127.0.0.1", () => {
     response.status(204).end();
   });
   app.use("/.well-known/agent-card.json", agentCardHandler({ agentCardProvider: requestHandler }));
-  app.use(jsonRpcHandler({ requestHandler, userBuilder: UserBuilder.noAuthentication }));
+  app.post("/", jsonRpcHandler({ requestHandler, userBuilder: UserBuilder.noAuthentication }));
+  app.use(restHandler({ requestHandler, userBuilder: UserBuilder.noAuthentication }));
   console.log(url);
 });

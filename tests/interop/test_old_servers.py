@@ -1,0 +1,152 @@
+"""codin's client against agents on the official SDKs for A2A 0.3, whose cards have only the fields of 0.3."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from codin import a2a
+from codin.client import Backoff, Event, Peer, connect
+from codin.errors import BadResponse
+from tests.interop.proxy import behind, cutting
+
+pytestmark = pytest.mark.anyio
+
+PATIENT = 30.0
+SWIFT = Backoff(first=0.01, longest=0.1)
+PIECES = "".join(f"piece {number} " for number in range(20))
+
+
+@pytest.fixture
+async def peer(old_server: str) -> AsyncIterator[Peer]:
+    async with asyncio.timeout(PATIENT), connect(old_server, timeout=PATIENT, backoff=SWIFT) as peer:
+        yield peer
+
+
+def said(events: list[Event]) -> str:
+    return "".join(event.text for event in events)
+
+
+async def test_the_card(peer: Peer, old_server: str) -> None:
+    assert peer.card.name == "official"
+    assert peer.card.capabilities.streaming
+    assert peer.card.capabilities.extended_agent_card
+    assert (peer.interface.url, peer.interface.protocol_version) == (old_server, "0.3.0")
+    assert [skill.id for skill in peer.card.skills] == ["do"]
+
+
+@pytest.mark.requirement("VERSION-PIN")
+async def test_it_can_be_refused(old_server: str) -> None:
+    with pytest.raises(BadResponse, match=r"it offers JSONRPC 0\.3\.0") as refusal:
+        async with connect(old_server, versions=("1.0",)):
+            pass
+    assert refusal.value.hint is not None
+    assert "versions=" in refusal.value.hint
+
+
+@pytest.mark.requirement("V03-CLIENT")
+async def test_send(peer: Peer) -> None:
+    reply = await peer.send("hello there")
+    assert (reply.text, reply.state) == ("HELLO THERE", a2a.TaskState.COMPLETED)
+    again = await peer.send("and again", context_id=reply.context_id)
+    assert again.context_id == reply.context_id
+    assert again.task_id != reply.task_id
+
+
+async def test_a_message_without_a_task(peer: Peer) -> None:
+    reply = await peer.send("message hi")
+    assert (reply.text, reply.task) == ("HI", None)
+    assert [(event.kind, event.text) async for event in peer.stream("message hi")] == [("message", "HI")]
+
+
+@pytest.mark.requirement("V03-CLIENT")
+async def test_stream(peer: Peer) -> None:
+    events = [event async for event in peer.stream("chunks 20")]
+    assert said(events) == PIECES
+    last = events[-1]
+    assert last.state == a2a.TaskState.COMPLETED
+    assert last.task is not None
+    stored = await peer.get(last.task.id)
+    assert a2a.text_of(part for artifact in stored.artifacts for part in artifact.parts) == PIECES
+
+
+async def test_a_question_is_answered(peer: Peer) -> None:
+    question = await peer.send("ask size")
+    assert (question.state, question.text) == (a2a.TaskState.INPUT_REQUIRED, "Which size?")
+    answer = await peer.send("large", task_id=question.task_id, context_id=question.context_id)
+    assert (answer.state, answer.text) == (a2a.TaskState.COMPLETED, "large")
+
+
+async def test_a_question_in_a_stream_is_answered_in_a_stream(peer: Peer) -> None:
+    asked = [event async for event in peer.stream("ask colour")]
+    assert said(asked) == "Which colour?"
+    task = asked[-1].task
+    assert task is not None
+    answered = [event async for event in peer.stream("green", task_id=task.id, context_id=task.context_id)]
+    assert said(answered) == "green"
+    assert answered[-1].state == a2a.TaskState.COMPLETED
+
+
+async def test_cancel(peer: Peer) -> None:
+    reply = await peer.send("slow", wait=False)
+    assert reply.task_id is not None
+    assert not (await peer.get(reply.task_id)).status.state.terminal
+    assert (await peer.cancel(reply.task_id)).status.state == a2a.TaskState.CANCELED
+    assert (await peer.get(reply.task_id)).status.state == a2a.TaskState.CANCELED
+
+
+async def test_a_subscription_to_what_has_ended_gives_the_task(peer: Peer) -> None:
+    reply = await peer.send("over")
+    assert reply.task_id is not None
+    events = [event async for event in peer.subscribe(reply.task_id)]
+    assert said(events) == "OVER"
+    assert events[-1].state == a2a.TaskState.COMPLETED
+
+
+async def test_failures_are_typed(peer: Peer) -> None:
+    assert (await peer.send("fail no paper")).state == a2a.TaskState.FAILED
+    done = await peer.send("done")
+    assert done.task_id is not None
+    with pytest.raises(a2a.TaskNotFound):
+        await peer.get("no such task")
+    with pytest.raises(a2a.TaskNotCancelable):
+        await peer.cancel(done.task_id)
+
+
+async def test_there_is_no_list(peer: Peer) -> None:
+    with pytest.raises(a2a.UnsupportedOperation, match=r"speaks A2A 0\.3, which has no ListTasks"):
+        async for _ in peer.list():
+            pass
+
+
+async def test_push_configurations(peer: Peer) -> None:
+    task_id = (await peer.send("hello")).task_id
+    assert task_id is not None
+    given = a2a.TaskPushNotificationConfig(url="http://127.0.0.1:9/", id="p", token="t")
+    made = await peer.create_push_config(task_id, given)
+    assert (made.task_id, made.id, made.url, made.token) == (task_id, "p", given.url, "t")
+    assert await peer.get_push_config(task_id, "p") == made
+    assert [config async for config in peer.list_push_configs(task_id)] == [made]
+    await peer.delete_push_config(task_id, "p")
+    assert [config async for config in peer.list_push_configs(task_id)] == []
+
+
+async def test_the_extended_card(peer: Peer) -> None:
+    assert (await peer.extended_card()).description == "Does even more."
+
+
+@pytest.mark.parametrize("cut_after", [1500, 3000, 5000])
+async def test_a_stream_that_was_cut_tells_the_same_text(old_server: str, cut_after: int) -> None:
+    async with connect(old_server) as whole:
+        card = whole.card
+    async with (
+        asyncio.timeout(PATIENT),
+        cutting(old_server, [cut_after]) as proxy,
+        connect(behind(proxy.url, card), timeout=PATIENT, backoff=SWIFT) as cut,
+    ):
+        events = [event async for event in cut.stream("chunks 20")]
+        assert proxy.connections > 1
+    assert said(events) == PIECES
+    assert events[-1].state == a2a.TaskState.COMPLETED
