@@ -31,6 +31,7 @@ def agent(
     input_modes: Sequence[str] | None = None,
     output_modes: Sequence[str] | None = None,
     tools: Sequence[Tool] = (),
+    extensions: Sequence[a2a.AgentExtension | str] = (),
     version: str = "1.0.0",
     reply: Literal["task", "message"] = "task",
     rerunnable: bool = False,

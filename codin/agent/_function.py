@@ -53,6 +53,7 @@ class FunctionAgent(Generic[P, R]):
         examples: of that one skill: messages to try.
         input_modes, output_modes: media types; from the type hints if not given.
         tools: what it works with; not published.
+        extensions: of the protocol that it speaks: URIs, or `a2a.AgentExtension`, which may be required.
         version: the agent's, for its card.
         reply: "message" answers with a message and keeps no task.
         rerunnable: may be run again from the top when the process died in the middle.
@@ -78,6 +79,7 @@ class FunctionAgent(Generic[P, R]):
         input_modes: Sequence[str] | None = None,
         output_modes: Sequence[str] | None = None,
         tools: Sequence[Tool] = (),
+        extensions: Sequence[a2a.AgentExtension | str] = (),
         version: str = "1.0.0",
         reply: Literal["task", "message"] = "task",
         rerunnable: bool = False,
@@ -97,6 +99,7 @@ class FunctionAgent(Generic[P, R]):
         self._doc = doc_of(function)
         self.description: str = summary_of(self._doc) if description is None else description
         self.tools = tools
+        self.extensions = extensions
         self.version = version
         self.reply: Literal["task", "message"] = reply
         self.rerunnable = rerunnable

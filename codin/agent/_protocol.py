@@ -16,8 +16,8 @@ __all__ = ["Agent", "Describes"]
 class Agent(Protocol):
     """Anything with these five members; a plain class with four attributes and one coroutine fits.
 
-    A server also looks for `version`, `reply`, `rerunnable`, `closing_update`, `closing_message` and `durable` (False
-    when open questions do not outlive the process), and does without.
+    A server also looks for `version`, `extensions`, `reply`, `rerunnable`, `closing_update`, `closing_message` and
+    `durable` (False when open questions do not outlive the process), and does without.
 
     Example:
         class Shout:

@@ -35,7 +35,7 @@ from codin.task._runner import Runner
 from codin.task._task import CallAgent
 from codin.task._turn import Turn
 from codin.task._turns import Turns
-from codin.task._wishes import Wishes, wishes_entry, wishes_of
+from codin.task._wishes import Wishes, wishes_of
 from codin.task.stores.memory import MemoryStore
 from codin.trust import Caller, CallLimits, Credential, KeyRing, TrustPolicy, identity_of
 
@@ -316,8 +316,7 @@ class TaskManager:
         if called is not None:
             begin.append(limits_entry(called))
         if wishes is not None:
-            begin.append(wishes_entry(wishes))
-            run.wishes = wishes
+            run.wish(wishes)
         if reserved is not None:
             begin.append(reserved.entry)
         run.bind(called)
@@ -411,9 +410,11 @@ class TaskManager:
         """
         log = run.log
         if decisions and decisions[-1].action != "pass":
-            return self._stop(run, begin, key, decisions, history_length, snapshot)
+            return self._stop(run, [*begin, *run.unrecorded()], key, decisions, history_length, snapshot)
         place = (log.owner, log.context_id)
         queued = self._turns.held(place)
+        if queued or self._rerunnable:
+            begin = [*begin, *run.unrecorded()]
         state = a2a.TaskState.SUBMITTED if queued else a2a.TaskState.WORKING
         entries = [*begin, *map(decision_entry, decisions), StatusEntry(log.ids, state, begin[0].at)]
         run.number = log.last + len(entries)

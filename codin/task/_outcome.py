@@ -67,6 +67,7 @@ def outcome_entries(
     else:
         message = run.agent_message(question_parts(response.text or "", response.data))
     if state.interrupted:
+        entries += run.unrecorded()
         entries.append(PrivateEntry("pause", now_ms(), to_json(plain(response.token))))
     entries.append(StatusEntry(run.log.ids, state, now_ms(), message, metadata))
     return entries

@@ -19,7 +19,7 @@ from codin.task._limits import Limits
 from codin.task._log import TaskLog
 from codin.task._parts import question_parts
 from codin.task._position import Asked, Position
-from codin.task._wishes import NO_WISHES, Wishes, wishes_in
+from codin.task._wishes import NO_WISHES, Wishes, wishes_entry, wishes_in
 from codin.trust import Caller, CallLimits
 
 __all__ = ["LimitReached", "ResumeMismatch", "Run", "Stop"]
@@ -64,7 +64,7 @@ class Run:
     """
 
     __slots__ = (
-        "_breath", "_replayed", "_size", "answer", "artifacts", "begun", "called", "caller", "chunks",
+        "_breath", "_replayed", "_size", "_unrecorded", "answer", "artifacts", "begun", "called", "caller", "chunks",
         "context", "deadline", "ending", "holds_turn", "ledger", "limits", "live", "log", "message", "number",
         "on_elsewhere", "on_park", "parked", "position", "stop", "text_head", "text_id", "text_open", "usage",
         "wishes", "worker",
@@ -89,6 +89,7 @@ class Run:
         self.begun: bool = False
         self.called: CallLimits | None = None
         self.wishes: Wishes = NO_WISHES
+        self._unrecorded = False
         self.ledger: Ledger | None = None
         self.usage: dict[str, int | float] = {}
 
@@ -127,6 +128,18 @@ class Run:
             self.called = self.called.without_deadline()
         elif not self.begun and self.log.last and (found := limits_in(self.log.entries)) is not None:
             self.called = found.without_deadline()
+
+    def wish(self, wishes: Wishes) -> None:
+        """What the newest message wants holds from here on."""
+        self._unrecorded = wishes != self.wishes
+        self.wishes = wishes
+
+    def unrecorded(self) -> Sequence[Entry]:
+        """What another process would have to know of the newest message, when this run rests or waits."""
+        if not self._unrecorded:
+            return ()
+        self._unrecorded = False
+        return (wishes_entry(self.wishes),)
 
     def account(self) -> Ledger:
         """Where the cost of other agents is kept."""
@@ -238,7 +251,7 @@ class Run:
         bill = self.bill()
         told = {USAGE_KEY: plain(bill)} if bill else None
         status = StatusEntry(self.log.ids, state, now_ms(), prompt, told)
-        self.take(PrivateEntry("ask", now_ms(), to_json(record)), status)
+        self.take(*self.unrecorded(), PrivateEntry("ask", now_ms(), to_json(record)), status)
         return await self._park(elsewhere)
 
     async def _park(self, elsewhere: asyncio.Future[Any] | None) -> a2a.Message:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import NamedTuple
 
 from pydantic_core import from_json, to_json
@@ -44,15 +45,18 @@ NO_WISHES = Wishes()
 def wishes_of(configuration: a2a.SendMessageConfiguration | None, extensions: Sequence[str]) -> Wishes | None:
     """What a request wants; None when it leaves all of it open."""
     modes = configuration.accepted_output_modes if configuration is not None else ()
-    if not modes and not extensions:
-        return None
+    return _wishes(tuple(modes), tuple(extensions)) if modes or extensions else None
+
+
+@lru_cache(maxsize=128)  # a client wants the same of each answer
+def _wishes(modes: tuple[str, ...], extensions: tuple[str, ...]) -> Wishes:
     names = [mode.partition(";")[0].strip().lower() for mode in modes]
     # `text` for `text/plain` is what clients of 0.3 send
-    return Wishes(tuple([name if "/" in name else f"{name}/*" for name in names]), tuple(extensions))
+    return Wishes(tuple([name if "/" in name else f"{name}/*" for name in names]), extensions)
 
 
 def wishes_entry(wishes: Wishes) -> PrivateEntry:
-    """The record of it beside the message."""
+    """The record of it. It is written when another process may have to know it: most turns end where they began."""
     return PrivateEntry("wishes", now_ms(), to_json(wishes))
 
 

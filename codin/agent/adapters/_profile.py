@@ -24,6 +24,7 @@ class AdapterOptions(TypedDict, total=False):
         version: of the agent, for the card.
         examples: prompts shown with the skill.
         tags: of the skill.
+        extensions: of the protocol that the agent speaks: URIs, or `a2a.AgentExtension`.
         tool_activity: send tool calls and their results as status updates.
         expose_tools: make each tool a skill on the public card.
         closing_update: end a streamed text with an update that repeats it; on by default.
@@ -35,6 +36,7 @@ class AdapterOptions(TypedDict, total=False):
     version: str
     examples: Sequence[str]
     tags: Sequence[str]
+    extensions: Sequence[a2a.AgentExtension | str]
     tool_activity: bool
     expose_tools: bool
     closing_update: bool
@@ -69,6 +71,7 @@ class Profile:
         self.id: str = slug(self.name) or slug(framework)
         self.description: str = options.get("description") or description
         self.version: str = options.get("version", "1.0.0")
+        self.extensions: Sequence[a2a.AgentExtension | str] = options.get("extensions", ())
         self.closing_update: bool = options.get("closing_update", True)
         self.closing_message: bool = options.get("closing_message", False)
         self.tools: Sequence[Tool] = tuple(tools)

@@ -99,6 +99,7 @@ class LangGraphAgent:
         described = options.get("description") or _description_of(graph)
         self.description: str = described or f"The LangGraph graph {self.name!r}."
         self.version: str = options.get("version", "1.0.0")
+        self.extensions: Sequence[a2a.AgentExtension | str] = options.get("extensions", ())
         self.closing_update: bool = options.get("closing_update", True)
         self.closing_message: bool = options.get("closing_message", False)
         self._threads = Threads(graph, self.id)
