@@ -9,7 +9,8 @@ READY  := $(VENV)/.ready
 PEERS  := .peers
 PEER   := $(PEERS)/a2a/.ready
 ADKPEER := $(PEERS)/adk/.ready
-NPMPEERS := $(PEERS)/js/node_modules/.package-lock.json $(PEERS)/oidc/node_modules/.package-lock.json
+OLDPEER := $(PEERS)/a2a03/made.txt
+NPMPEERS := $(foreach peer,js js03 oidc,$(PEERS)/$(peer)/node_modules/.package-lock.json)
 # CrewAI's newest release shares no environment with the newest releases of the other frameworks.
 CREWAI := .frameworks/crewai
 CREW   := $(CREWAI)/.ready
@@ -33,7 +34,7 @@ help:  ## what there is
 demo: $(READY) $(CREW) $(ALONE)  ## agents at work on a document: make demo [FILE=path]
 	@$(PY) -m examples.brief $(if $(FILE),"$(FILE)")
 
-test: $(READY) $(CREW) $(ALONE) $(PEER) $(ADKPEER) $(NPMPEERS)  ## the whole suite, in parallel: make test [ARGS="-k name"]
+test: $(READY) $(CREW) $(ALONE) $(PEER) $(ADKPEER) $(OLDPEER) $(NPMPEERS)  ## the whole suite, in parallel: make test [ARGS="-k name"]
 	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai
 
@@ -62,7 +63,7 @@ docs: $(READY)  ## run every code block and follow every link of README and docs
 
 frameworks: $(READY) $(CREW) $(ALONE)  ## environments for agents whose frameworks cannot share one
 
-peers: $(PEER) $(ADKPEER) $(NPMPEERS)  ## other people's A2A software, each in an environment of its own
+peers: $(PEER) $(ADKPEER) $(OLDPEER) $(NPMPEERS)  ## other people's A2A software, each in an environment of its own
 
 clean:  ## back to a fresh checkout
 	rm -rf $(VENV) $(PEERS) .frameworks build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
@@ -103,6 +104,12 @@ $(PEER): $(READY)
 $(ADKPEER): $(READY)
 	UV_PROJECT_ENVIRONMENT=$(PEERS)/adk $(LOCKED) --only-group adk-peer --python $(PY)
 	@touch $@
+
+# Not in uv.lock, where the official SDK of 1.0 is: the two share no environment, and this one has a list of its own.
+$(OLDPEER): tests/interop/peers/a2a_sdk_03.txt $(READY)
+	$(UV) venv --quiet --clear --python $(PY) $(@D)
+	$(UV) pip install --quiet --no-deps --python $(@D)/bin/python -r $<
+	@cp $< $@
 
 # npm itself writes the file that this makes. Without npm the tests that need it say so; in CI they fail.
 .SECONDEXPANSION:

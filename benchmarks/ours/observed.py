@@ -10,6 +10,8 @@ from benchmarks.ours import server
 from codin.server import App
 from codin.server._endpoint import Endpoint
 from codin.server._http import Headers
+from codin.server._jsonrpc import JsonRpc
+from codin.server._rest import RestRequest
 from codin.trust import Caller
 
 
@@ -17,9 +19,15 @@ class Unobserved(App):
     """What `App` would be if nothing could be observed."""
 
     async def _respond(
-        self, endpoint: Endpoint, headers: Headers, receive: Receive, send: Send, caller: Caller | None = None
+        self,
+        binding: JsonRpc | RestRequest,
+        endpoint: Endpoint,
+        headers: Headers,
+        receive: Receive,
+        send: Send,
+        caller: Caller | None = None,
     ) -> None:
-        await self._rpc.respond(endpoint, headers, receive, send, caller=caller)
+        await binding.respond(endpoint, headers, receive, send, caller=caller)
 
 
 def build(agent: str, store: str | None = None, port: int = 1) -> App:

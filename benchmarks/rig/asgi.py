@@ -1,6 +1,6 @@
 """Child process: drive an ASGI app without sockets and report the CPU time it takes.
 
-`python -m benchmarks.rig.asgi MODULE unary|stream --seconds 2 [--chunks 100]`
+`python -m benchmarks.rig.asgi MODULE unary|rest|stream --seconds 2 [--chunks 100]`
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 import uvloop
@@ -22,11 +22,18 @@ from benchmarks.rig.cpu import cpu_batches, report
 Message = MutableMapping[str, Any]
 App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 
-_HEADERS = [(b"host", b"127.0.0.1:1"), *((name.encode(), value.encode()) for name, value in calls.HEADERS.items())]
+_Fields = list[tuple[bytes, bytes]]
+
+
+def _fields(headers: Mapping[str, str]) -> _Fields:
+    return [(b"host", b"127.0.0.1:1"), *((name.encode(), value.encode()) for name, value in headers.items())]
+
+
+_HEADERS, _REST_HEADERS = _fields(calls.HEADERS), _fields(calls.REST_HEADERS)
 _UNARY_BATCH = 10
 
 
-async def exchange(app: App, body: bytes) -> list[bytes]:
+async def exchange(app: App, body: bytes, path: str = "/", headers: _Fields = _HEADERS) -> list[bytes]:
     """Send one POST to the app and return the bodies it wrote, one item per write."""
     closed = asyncio.get_running_loop().create_future()
     unread = True
@@ -50,11 +57,11 @@ async def exchange(app: App, body: bytes) -> list[bytes]:
         "http_version": "1.1",
         "method": "POST",
         "scheme": "http",
-        "path": "/",
-        "raw_path": b"/",
+        "path": path,
+        "raw_path": path.encode(),
         "query_string": b"",
         "root_path": "",
-        "headers": _HEADERS,
+        "headers": headers,
         "client": ("127.0.0.1", 2),
         "server": ("127.0.0.1", 1),
         "state": {},
@@ -92,7 +99,18 @@ async def unary_batch(app: App) -> float:
     bodies = [calls.send_message() for _ in range(_UNARY_BATCH)]
     begin = time.process_time()
     answers = [await exchange(app, body) for body in bodies]
-    cost = time.process_time() - begin
+    return _checked(answers, time.process_time() - begin)
+
+
+async def rest_batch(app: App) -> float:
+    """The same over HTTP+JSON."""
+    bodies = [calls.rest_message() for _ in range(_UNARY_BATCH)]
+    begin = time.process_time()
+    answers = [await exchange(app, body, calls.REST_PATH, _REST_HEADERS) for body in bodies]
+    return _checked(answers, time.process_time() - begin)
+
+
+def _checked(answers: list[list[bytes]], cost: float) -> float:
     for answer in answers:
         whole = b"".join(answer)
         assert calls.DONE in whole, whole
@@ -132,7 +150,8 @@ async def measure(app: App, kind: str, chunks: int, seconds: float) -> None:
         events = len(await exchange(app, calls.send_streaming_message(str(chunks))))
         figures = await cpu_batches(lambda: stream_batch(app, chunks), seconds)
     else:
-        figures = await cpu_batches(lambda: unary_batch(app), seconds)
+        batch = rest_batch if kind == "rest" else unary_batch
+        figures = await cpu_batches(lambda: batch(app), seconds)
     report(**figures, events=events)
     held.cancel()
 
@@ -144,11 +163,11 @@ def load(module: str, agent: str) -> App:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("module")
-    parser.add_argument("kind", choices=("unary", "stream"))
+    parser.add_argument("kind", choices=("unary", "rest", "stream"))
     parser.add_argument("--chunks", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=2.0)
     options = parser.parse_args()
-    app = load(options.module, "echo" if options.kind == "unary" else "stream")
+    app = load(options.module, "stream" if options.kind == "stream" else "echo")
     uvloop.run(measure(app, options.kind, options.chunks, options.seconds))
     sys.stdout.flush()
     os._exit(0)  # the figures are out; the shutdown of either side is not what is measured

@@ -14,6 +14,13 @@ HEADERS = {
     "accept": "application/json, text/event-stream",
 }
 
+REST_PATH = "/message:send"
+REST_HEADERS = {
+    "content-type": "application/a2a+json",
+    "a2a-version": "1.0",
+    "accept": "application/a2a+json, application/json",
+}
+
 _numbers = itertools.count()
 # Ids never repeat, also not between two processes that load the same server: no side may take a call for a repetition.
 _run = uuid.uuid4().hex[:8]
@@ -22,6 +29,11 @@ _run = uuid.uuid4().hex[:8]
 def send_message(text: str = TEXT) -> bytes:
     """A `SendMessage` call that waits for the outcome."""
     return _call("SendMessage", _message(text))
+
+
+def rest_message(text: str = TEXT) -> bytes:
+    """The same over HTTP+JSON, for `REST_PATH`."""
+    return json.dumps(_message(text)).encode()
 
 
 def send_streaming_message(text: str) -> bytes:

@@ -39,9 +39,12 @@ from codin.a2a._errors import (
     VersionNotSupported,
     error_table,
     from_rpc_error,
+    from_status,
     to_rpc_error,
+    to_status,
 )
 from codin.a2a._extensions import CALL_EXTENSION, RESUME_EXTENSION, SCHEMA_EXTENSION
+from codin.a2a._http_json import ROUTES, Route, status_bytes
 from codin.a2a._jsonrpc import (
     METHODS,
     Call,
@@ -106,6 +109,7 @@ __all__ = [
     "CALL_EXTENSION",
     "METHODS",
     "RESUME_EXTENSION",
+    "ROUTES",
     "SCHEMA_EXTENSION",
     "A2AError",
     "APIKeySecurityScheme",
@@ -158,6 +162,7 @@ __all__ = [
     "PermissionDenied",
     "PushNotificationNotSupported",
     "Role",
+    "Route",
     "SSEDecoder",
     "SSEEvent",
     "SecurityRequirement",
@@ -184,11 +189,14 @@ __all__ = [
     "error_bytes",
     "error_table",
     "from_rpc_error",
+    "from_status",
     "params_of",
     "parse_call",
     "parse_json",
     "result_bytes",
     "sse_event",
+    "status_bytes",
     "text_of",
     "to_rpc_error",
+    "to_status",
 ]

@@ -39,7 +39,9 @@ __all__ = [
     "VersionNotSupported",
     "error_table",
     "from_rpc_error",
+    "from_status",
     "to_rpc_error",
+    "to_status",
 ]
 
 ERROR_DOMAIN = "a2a-protocol.org"
@@ -203,6 +205,15 @@ class PayloadTooLarge(A2AError, rpc=-32054, http=413, grpc="RESOURCE_EXHAUSTED",
 
 _BY_CODE = {cls.rpc_code: cls for cls in _ROWS}
 _BY_REASON = {cls.reason: cls for cls in _ROWS}
+_BY_STATUS: dict[str, type[A2AError]] = {
+    "UNAUTHENTICATED": Unauthenticated,
+    "PERMISSION_DENIED": PermissionDenied,
+    "UNAVAILABLE": Overloaded,
+    "UNIMPLEMENTED": MethodNotFound,
+    "INTERNAL": InternalError,
+}
+# A reason in the protocol's domain that is not in the table narrows one that is: most likely the status's widest.
+_NARROWED: dict[str, type[A2AError]] = {"INVALID_ARGUMENT": InvalidParams, "FAILED_PRECONDITION": UnsupportedOperation}
 
 
 def error_table() -> list[ErrorRow]:
@@ -211,7 +222,22 @@ def error_table() -> list[ErrorRow]:
 
 
 def to_rpc_error(error: A2AError) -> dict[str, Any]:
-    """The JSON-RPC error object: ErrorInfo always first, then what else is known."""
+    """The JSON-RPC error object."""
+    return {"code": error.rpc_code, "message": error.message, "data": _details_of(error)}
+
+
+def to_status(error: A2AError) -> dict[str, Any]:
+    """The `google.rpc.Status` as HTTP+JSON carries it in the member `error`. Spec 11.6."""
+    return {
+        "code": error.http_status,
+        "status": error.grpc_status,
+        "message": error.message,
+        "details": _details_of(error),
+    }
+
+
+def _details_of(error: A2AError) -> list[dict[str, Any]]:
+    """ErrorInfo always first, then what else is known."""
     metadata = {**error.metadata, "hint": error.hint} if error.hint else error.metadata
     details: list[dict[str, Any]] = [
         {"@type": _ERROR_INFO, "reason": error.reason, "domain": ERROR_DOMAIN, "metadata": metadata}
@@ -221,7 +247,7 @@ def to_rpc_error(error: A2AError) -> dict[str, Any]:
         details.append({"@type": _BAD_REQUEST, "fieldViolations": fields})
     if error.retry_after is not None:
         details.append({"@type": _RETRY_INFO, "retryDelay": f"{error.retry_after:.9g}s"})
-    return {"code": error.rpc_code, "message": error.message, "data": details}
+    return details
 
 
 def from_rpc_error(error: Mapping[str, Any]) -> A2AError:
@@ -230,13 +256,44 @@ def from_rpc_error(error: Mapping[str, Any]) -> A2AError:
     The class comes from the `reason`, then from the code, because several errors may share a code in other bindings;
     what is neither known comes as plain A2AError that keeps the peer's code. Never fails, whatever the peer sent.
     """
-    details = _details(error.get("data"))
+    code = error.get("code")
+    made = _made(error, error.get("data"), _BY_CODE.get(code) if isinstance(code, int) else None)
+    if type(made) is A2AError and isinstance(code, int):
+        made.rpc_code = code
+    return made
+
+
+def from_status(status: Mapping[str, Any]) -> A2AError:
+    """The exception a peer's `google.rpc.Status` stands for.
+
+    Args:
+        status: `status` is the name of the gRPC status; `code` the HTTP status, or the number of the gRPC one.
+
+    The class comes from the `reason`, because six errors share one status; without one, from a status that only one
+    error has. What is neither known comes as plain A2AError that keeps the peer's statuses. Never fails.
+    """
+    name, code = status.get("status"), status.get("code")
+    known = str(name)
+    made = _made(status, status.get("details"), _BY_STATUS.get(known), _NARROWED.get(known))
+    if type(made) is A2AError:
+        made.grpc_status = name if isinstance(name, str) else made.grpc_status
+        made.http_status = code if isinstance(code, int) and 400 <= code < 600 else made.http_status
+    return made
+
+
+def _made(
+    error: Mapping[str, Any], data: object, otherwise: type[A2AError] | None, narrowed: type[A2AError] | None = None
+) -> A2AError:
+    """The exception for what the details tell; its class is `otherwise` where they name no reason that is known, and
+    without that `narrowed`, where they name any in the protocol's domain."""
+    details = _details(data)
     info = details.get(_ERROR_INFO, {})
-    reason, code, message = info.get("reason"), error.get("code"), error.get("message")
+    reason, message = info.get("reason"), error.get("message")
     metadata = _strings(info.get("metadata"))
-    found = _BY_REASON.get(reason) if isinstance(reason, str) and info.get("domain") == ERROR_DOMAIN else None
-    cls = found or (_BY_CODE.get(code) if isinstance(code, int) else None) or A2AError
-    made = cls(
+    found = None
+    if isinstance(reason, str) and info.get("domain") == ERROR_DOMAIN:
+        found = _BY_REASON.get(reason) or otherwise or narrowed
+    return (found or otherwise or A2AError)(
         message if isinstance(message, str) else "",
         hint=metadata.pop("hint", None),
         reason=reason if isinstance(reason, str) and reason else None,
@@ -244,9 +301,6 @@ def from_rpc_error(error: Mapping[str, Any]) -> A2AError:
         metadata=metadata,
         retry_after=_seconds(details.get(_RETRY_INFO, {}).get("retryDelay")),
     )
-    if cls is A2AError and isinstance(code, int):
-        made.rpc_code = code
-    return made
 
 
 def _details(data: object) -> dict[str, dict[str, Any]]:

@@ -46,7 +46,7 @@ class AuthenticationInfo(Model):
     """How a webhook wants to be called."""
 
     scheme: Id
-    credentials: str | None = None
+    credentials: str | None = Field(default=None, repr=False)
 
 
 class TaskPushNotificationConfig(Model):
@@ -56,7 +56,7 @@ class TaskPushNotificationConfig(Model):
     task_id: str | None = None
     id: str | None = None
     tenant: str | None = None
-    token: str | None = None
+    token: str | None = Field(default=None, repr=False)
     authentication: AuthenticationInfo | None = None
 
 

@@ -120,7 +120,7 @@ def _local(served: Served, base: str, keys: str | None) -> list[bytes]:
         keys: where the keys are that let agents in; None finds them, "" uses none.
     """
     from codin.cli._target import load_agents
-    from codin.server import App, agent_card
+    from codin.server import App
     from codin.trust import KeyRing
 
     if not base.startswith(("http://", "https://")):
@@ -128,8 +128,7 @@ def _local(served: Served, base: str, keys: str | None) -> list[bytes]:
     ring = None if keys == "" else KeyRing.find() if keys is None else KeyRing.open(keys)
     app = App(*load_agents(served.targets), keys=ring, **who_may_call(served.callers))
     return [
-        agent_card(endpoint.agent, f"{base}{path}/", endpoint.admission).to_json()
-        for path, endpoint in zip(app.places, app.endpoints, strict=True)
+        endpoint.cards.render(f"{base}{path}/").body for path, endpoint in zip(app.places, app.endpoints, strict=True)
     ]
 
 

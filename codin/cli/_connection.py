@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from codin.net import Transport
     from codin.trust import Credential, KeyRing, TrustMode, TrustPolicy
 
-__all__ = ["Connection", "connection_options", "keys_option", "retry_option"]
+__all__ = ["Connection", "connection_options", "keys_option", "retry_option", "secret_in"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -43,6 +43,7 @@ class Connection:
         token_file: where the token is from, for the commands that are suggested; so is `api_key_file`.
         retry: for how many seconds a lost connection is taken up again; None leaves that to the client.
         trust: the mode in which cards are looked at; None leaves that to the client.
+        binding: the one to speak; None takes the first that is spoken here.
         keys: where the keys are that say who calls, when there is no other secret; None finds them, "" uses none.
     """
 
@@ -54,6 +55,7 @@ class Connection:
     api_key: str | None = field(default=None, repr=False)
     api_key_file: str | None = None
     keys: str | None = ""
+    binding: str | None = None
     _told: bool = field(default=False, init=False, repr=False)
 
     @asynccontextmanager
@@ -87,6 +89,7 @@ class Connection:
                 transport=transport,
                 backoff=None if self.retry is None else _backoff(self.retry),
                 trust=self._policy,
+                binding=self.binding,
             )
 
         try:
@@ -153,6 +156,7 @@ class Connection:
             "--api-key-file": self.api_key_file,
             "--keys": self.keys,
             "--trust": self.trust,
+            "--binding": self.binding,
         }
         options = [word for option, value in given.items() if value for word in (option, value)]
         options += ["--no-keys"] if self.keys == "" else []
@@ -239,6 +243,11 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="How cards are looked at; require wants a signature that counts. Or: CODIN_TRUST.  "
         "[default: keep to what was approved]",
     )
+    @click.option(
+        "--binding",
+        type=click.Choice(["JSONRPC", "HTTP+JSON", "GRPC"]),
+        help="Speak this one.  [default: the first of the card that is spoken here]",
+    )
     @functools.wraps(command)
     def connected(
         *args: Any,
@@ -247,6 +256,7 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         api_key_file: str | None,
         timeout: float,
         trust: TrustMode | None,
+        binding: str | None,
         retry: float | None = None,
         own_keys: str | None = "",
         **options: Any,
@@ -257,21 +267,21 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.UsageError(f"{given[0]} and {given[1]} exclude each other", click.get_current_context())
         api_key: str | None = None
         if token_file is not None:
-            token = _secret_in(Path(token_file), "token")
+            token = secret_in(Path(token_file), "token")
         elif api_key_file is not None:
-            api_key = _secret_in(Path(api_key_file), "API key")
+            api_key = secret_in(Path(api_key_file), "API key")
         elif not given:
             token = os.environ.get("CODIN_TOKEN") or None
             api_key = None if token else os.environ.get("CODIN_API_KEY") or None
         connection = Connection(
-            token or None, token_file, timeout or None, retry, trust, api_key, api_key_file, own_keys
+            token or None, token_file, timeout or None, retry, trust, api_key, api_key_file, own_keys, binding
         )
         return command(*args, connection=connection, **options)
 
     return connected
 
 
-def _secret_in(path: Path, kind: str) -> str:
+def secret_in(path: Path, kind: str) -> str:
     """The one secret of a file: a line with nothing else, or a `caller-id secret` line as servers read it."""
     try:
         lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]

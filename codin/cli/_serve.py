@@ -18,6 +18,15 @@ __all__ = ["serve"]
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--grpc-port", type=click.IntRange(0, 65535), help="Serve gRPC too, on a port of its own; 0 takes one.")
+@click.option("--binding", multiple=True, type=click.Choice(["JSONRPC", "HTTP+JSON"]), help="Speak only this; both.")
+@click.option("--protocol-version", multiple=True, type=click.Choice(["1.0", "0.3"]), help="Speak only this; both.")
+@click.option(
+    "--push",
+    type=click.Choice(["off", "internet", "anywhere"]),
+    default="internet",
+    show_default=True,
+    help="Where callers may have notifications posted to.",
+)
 @click.option("--store", default="memory://", show_default=True, help="Where tasks are kept; or sqlite:///file.db.")
 @click.option("--public-url", metavar="URL", help="Where the outside reaches the server, for the card.")
 @click.option("--trusted-proxy", metavar="IP", multiple=True, help="Believe this proxy's X-Forwarded-* headers.")
@@ -73,6 +82,7 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, **settings
     log_lines(settings.pop("log_format"), settings["log_level"])
     proxies = settings.pop("trusted_proxy")
     place = settings.pop("keys")
+    settings |= _spoken(settings.pop("binding"), settings.pop("protocol_version"), settings.pop("push"))
     settings |= who_may_call({name: settings.pop(name) for name in CALLER_OPTIONS})
     run(
         *load_agents(targets, serving=True),
@@ -81,3 +91,12 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, **settings
         **settings,
     )
     return 0
+
+
+def _spoken(bindings: tuple[str, ...], versions: tuple[str, ...], push: str) -> dict[str, Any]:
+    """What `codin.serve` takes for what is typed; what is not typed is its own business."""
+    from codin.task import PushPolicy
+
+    given: dict[str, Any] = {"bindings": bindings, "versions": versions}
+    ways = {"off": False, "internet": True, "anywhere": PushPolicy(guard=None)}
+    return {"push": ways[push], **{name: value for name, value in given.items() if value}}

@@ -1,4 +1,4 @@
-"""Finding a peer's card, keeping it as HTTP allows, and choosing the interface to call."""
+"""Finding a peer's card, and keeping it as HTTP allows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from urllib.parse import SplitResult, urlsplit
 from weakref import WeakKeyDictionary
 
 from codin import a2a
-from codin.client._rpc import http_error
+from codin.a2a.v03 import card_of
+from codin.client._http import http_error
 from codin.errors import BadResponse, ConfigError
 from codin.net import Response, Transport, is_loopback
 from codin.trust import Trusted, TrustPolicy
@@ -22,7 +23,6 @@ __all__ = [
     "Published",
     "cards_of",
     "check_same_party",
-    "choose_interface",
     "resumes",
     "web_address",
 ]
@@ -193,30 +193,6 @@ def card_addresses(url: str) -> list[str]:
     return list(dict.fromkeys([f"{origin}{path}{_WELL_KNOWN}", f"{origin}{_WELL_KNOWN}"]))
 
 
-def choose_interface(card: a2a.AgentCard) -> a2a.AgentInterface:
-    """The first interface in the card that speaks JSON-RPC in version 1 over http(s). Spec 8.3.2.
-
-    Raises:
-        BadResponse: there is none.
-    """
-    for interface in card.supported_interfaces:
-        if interface.protocol_binding != "JSONRPC" or interface.protocol_version.partition(".")[0] not in ("1", ""):
-            continue
-        try:
-            web_address(interface.url)
-        except ConfigError:
-            continue
-        return interface
-    offered = ", ".join(
-        f"{interface.protocol_binding} {interface.protocol_version} at {interface.url!r}"
-        for interface in card.supported_interfaces
-    )
-    raise BadResponse(
-        f"The card of {card.name!r} names no JSON-RPC interface of A2A v1 with an http(s) address; it offers "
-        f"{offered or 'none'}."
-    )
-
-
 def check_same_party(asked: str, named: str) -> None:
     """Refuse to carry credentials for one host to another that a card names, or out of TLS.
 
@@ -240,9 +216,9 @@ def resumes(card: a2a.AgentCard) -> bool:
 
 def _parse(response: Response, address: str) -> a2a.AgentCard:
     try:
-        return a2a.AgentCard.from_json(response.body)
+        return card_of(response.body)
     except a2a.A2AError as error:
-        raise BadResponse(f"What {address} answers is no agent card of A2A v1.0: {error.message}") from error
+        raise BadResponse(f"What {address} answers is no agent card of A2A: {error.message}") from error
 
 
 def _lifetime(headers: Mapping[str, str]) -> float | None:

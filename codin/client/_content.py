@@ -33,6 +33,7 @@ async def message_of(
     files: Iterable[FileContent] = (),
     context_id: str | None = None,
     task_id: str | None = None,
+    reference_task_ids: Iterable[str] = (),
     metadata: Mapping[str, JsonValue] | None = None,
 ) -> dict[str, Any]:
     """Make the JSON object of the message to send.
@@ -45,10 +46,9 @@ async def message_of(
 
     Raises:
         ConfigError: there is nothing to send.
-        TypeError: `files` is one file and no list.
+        TypeError: `files` is one file and no list, or `reference_task_ids` one id.
     """
-    if isinstance(files, (str, bytes, os.PathLike, a2a.Part)):
-        raise TypeError("files= takes a list: files=[…]")
+    _check_lists(files, reference_task_ids)
     message: dict[str, Any]
     if isinstance(content, str):
         message = {"messageId": token_hex(16), "role": "ROLE_USER", "parts": [{"text": content}]}
@@ -62,13 +62,18 @@ async def message_of(
         message["parts"].append(file.to_dict() if isinstance(file, a2a.Part) else await _file_part(file))
     if not message["parts"]:
         raise ConfigError("There is nothing to send.", hint="Give content, data=… or files=[…].")
-    if context_id is not None:
-        message["contextId"] = context_id
-    if task_id is not None:
-        message["taskId"] = task_id
+    named = {"contextId": context_id, "taskId": task_id, "referenceTaskIds": [*reference_task_ids] or None}
+    message |= {name: value for name, value in named.items() if value is not None}
     if metadata:
         message["metadata"] = {**message.get("metadata", {}), **metadata}
     return message
+
+
+def _check_lists(files: object, reference_task_ids: object) -> None:
+    if isinstance(files, (str, bytes, os.PathLike, a2a.Part)):
+        raise TypeError("files= takes a list: files=[…]")
+    if isinstance(reference_task_ids, str):
+        raise TypeError("reference_task_ids= takes a list: reference_task_ids=[…]")
 
 
 def _parts(content: a2a.Part | Mapping[str, Any] | BaseModel | Sequence[Piece]) -> list[dict[str, Any]]:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from codin import a2a
-from codin.client._card import Published, cards_of, choose_interface, web_address
-from codin.net import Transport, open_transport
+from codin.client._card import Published, cards_of, web_address
+from codin.client._interfaces import spoken_interfaces
+from codin.net import AddressGuard, Transport, open_transport
 from codin.trust import Trusted, TrustMode, TrustPolicy
 
-__all__ = ["FetchedCard", "check_address", "fetch_card", "look_up", "open_guarded"]
+__all__ = ["FetchedCard", "check_address", "fetch_card", "guard_of", "look_up", "open_guarded"]
 
 
 class FetchedCard(NamedTuple):
@@ -56,9 +57,12 @@ def open_guarded(given: Transport | str | None, target: str | a2a.AgentCard, pol
     """The transport that was handed in, or one that connects only where the policy's guard lets it."""
     if given is not None and not isinstance(given, str):
         return given
-    # A card that the program hands over names what the program names.
-    guard = policy.guard_for(target) if isinstance(target, str) else policy.guard
-    return open_transport(given, guard=guard)
+    return open_transport(given, guard=guard_of(target, policy))
+
+
+def guard_of(target: str | a2a.AgentCard, policy: TrustPolicy) -> AddressGuard | None:
+    """The guard before the addresses that a card names. A card that the program hands over names what it names."""
+    return policy.guard_for(target) if isinstance(target, str) else policy.guard
 
 
 async def look_up(
@@ -76,7 +80,7 @@ async def look_up(
             await policy.guard.check(target)
         published = await cards_of(transport if handed else None).resolve(transport, target, headers, timeout)
     else:
-        published = Published(choose_interface(target).url, target.to_json(), target)
+        published = Published(spoken_interfaces(target)[0].address, target.to_json(), target)
     trusted = await published.trusted_by(policy, transport, target if isinstance(target, str) else None)
     return FetchedCard(published.address, published.raw, published.card, trusted)
 

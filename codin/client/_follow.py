@@ -11,16 +11,16 @@ import anyio
 
 from codin import a2a
 from codin.client._backoff import Backoff, may_pass
+from codin.client._binding import Arrival
 from codin.client._event import Event
 from codin.client._fold import Fold, Snapshot, StreamValue
+from codin.client._line import Call, Line
 from codin.client._overlap import Overlap
-from codin.client._rpc import Outgoing, Rpc, read_event
 from codin.errors import CodinError, ConnectError, DeadlineExceeded, TransportError
 
 __all__ = ["Course", "follow"]
 
 _LAST_WORDS = 0.25
-_NUMBER_DIGITS = 18
 
 
 class Course:
@@ -43,20 +43,20 @@ class Course:
 
     def __init__(
         self,
-        rpc: Rpc,
+        line: Line,
         *,
         task_id: str | None = None,
         after: int | None = None,
         answers: bool = True,
         continued: bool = False,
     ) -> None:
-        self._rpc = rpc
+        self._line = line
         self._fold = Fold()
         self._answers = answers
         self._continued = continued
         self._past: a2a.TaskStatus | None = None
         self._spoke = False
-        self._overlap = None if rpc.resumable else Overlap()
+        self._overlap = None if line.resumable else Overlap()
         self.after = after
         self.number = after
         self.task_id = task_id
@@ -88,13 +88,11 @@ class Course:
             return self._answers and snapshot.status != self._past
         return state.terminal
 
-    def take(self, sent: a2a.SSEEvent) -> Event | None:
+    def take(self, value: StreamValue, number: int | None) -> Event | None:
         """One event of the wire as the reader gets it; None when it has nothing new."""
-        if not sent.data:
-            return None
-        value = read_event(sent.data, self._rpc.url)
-        number = None
-        if self._rpc.resumable and (number := _number_of(sent)) is not None:
+        if not self._line.resumable:
+            number = None
+        if number is not None:
             if self.number is not None and number <= self.number:
                 return None
             if self._may_repeat(value):
@@ -161,22 +159,17 @@ class Course:
         if task is not None:
             self._fold.recall(task)
 
-    def attach_again(self) -> Outgoing:
+    def attach_again(self) -> Call:
         """The call that goes on where the reader is."""
         assert self.task_id is not None
         self.attached_again, self.lacks = True, None
-        return subscription(self._rpc, self.task_id, self.number)
+        return subscription(self._line, self.task_id, self.number)
 
 
-def _number_of(sent: a2a.SSEEvent) -> int | None:
-    text = sent.id
-    return int(text) if text is not None and text.isdecimal() and len(text) <= _NUMBER_DIGITS else None
-
-
-def subscription(rpc: Rpc, task_id: str, after: int | None) -> Outgoing:
+def subscription(line: Line, task_id: str, after: int | None) -> Call:
     """The call that subscribes to a task, behind event number `after` where the peer can resume."""
-    headers = {"Last-Event-ID": str(after)} if after is not None and rpc.resumable else None
-    return rpc.prepare("SubscribeToTask", {"id": task_id}, headers, stream=True)
+    headers = {"Last-Event-ID": str(after)} if after is not None and line.resumable else None
+    return line.prepare("SubscribeToTask", {"id": task_id}, headers, stream=True)
 
 
 class _Patience:
@@ -215,7 +208,7 @@ class _Patience:
         self._tried += 1
 
 
-async def follow(rpc: Rpc, call: Outgoing, course: Course, *, timeout: float | None) -> AsyncGenerator[Event]:
+async def follow(line: Line, call: Call, course: Course, *, timeout: float | None) -> AsyncGenerator[Event]:
     """Yield the events of a stream until its task has ended, attaching again when it is cut.
 
     A stream is cut when its connection is lost or falls silent, and also when the peer closes it while the task goes
@@ -228,12 +221,12 @@ async def follow(rpc: Rpc, call: Outgoing, course: Course, *, timeout: float | N
     Raises:
         ConnectError: no try has reached the peer.
     """
-    patience = _Patience(rpc.backoff, timeout)
+    patience = _Patience(line.backoff, timeout)
     patience.news = False
     while True:
         problem: CodinError
         try:
-            async with aclosing(_read(rpc, call, course, timeout)) as events:
+            async with aclosing(_read(line, call, course, timeout)) as events:
                 async for event in events:
                     patience.renew()
                     yield event
@@ -241,51 +234,47 @@ async def follow(rpc: Rpc, call: Outgoing, course: Course, *, timeout: float | N
         except (TransportError, a2a.A2AError) as error:
             problem = error
         if _refuses_subscription(problem, course):
-            if (event := await _ask_for_task(rpc, course, timeout)) is not None:
+            if (event := await _ask_for_task(line, course, timeout)) is not None:
                 patience.renew()
                 yield event
             if course.settled:
                 return
             if patience.silent_too_long:
-                raise DeadlineExceeded(f"{rpc.url} has had nothing new to tell for {timeout} s.") from problem
-        elif patience.exhausted(problem) or not _is_cut(problem, rpc, course, patience.news):
+                raise DeadlineExceeded(f"{line.url} has had nothing new to tell for {timeout} s.") from problem
+        elif patience.exhausted(problem) or not _is_cut(problem, line, course, patience.news):
             raise patience.told(problem)
         await patience.pause(problem)
         if course.task_id is not None:
             call = course.attach_again()
 
 
-async def _read(rpc: Rpc, call: Outgoing, course: Course, timeout: float | None) -> AsyncGenerator[Event]:
+async def _read(line: Line, call: Call, course: Course, timeout: float | None) -> AsyncGenerator[Event]:
     """The events of one connection. Raises when it is over and the task is not."""
-    async with rpc.open(call, timeout) as response:
-        await rpc.check_stream(response)
-        decoder = a2a.SSEDecoder()
-        chunks = response.chunks
-        async for chunk in chunks:
-            for sent in decoder.feed(chunk):
-                event = course.take(sent)
-                if course.lacks is not None:
-                    event = await _fetch(rpc, course, sent, timeout)
-                if event is not None:
-                    yield event
-                if course.ended:
-                    await _hang_up(chunks)
-                    return
-    if not course.settled and not await _is_over(rpc, course, timeout):
-        raise TransportError(f"{rpc.url} closed the stream before the task had ended.")
+    async with line.open(call, timeout) as arrivals:
+        async for value, number in arrivals:
+            event = course.take(value, number)
+            if course.lacks is not None:
+                event = await _fetch(line, course, value, number, timeout)
+            if event is not None:
+                yield event
+            if course.ended:
+                await _hang_up(arrivals)
+                return
+    if not course.settled and not await _is_over(line, course, timeout):
+        raise TransportError(f"{line.url} closed the stream before the task had ended.")
 
 
-async def _hang_up(chunks: AsyncIterator[bytes]) -> None:
+async def _hang_up(arrivals: AsyncIterator[Arrival]) -> None:
     """Let the peer close the stream, so that the connection can be used again; but do not wait for it."""
     with anyio.move_on_after(_LAST_WORDS):
         try:
-            async for _ in chunks:
+            async for _ in arrivals:
                 pass
-        except TransportError:
+        except CodinError:
             pass
 
 
-async def _is_over(rpc: Rpc, course: Course, timeout: float | None) -> bool:
+async def _is_over(line: Line, course: Course, timeout: float | None) -> bool:
     """Whether a stream without events was all there is: the reader has the last number of a task that has ended.
 
     Only a stream that was opened after the end was known says so: one before may have been closed for another reason.
@@ -293,35 +282,37 @@ async def _is_over(rpc: Rpc, course: Course, timeout: float | None) -> bool:
     if course.number is None or course.begun:
         return False
     if not course.over:
-        course.over = (await _get(rpc, course, timeout)).status.state.terminal
+        course.over = (await _get(line, course, timeout)).status.state.terminal
         return False
     return True
 
 
-async def _get(rpc: Rpc, course: Course, timeout: float | None) -> a2a.Task:
-    call = rpc.prepare("GetTask", {"id": course.task_id})
-    return await rpc.call(call, a2a.Task, timeout=timeout, again=True)
+async def _get(line: Line, course: Course, timeout: float | None) -> a2a.Task:
+    call = line.prepare("GetTask", {"id": course.task_id})
+    return await line.call(call, a2a.Task, timeout=timeout, again=True)
 
 
-async def _ask_for_task(rpc: Rpc, course: Course, timeout: float | None) -> Event | None:
+async def _ask_for_task(line: Line, course: Course, timeout: float | None) -> Event | None:
     course.attached_again = True
-    return course.take_task(await _get(rpc, course, timeout))
+    return course.take_task(await _get(line, course, timeout))
 
 
-async def _fetch(rpc: Rpc, course: Course, sent: a2a.SSEEvent, timeout: float | None) -> Event | None:
+async def _fetch(
+    line: Line, course: Course, value: StreamValue, number: int | None, timeout: float | None
+) -> Event | None:
     """Get what the course lacks. The task as it is takes the place of the event: it has it by now."""
     if course.lacks == "task":
-        return await _ask_for_task(rpc, course, timeout)
-    await _recall(rpc, course, timeout)
-    return course.take(sent)
+        return await _ask_for_task(line, course, timeout)
+    await _recall(line, course, timeout)
+    return course.take(value, number)
 
 
-async def _recall(rpc: Rpc, course: Course, timeout: float | None) -> None:
+async def _recall(line: Line, course: Course, timeout: float | None) -> None:
     """Read the log from its beginning to where the reader came; nothing else tells what it had there."""
     assert course.after is not None
-    past = Course(rpc, task_id=course.task_id, after=0, answers=False)
+    past = Course(line, task_id=course.task_id, after=0, answers=False)
     had: Event | None = None
-    async with aclosing(follow(rpc, past.attach_again(), past, timeout=timeout)) as events:
+    async with aclosing(follow(line, past.attach_again(), past, timeout=timeout)) as events:
         async for event in events:
             if event.number is None or event.number > course.after:
                 break
@@ -336,8 +327,8 @@ def _refuses_subscription(problem: CodinError, course: Course) -> bool:
     return isinstance(problem, (a2a.UnsupportedOperation, a2a.TaskNotFound)) and course.task_id is not None
 
 
-def _is_cut(problem: CodinError, rpc: Rpc, course: Course, news: bool) -> bool:
+def _is_cut(problem: CodinError, line: Line, course: Course, news: bool) -> bool:
     if course.task_id is None:
-        return rpc.resumable and isinstance(problem, TransportError) and may_pass(problem)
+        return line.resumable and isinstance(problem, TransportError) and may_pass(problem)
     # Silence behind news is a connection that died unnoticed; silence behind silence is a peer with nothing to say.
     return news if isinstance(problem, DeadlineExceeded) else may_pass(problem)

@@ -12,6 +12,7 @@ from codin.errors import CodinError, ConfigError, TokenRefused, TransportError
 from codin.task import AgentResponse, Decision, Guard, Task
 from codin.trust import (
     ANONYMOUS,
+    PEER_ADDRESS,
     SKILL_KEY,
     Access,
     AnyOf,
@@ -98,6 +99,14 @@ class Admission:
             NotAllowed: the caller lacks a scope.
             Overloaded: whoever knows the callers cannot be asked.
         """
+        try:
+            return await self._let_in(headers)
+        except (NotKnown, NotAllowed) as error:
+            came = headers.get(PEER_ADDRESS, b"").decode("latin-1") or "somebody"
+            _logger.info("%s was refused at %s: %s", came, self._agent, error.message)
+            raise
+
+    async def _let_in(self, headers: Mapping[bytes, bytes]) -> Caller:
         caller = await self._found(headers)
         if self._access is None:
             return caller

@@ -7,26 +7,35 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from codin import a2a
 from codin.agent import Agent, as_agent
 from codin.errors import ConfigError
 from codin.net import Transport
 from codin.server._admission import Admission, admission, call_tokens
+from codin.server._bindings import BINDINGS, check_bindings
 from codin.server._endpoint import Endpoint
+from codin.server._extended import CARD_URL, ExtendCard
+from codin.server._grpc_port import GrpcPort
 from codin.server._http import JSON, Headers, answer, headers_of
 from codin.server._jsonrpc import JsonRpc
 from codin.server._jwks import JWKS_PATH, answer_keys
 from codin.server._limits import ServerLimits
 from codin.server._observer import Observer, open_observer
 from codin.server._operations import Operations
+from codin.server._rest import Rest, RestRequest
+from codin.server._rest_resources import Resources
 from codin.server._stream import Streams
-from codin.server._urls import base_url, is_own, path_of
-from codin.task import Guard, Limits, Resolver, TaskStore, open_store
+from codin.server._urls import base_url, encoded_path, is_own, path_of
+from codin.server._v03 import OldOperations, check_versions
+from codin.server._v03_rest import OldRest
+from codin.task import DeadLetter, Guard, Limits, PushPolicy, Resolver, TaskStore, open_store
 from codin.telemetry import TRAIL, Trail
 from codin.trust import PEER_ADDRESS, Access, Authenticator, Caller, KeyRing, SigningKey, TrustStore
 
@@ -60,11 +69,22 @@ class App:
         guards: asked before a submit, a call and an outcome.
         transport: how `task.call` reaches other agents, as `codin.connect` takes it.
         resolver: how `task.call` finds agents by name: a `codin.Mesh`, or a function that makes one for each agent id.
+        push: whether push notifications go out, or how; by default they do, to addresses in the internet only.
+        extended_card: makes the card for callers who say who they are, out of the public one: `(card, caller)`, a
+            plain function or a coroutine; None for a caller who has none. Without it there is no extended card.
+        bindings: of A2A that are served, in the order of the cards: "JSONRPC" and "HTTP+JSON", at the same addresses.
+        versions: of A2A; `("1.0",)` refuses peers of 0.3, whose calls are answered at the same addresses.
+        grpc_port: serves gRPC as well, on a port of its own, from `start` or the lifespan on; 0 takes a free one.
+        grpc_host: the address it listens on.
+        grpc_address: `host:port` for the cards, where the outside reaches it; by default the card's own host and
+            the port.
+        grpc_tls: files with a certificate chain and its key, PEM, for the port of gRPC; without it a proxy has them.
         limits: bounds of tasks.
         server_limits: bounds of requests and streams.
 
     Raises:
-        ConfigError: no agent, an object that cannot be served, or two agents with one id.
+        ConfigError: no agent, an object that cannot be served, two agents with one id, or an extended card where
+            nobody can say who they are.
     """
 
     def __init__(
@@ -81,9 +101,18 @@ class App:
         guards: Sequence[Guard] = (),
         transport: Transport | str | None = None,
         resolver: Resolver | Callable[[str], Resolver] | None = None,
+        push: PushPolicy | bool = True,
+        extended_card: ExtendCard | None = None,
+        bindings: Sequence[str] = BINDINGS,
+        versions: Collection[str] = ("1.0", "0.3"),
+        grpc_port: int | None = None,
+        grpc_host: str = "127.0.0.1",
+        grpc_address: str | None = None,
+        grpc_tls: tuple[str | Path, str | Path] | None = None,
         limits: Limits | None = None,
         server_limits: ServerLimits | None = None,
     ) -> None:
+        bindings = check_bindings(bindings)
         self._public_url = public_url
         self._trusted = frozenset(trusted_proxies)
         self._ring = KeyRing.of(keys) if isinstance(keys, SigningKey) else keys
@@ -91,7 +120,11 @@ class App:
         self._store = open_store(store) if isinstance(store, str) else store
         server_limits = server_limits or ServerLimits()
         self._streams = Streams(server_limits)
-        self._rpc = JsonRpc(Operations(self._streams), server_limits, self._streams)
+        old = "0.3" in check_versions(versions)
+        operations = Operations(self._streams)
+        old_operations = OldOperations(operations) if old else None
+        self._rpc = JsonRpc(operations, server_limits, self._streams, old_operations)
+        self._operations, self._server_limits = operations, server_limits
         self.endpoints: list[Endpoint] = [
             Endpoint(
                 agent,
@@ -104,12 +137,33 @@ class App:
                 self._ring,
                 resolver(agent.id) if callable(resolver) else resolver,
                 trust,
+                extended_card,
+                old=old,
+                bindings=bindings,
+                push=(PushPolicy() if push else None) if isinstance(push, bool) else push,
             )
             for agent in map(as_agent, agents)
         ]
         if access is not None:
             access.check_agents(endpoint.agent.id for endpoint in self.endpoints)
+        if extended_card is not None and authenticator is None and self._ring is None:
+            raise ConfigError(
+                "the extended card is for callers who say who they are, and here nobody can",
+                hint="give an authenticator, or keys for call tokens",
+            )
         self._places = self._place()
+        self._called = self._places if "JSONRPC" in bindings else {}
+        self._rest = Rest(operations, server_limits, self._streams)
+        self._resources = Resources(self._places if "HTTP+JSON" in bindings else {})
+        self._old_rest = (
+            OldRest(operations, server_limits, self._streams, self._resources, self._places) if old else None
+        )
+        self.grpc: GrpcPort | None = None
+        if grpc_port is not None:
+            base = public_url.rstrip("/") if public_url is not None else None
+            self.grpc = GrpcPort(grpc_host, grpc_port, grpc_address, base, signs=self._ring is not None, tls=grpc_tls)
+            for endpoint in self.endpoints:
+                endpoint.cards.grpc = self.grpc
         self._warn_of_forgetting()
         self._observer: Observer | None = None
         self._looked = False
@@ -137,6 +191,8 @@ class App:
         if len(self.endpoints) == 1:
             return {"": self.endpoints[0]}
         places = {f"/{endpoint.agent.id}": endpoint for endpoint in self.endpoints}
+        for place, endpoint in places.items():
+            endpoint.place = place
         if len(places) < len(self.endpoints):
             ids = sorted(endpoint.agent.id for endpoint in self.endpoints)
             raise ConfigError(f"two agents have one id: {', '.join(ids)}", hint="give them ids: @agent(id=...)")
@@ -165,30 +221,57 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = path_of(scope)
-            endpoint = self._places.get(path)
+            endpoint = self._called.get(path)
             if endpoint is None or scope["method"] != "POST":
-                await self._get(path, scope, send)
+                await self._respond_elsewhere(path, scope, receive, send)
             elif endpoint.admission is None:
-                await self._respond(endpoint, headers_of(scope), receive, send)
-            elif endpoint.admission.hidden:
-                await self._admit(endpoint, endpoint.admission, scope, receive, send)
+                await self._respond(self._rpc, endpoint, headers_of(scope), receive, send)
             else:
-                await self._respond(endpoint, _with_address(scope), receive, send)
+                await self._admit(self._rpc, endpoint, endpoint.admission, scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
         else:
             raise RuntimeError(f"codin serves HTTP, not {scope['type']!r}")
 
+    async def _respond_elsewhere(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for a resource of an agent, or for what else is here."""
+        found = self._old_rest.find(path, scope) if self._old_rest is not None else None
+        if found is None and (resource := self._resources.find(path, encoded_path(scope, path))) is not None:
+            found = resource, self._rest.request(resource, scope)
+        if found is None:
+            await self._get(path, scope, send)
+            return
+        endpoint, request = found[0].endpoint, found[1]
+        if endpoint.admission is None:
+            await self._respond(request, endpoint, headers_of(scope), receive, send)
+        else:
+            await self._admit(request, endpoint, endpoint.admission, scope, receive, send)
+
     async def _admit(
-        self, endpoint: Endpoint, admission: Admission, scope: Scope, receive: Receive, send: Send
+        self,
+        binding: JsonRpc | RestRequest,
+        endpoint: Endpoint,
+        admission: Admission,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
-        """Answer a POST to a hidden agent, where a stranger finds nothing."""
-        headers = _with_address(scope)
-        caller = await admission.visitor(headers)
-        if caller is None:
+        """Answer a request to an agent that asks who calls; at a hidden one, a stranger finds nothing."""
+        headers = self._headers(endpoint, scope)
+        caller = await admission.visitor(headers) if admission.hidden else None
+        if caller is None and admission.hidden:
             await _nothing_here(send)
         else:
-            await self._respond(endpoint, headers, receive, send, caller)
+            await self._respond(binding, endpoint, headers, receive, send, caller)
+
+    def _headers(self, endpoint: Endpoint, scope: Scope) -> Headers:
+        """The headers for an agent that asks who calls."""
+        headers = _with_address(scope)
+        if endpoint.extend is not None:
+            base = base_url(scope, headers, self._public_url, self._trusted)
+            jku = f"{base}{JWKS_PATH}" if self._signs(base, scope) else ""
+            headers[CARD_URL] = f"{base}{endpoint.place}/ {jku}".encode()
+        return headers
 
     async def _visible(self, path: str, scope: Scope) -> dict[str, Endpoint]:
         """The agents that whoever asks for this path may know of."""
@@ -204,7 +287,13 @@ class App:
         return places
 
     async def _respond(
-        self, endpoint: Endpoint, headers: Headers, receive: Receive, send: Send, caller: Caller | None = None
+        self,
+        binding: JsonRpc | RestRequest,
+        endpoint: Endpoint,
+        headers: Headers,
+        receive: Receive,
+        send: Send,
+        caller: Caller | None = None,
     ) -> None:
         if not self._looked:
             self._look_for_observers()
@@ -212,10 +301,10 @@ class App:
         token = TRAIL.set(trail)  # in memory, the request is part of the caller's own task
         try:
             if self._observer is None:
-                await self._rpc.respond(endpoint, headers, receive, send, caller=caller)
+                await binding.respond(endpoint, headers, receive, send, caller=caller)
             else:
-                respond = partial(self._rpc.respond, endpoint, headers, receive, send, caller=caller)
-                await self._observer.request(endpoint.agent, trail, respond)
+                respond = partial(binding.respond, endpoint, headers, receive, send, caller=caller)
+                await self._observer.request(endpoint.agent, trail, respond, binding.system)
         finally:
             TRAIL.reset(token)
 
@@ -289,6 +378,9 @@ class App:
         """Open the store and take up what an earlier process left. The first request does it, too."""
         self._look_for_observers()
         await asyncio.gather(*(endpoint.manager.start() for endpoint in self.endpoints))
+        if self.grpc is not None:
+            endpoints = {endpoint.agent.id: endpoint for endpoint in self.endpoints}
+            await self.grpc.start(endpoints, self._operations, self._streams, self._server_limits, self._observer)
 
     def _look_for_observers(self) -> None:
         """Whether anybody traces or logs requests is decided once, at the start; nobody costs nothing."""
@@ -299,6 +391,17 @@ class App:
         if self._observer is not None:
             for endpoint in self.endpoints:
                 endpoint.observe(self._observer)
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        """The push configurations whose delivery was given up, agent by agent, the oldest first."""
+        found = await asyncio.gather(*(endpoint.manager.dead_letters() for endpoint in self.endpoints))
+        return [letter for letters in found for letter in letters]
+
+    async def revive_dead_letters(self, task_id: str | None = None) -> int:
+        """Let dead letters, of one task or of all, go out again from where they stopped; how many there were."""
+        return sum(
+            await asyncio.gather(*(endpoint.manager.revive_dead_letters(task_id) for endpoint in self.endpoints))
+        )
 
     async def drain(self) -> None:
         """Refuse new messages, wait for running turns up to `limits.drain`, end streams cleanly."""
@@ -311,6 +414,8 @@ class App:
         if not self._closed:
             self._closed = True
             await self.drain()
+            if self.grpc is not None:
+                await self.grpc.stop()
             for endpoint in self.endpoints:
                 await endpoint.manager.close()
 
@@ -350,5 +455,8 @@ def _with_address(scope: Scope) -> Headers:
     return headers
 
 
+_NOTHING = a2a.MethodNotFound("nothing is here", hint="a GET of the root lists the agents")
+
+
 async def _nothing_here(send: Send) -> None:
-    await answer(send, b"Nothing here; a GET of the root lists the agents.\n", status=404, headers=_TEXT)
+    await answer(send, a2a.status_bytes(_NOTHING), status=_NOTHING.http_status)

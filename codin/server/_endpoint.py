@@ -10,14 +10,17 @@ from codin import a2a
 from codin.agent import Agent
 from codin.net import Transport
 from codin.server._admission import Admission
+from codin.server._bindings import BINDINGS
 from codin.server._card import Cards
+from codin.server._extended import ExtendCard
+from codin.server._extensions import Extensions, extensions_of
 from codin.server._limits import ServerLimits
 from codin.server._neighbours import policy_of
 from codin.server._observer import Observer
-from codin.task import Guard, Handler, Limits, Resolver, Subscription, TaskManager, TaskStore, converse
+from codin.task import Guard, Handler, Limits, PushPolicy, Resolver, Subscription, TaskManager, TaskStore, converse
 from codin.trust import AgentIdentity, Caller, CallLimits, KeyRing, TrustStore, identity_of
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "no_push"]
 
 
 class Endpoint:
@@ -35,19 +38,38 @@ class Endpoint:
         ring: KeyRing | None = None,
         resolver: Resolver | None = None,
         trust: TrustStore | None = None,
+        extend: ExtendCard | None = None,
+        *,
+        old: bool = False,
+        bindings: Sequence[str] = BINDINGS,
+        push: PushPolicy | None = None,
     ) -> None:
         self.agent = agent
-        self.identity = identity_of(agent.id, ring.active.kid if ring is not None else None)
+        self.place: str = ""
+        identity = identity_of(agent.id, ring.active.kid if ring is not None else None)
         self.admission = admission
-        self.cards = Cards(agent, admission, self.identity, ring)
+        self.extend = extend
+        self._direct = getattr(agent, "reply", "task") == "message"
+        self.pushes: bool = push is not None and not self._direct
+        self.cards: Cards = Cards(
+            agent,
+            admission,
+            identity,
+            ring,
+            extended=extend is not None,
+            old=old,
+            bindings=bindings,
+            pushes=self.pushes,
+        )
         self._limits = limits
         self._max_parts = server_limits.max_parts
+        self._max_references = server_limits.max_references
+        self.extensions: Extensions = Extensions(extensions_of(agent))
         self._handle: Handler = agent.handle
-        self._direct = getattr(agent, "reply", "task") == "message"
         modes: Sequence[str] = getattr(agent, "input_modes", None) or ["*/*"]
         self._input_modes = [mode.lower() for mode in modes]
         closing_update = getattr(agent, "closing_update", None)
-        self.manager = TaskManager(
+        self.manager: TaskManager = TaskManager(
             agent.handle,
             store,
             agent=agent.id,
@@ -57,11 +79,18 @@ class Endpoint:
             resolver=resolver,
             credential=AgentIdentity(ring, agent.id) if ring is not None else None,
             trust=policy_of(ring, trust),
-            identity=self.identity,
+            identity=identity,  # in the paths of calls it stays as it was: a circle is known by it
             closing_update=True if closing_update is None else closing_update,
             closing_message=bool(getattr(agent, "closing_message", False)),
             rerunnable=bool(getattr(agent, "rerunnable", False)),
+            push=push if self.pushes else None,
+            keys=ring,
         )
+
+    @property
+    def identity(self) -> str:
+        """What the agent is called by: its id, and the key that is active now."""
+        return self.cards.identity
 
     def observe(self, observer: Observer) -> None:
         """Let every run from now on be watched."""
@@ -69,39 +98,60 @@ class Endpoint:
         self.manager.wrap(partial(observer.run, self.agent))
 
     async def send(
-        self, caller: Caller, request: a2a.SendMessageRequest, key: str | None, called: CallLimits | None = None
+        self,
+        caller: Caller,
+        request: a2a.SendMessageRequest,
+        key: str | None,
+        called: CallLimits | None = None,
+        extensions: Sequence[str] = (),
     ) -> bytes:
         """SendMessage: the JSON of a `SendMessageResponse`. Spec 3.1.1."""
         self._check(caller, request)
         if self._direct:
-            return b'{"message":%s}' % await self._converse(caller, request, called)
-        turn = await self.manager.submit(caller, request, key=key, called=called)
+            return b'{"message":%s}' % await self._converse(caller, request, called, extensions)
+        turn = await self.manager.submit(caller, request, key=key, called=called, extensions=extensions)
         configuration = request.configuration
         if configuration is not None and configuration.return_immediately:
             return b'{"task":%s}' % await turn.accepted()
         return b'{"task":%s}' % await turn.outcome()
 
     async def stream(
-        self, caller: Caller, request: a2a.SendMessageRequest, key: str | None, called: CallLimits | None = None
+        self,
+        caller: Caller,
+        request: a2a.SendMessageRequest,
+        key: str | None,
+        called: CallLimits | None = None,
+        extensions: Sequence[str] = (),
     ) -> Subscription | bytes:
         """SendStreamingMessage: what to stream, or the JSON of the one message there is. Spec 3.1.2."""
         self._check(caller, request)
         if self._direct:
-            return b'{"message":%s}' % await self._converse(caller, request, called)
-        turn = await self.manager.submit(caller, request, streaming=True, key=key, called=called)
+            return b'{"message":%s}' % await self._converse(caller, request, called, extensions)
+        turn = await self.manager.submit(caller, request, streaming=True, key=key, called=called, extensions=extensions)
         return await turn.stream()
 
-    async def _converse(self, caller: Caller, request: a2a.SendMessageRequest, called: CallLimits | None) -> bytes:
+    async def _converse(
+        self,
+        caller: Caller,
+        request: a2a.SendMessageRequest,
+        called: CallLimits | None,
+        extensions: Sequence[str],
+    ) -> bytes:
         if called is not None:
             self.manager.admit(called)
-        return (await converse(self._handle, caller, request, self._limits, called=called)).to_json()
+        message = await converse(self._handle, caller, request, self._limits, called=called, extensions=extensions)
+        return message.to_json()
 
     def _check(self, caller: Caller, request: a2a.SendMessageRequest) -> None:
         if self.admission is not None:
             self.admission.check_skill(caller, request.message)
-        parts = request.message.parts
+        parts, references = request.message.parts, request.message.reference_task_ids
         if len(parts) > self._max_parts:
             raise a2a.InvalidParams.of("message.parts", f"has {len(parts)} parts; {self._max_parts} are allowed")
+        if len(references) > self._max_references:
+            raise a2a.InvalidParams.of(
+                "message.referenceTaskIds", f"has {len(references)} ids; {self._max_references} are allowed"
+            )
         for index, part in enumerate(parts):
             if part.media_type is not None and part.kind in {"raw", "url"} and not self._takes(part.media_type):
                 raise a2a.ContentTypeNotSupported(
@@ -109,9 +159,14 @@ class Endpoint:
                     hint=f"it takes {', '.join(self._input_modes)}",
                 )
         configuration = request.configuration
-        if configuration is not None and configuration.task_push_notification_config is not None:
-            raise a2a.PushNotificationNotSupported("this agent does not push; subscribe to the task instead")
+        if configuration is not None and configuration.task_push_notification_config is not None and not self.pushes:
+            raise no_push()
 
     def _takes(self, media_type: str) -> bool:
         name = media_type.partition(";")[0].strip().lower()
         return any(mode == "application/octet-stream" or fnmatchcase(name, mode) for mode in self._input_modes)
+
+
+def no_push() -> a2a.PushNotificationNotSupported:
+    """Why push configurations are refused."""
+    return a2a.PushNotificationNotSupported("this agent does not push; subscribe to the task instead")

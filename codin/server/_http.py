@@ -16,16 +16,23 @@ __all__ = ["JSON", "Headers", "answer", "discard", "headers_of", "knows", "read_
 Headers = dict[bytes, bytes]
 _PATIENCE = 5.0  # seconds
 _DISCARDED = 8  # times the limit
+_DIGITS = 18  # Python refuses to read a number of thousands
 JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
 
 
 def headers_of(scope: Scope) -> Headers:
-    """Headers by lower-case name; of a repeated one, the last. `A2A-Version` may be a query parameter. Spec 3.6.1."""
+    """Headers by lower-case name; of a repeated one, the last; of a list, all. Spec 3.2.6.
+
+    `A2A-Version` may be a query parameter. Spec 3.6.1.
+    """
     headers: Headers = dict(scope["headers"])
+    if len(headers) < len(scope["headers"]) and b"a2a-extensions" in headers:
+        named = [value for name, value in scope["headers"] if name == b"a2a-extensions"]
+        headers[b"a2a-extensions"] = b", ".join(named)
     if scope["query_string"] and b"a2a-version" not in headers:
-        for name, value in parse_qsl(scope["query_string"]):
-            if name.lower() == b"a2a-version":
-                headers[b"a2a-version"] = value
+        for name, value in parse_qsl(scope["query_string"].decode("latin-1")):
+            if name.lower() == "a2a-version":
+                headers[b"a2a-version"] = value.encode()
     return headers
 
 
@@ -37,7 +44,7 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
         ConnectionResetError: the client went away before it was complete.
     """
     declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isdigit() and (len(declared) > _DIGITS or int(declared) > limit):
         raise _too_large(limit)
     message = await receive()
     body: bytes = message.get("body", b"")
@@ -91,11 +98,16 @@ def knows(headers: Headers, etag: bytes) -> bool:
 
 
 async def answer(
-    send: Send, body: bytes, *, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = (JSON,)
+    send: Send,
+    body: bytes,
+    *,
+    status: int = 200,
+    headers: Iterable[tuple[bytes, bytes]] = (JSON,),
+    head: bool = False,
 ) -> None:
-    """One complete response."""
+    """One complete response; to a HEAD, all of it but the body."""
     fields = [*headers]
     if status not in {204, 304}:  # RFC 9110 8.6: these have no length of their own
         fields.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": fields})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": b"" if head else body})

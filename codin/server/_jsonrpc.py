@@ -7,19 +7,21 @@ from typing import Any
 from starlette.types import Receive, Send
 
 from codin import a2a
-from codin.server._admission import NotAllowed, NotKnown
 from codin.server._endpoint import Endpoint
 from codin.server._guarded import guarded
 from codin.server._http import JSON, Headers, answer, discard, read_body
 from codin.server._limits import ServerLimits
 from codin.server._observer import Seen
-from codin.server._operations import Operations, correlation, echo
+from codin.server._operations import Operations, echo
+from codin.server._refusal import refusal_fields
 from codin.server._stream import EventStream, Streams
+from codin.server._v03 import OldOperations, old_echo, speaks_old
 from codin.task import Subscription
 from codin.trust import ANONYMOUS, Caller
 
 __all__ = ["JsonRpc"]
 
+_STREAMED = frozenset({"SendStreamingMessage", "message/stream"})
 _MEDIA_TYPES = frozenset({b"application/json", b"application/a2a+json", b"application/json-rpc"})
 
 
@@ -28,10 +30,19 @@ class JsonRpc:
 
     Errors are answered with HTTP 200, because clients read the body only then; except 401 and 403, whose challenge
     belongs to HTTP, and 413, after which the connection is of no use.
+
+    Args:
+        old: runs calls in 0.3; without it they are refused.
     """
 
-    def __init__(self, operations: Operations, limits: ServerLimits, streams: Streams) -> None:
+    system = "jsonrpc"
+    """The kind of RPC, for traces."""
+
+    def __init__(
+        self, operations: Operations, limits: ServerLimits, streams: Streams, old: OldOperations | None = None
+    ) -> None:
         self._operations = operations
+        self._old = old
         self._limits = limits
         self._streams = streams
 
@@ -46,7 +57,7 @@ class JsonRpc:
         caller: Caller | None = None,
     ) -> None:
         """Answer one POST, and note in `seen` what it was. The caller is found out unless it is known already."""
-        call_id = b"null"
+        call_id, body = b"", b""
         try:
             check_media_type(headers)
             body = await read_body(receive, headers, self._limits.max_body)
@@ -59,15 +70,17 @@ class JsonRpc:
             call_id = call.id_json
             if seen is not None:
                 seen.method = call.method
-            payload = await self._operations.run(endpoint, caller, headers, call.method, call.params)
+            old = self._old_of(call.method, headers)
+            payload = await (old or self._operations).run(endpoint, caller, headers, call.method, call.params)
+            told = echo(endpoint, headers) if old is None else old_echo(endpoint, headers)
             if isinstance(payload, Subscription):
                 prefix = b'data: {"jsonrpc":"2.0","id":%s,"result":' % call_id
-                stream = EventStream(self._streams, payload, echo(headers), prefix=prefix, suffix=b"}\n\n")
+                stream = EventStream(self._streams, payload, told, prefix=prefix, suffix=b"}\n\n")
                 await stream.respond(receive, send)
-            elif call.method == "SendStreamingMessage":
+            elif call.method in _STREAMED:
                 await _one_event(send, a2a.result_bytes(call_id, payload))
             else:
-                await answer(send, a2a.result_bytes(call_id, payload), headers=[JSON, *echo(headers)])
+                await answer(send, a2a.result_bytes(call_id, payload), headers=[JSON, *told])
         except ConnectionResetError:
             return  # the client went away before it had said what it wanted
         except Exception as error:
@@ -76,13 +89,18 @@ class JsonRpc:
             told = guarded(error)
             if seen is not None:
                 seen.error = told
-            await _answer_error(send, call_id, told)
+            await _answer_error(send, call_id or _id_in(body, self._limits.max_depth), told)
+
+    def _old_of(self, method: str, headers: Headers) -> OldOperations | None:
+        """What runs a call in 0.3, which is one by its name and says no other version."""
+        return self._old if "/" in method and speaks_old(headers) else None
 
     async def _long_way(self, endpoint: Endpoint, caller: Caller, headers: Headers, body: bytes, send: Send) -> None:
         from codin.server._batch import dispatch  # seldom needed, and jsonrpcserver is slow to load
 
         async def run(method: str, params: dict[str, Any]) -> bytes:
-            payload = await self._operations.run(endpoint, caller, headers, method, params)
+            runs = self._old_of(method, headers) or self._operations
+            payload = await runs.run(endpoint, caller, headers, method, params)
             if isinstance(payload, Subscription):
                 raise a2a.InvalidRequest(f"{method} streams and cannot be in a batch or a notification")
             return payload
@@ -107,17 +125,18 @@ def check_media_type(headers: Headers) -> None:
     raise a2a.ContentTypeNotSupported(f"media type {declared.decode('latin-1')!r}", hint="send application/json")
 
 
+def _id_in(body: bytes, max_depth: int) -> bytes:
+    """The id of a call that was refused before it was looked at; null where there is none."""
+    try:
+        call = a2a.parse_call(body, max_depth)
+    except a2a.A2AError:
+        return b"null"
+    return b"null" if call is None else call.id_json
+
+
 async def _answer_error(send: Send, call_id: bytes, error: a2a.A2AError) -> None:
     status = error.http_status if error.http_status in {401, 403, 413} else 200
-    fields = [JSON, *correlation()]
-    if isinstance(error, NotKnown | NotAllowed):
-        fields.append((b"www-authenticate", error.challenge.encode("latin-1")))
-    elif status == 401:
-        fields.append((b"www-authenticate", b"Bearer"))
-    if status == 413:
-        fields.append((b"connection", b"close"))
-    if error.retry_after is not None:
-        fields.append((b"retry-after", b"%d" % max(1, round(error.retry_after))))
+    fields = [JSON, *refusal_fields(error, status)]
     await answer(send, a2a.error_bytes(call_id, error), status=status, headers=fields)
 
 

@@ -15,6 +15,7 @@ class ServerLimits:
         max_body: bytes of a request body; a larger one is refused before it is read to its end.
         max_depth: levels of nesting in a body.
         max_parts: parts of one message.
+        max_references: tasks that one message refers to.
         max_batch: calls in one JSON-RPC batch.
         max_streams: streams that are open at once.
         keep_alive: a stream that has been silent that long gets a comment.
@@ -24,6 +25,7 @@ class ServerLimits:
     max_body: int = 16 * 1024 * 1024
     max_depth: int = 100
     max_parts: int = 256
+    max_references: int = 64
     max_batch: int = 32
     max_streams: int = 20_000
     keep_alive: float = 15.0

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from codin.mesh import Mesh
     from codin.mesh.registry import Registry
 
-__all__ = ["Neighbours", "policy_of"]
+__all__ = ["Neighbourhood", "Neighbours", "policy_of"]
 
 
 class Neighbours:
@@ -56,9 +56,29 @@ class Neighbours:
             await mesh.__aexit__(None, None, None)
 
 
+class Neighbourhood:
+    """Gives each agent of a server a resolver of its own. The arguments are those of `Neighbours`."""
+
+    def __init__(self, ring: KeyRing | None, trust: TrustStore | None, registry: Registry | None) -> None:
+        self._ring = ring
+        self._trust = trust
+        self._registry = registry
+        self._given: list[Neighbours] = []
+
+    def __call__(self, agent: str) -> Neighbours:
+        """The resolver for the agent with this id."""
+        given = Neighbours(agent, self._ring, self._trust, self._registry)
+        self._given.append(given)
+        return given
+
+    async def aclose(self) -> None:
+        """Let all connections of all agents go."""
+        for each in self._given:
+            await each.aclose()
+
+
 def policy_of(ring: KeyRing | None, store: TrustStore | None) -> TrustPolicy | None:
     """How an agent looks at those it calls: agents with its own keys are known, beside what the store says."""
     if ring is None and store is None:
         return None
-    keys = ring.published if ring is not None else ()
-    return TrustPolicy(TrustPolicy.of(None).mode, store=store, keys=keys, first_use=False)
+    return TrustPolicy(TrustPolicy.of(None).mode, store=store, keys=ring or (), first_use=False)

@@ -48,15 +48,21 @@ class Observer:
     def __init__(self, spans: Spans | None) -> None:
         self._spans = spans
 
-    async def request(self, agent: Agent, trail: Trail, respond: Callable[[Seen], Awaitable[None]]) -> None:
-        """Answer a request in a span of its own, and say in a line how that went."""
+    async def request(
+        self, agent: Agent, trail: Trail, respond: Callable[[Seen], Awaitable[None]], system: str = "jsonrpc"
+    ) -> None:
+        """Answer a request in a span of its own, and say in a line how that went.
+
+        Args:
+            system: the kind of RPC, in the words of OpenTelemetry's conventions.
+        """
         seen = Seen()
         began = perf_counter()
-        with self._spans.request(trail) if self._spans is not None else nullcontext() as span:
+        with self._spans.request(trail, system) if self._spans is not None else nullcontext() as span:
             await respond(seen)
             method = seen.method if seen.method in a2a.METHODS else "other"
             if span is not None:
-                _tell(span, agent, method, seen.error)
+                _tell(span, agent, method, seen.error, system)
             ended = "answered" if seen.error is None else f"refused ({seen.error.reason})"
             _logger.info("%s to %s %s in %.1f ms", method, agent.id, ended, (perf_counter() - began) * 1000)
 
@@ -83,11 +89,13 @@ class Observer:
         return handler if self._spans is None else handle
 
 
-def _tell(span: Span, agent: Agent, method: str, error: a2a.A2AError | None) -> None:
+def _tell(span: Span, agent: Agent, method: str, error: a2a.A2AError | None, system: str) -> None:
     span.update_name(method)
     span.set_attribute("rpc.method", method)
     span.set_attribute("gen_ai.agent.id", agent.id)
     span.set_attribute("gen_ai.agent.name", agent.name)
     if error is not None:
-        span.set_attribute("rpc.response.status_code", str(error.rpc_code))
+        codes = {"grpc": error.grpc_status, "http_json": str(error.http_status)}
+        code = codes.get(system, str(error.rpc_code))
+        span.set_attribute("rpc.response.status_code", code)
         failed(span, error.reason, error.message)

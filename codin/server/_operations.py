@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Any, cast
 
 from codin import a2a
-from codin.server._card import RESUME
-from codin.server._endpoint import Endpoint
+from codin.server._endpoint import Endpoint, no_push
+from codin.server._extended import extended_card, no_extended_card
 from codin.server._http import Headers
 from codin.server._stream import Streams
-from codin.task import Subscription
+from codin.task import PushRequest, Subscription
 from codin.telemetry import correlation_id
 from codin.trust import ANONYMOUS, CALL_HEADER, Caller, CallLimits, chain_in
 
@@ -23,17 +23,15 @@ __all__ = ["STREAMS", "Operations", "check_version", "correlation", "echo"]
 STREAMS = frozenset({"SendStreamingMessage", "SubscribeToTask"})
 """The operations that are answered by a stream."""
 
-_PUSH = frozenset(name for name in a2a.METHODS if "PushNotification" in name)
-_NEVER = frozenset({"GetExtendedAgentCard"})
-
-_EXTENSIONS = frozenset({RESUME.encode(), a2a.CALL_EXTENSION.encode()})
 _CALL = CALL_HEADER.lower().encode()
 
 _Unary = Callable[[Endpoint, Caller, Any, Headers], Awaitable[bytes]]
 
 
 async def _send_message(endpoint: Endpoint, caller: Caller, request: a2a.SendMessageRequest, headers: Headers) -> bytes:
-    return await endpoint.send(caller, request, _key(headers), _called(headers, caller))
+    return await endpoint.send(
+        caller, request, _key(headers), _called(headers, caller), endpoint.extensions.active(headers)
+    )
 
 
 async def _get_task(endpoint: Endpoint, caller: Caller, request: a2a.GetTaskRequest, headers: Headers) -> bytes:
@@ -48,8 +46,14 @@ async def _cancel_task(endpoint: Endpoint, caller: Caller, request: a2a.CancelTa
     return await endpoint.manager.cancel(caller, request)
 
 
+async def _push(endpoint: Endpoint, caller: Caller, request: PushRequest, headers: Headers) -> bytes:
+    return await endpoint.manager.push(caller, request)
+
+
 async def _extended_card(endpoint: Endpoint, caller: Caller, request: a2a.Model, headers: Headers) -> bytes:
-    raise a2a.UnsupportedOperation("this agent has no extended card", hint="its public card says everything")
+    if endpoint.extend is None:
+        raise no_extended_card()
+    return await extended_card(endpoint.cards, endpoint.extend, caller, headers)
 
 
 _UNARY: dict[str, _Unary] = {
@@ -57,6 +61,10 @@ _UNARY: dict[str, _Unary] = {
     "GetTask": _get_task,
     "ListTasks": _list_tasks,
     "CancelTask": _cancel_task,
+    "CreateTaskPushNotificationConfig": _push,
+    "GetTaskPushNotificationConfig": _push,
+    "ListTaskPushNotificationConfigs": _push,
+    "DeleteTaskPushNotificationConfig": _push,
     "GetExtendedAgentCard": _extended_card,
 }
 
@@ -82,25 +90,31 @@ class Operations:
         version = headers.get(b"a2a-version")
         if version != b"1.0":
             check_version(version)
+        if endpoint.extensions.required:
+            endpoint.extensions.check(headers)
         unary = _UNARY.get(method)
         if unary is not None:
+            if unary is _push and not endpoint.pushes:
+                raise no_push()  # whatever its parameters are
             return await unary(endpoint, caller, a2a.params_of(method, params), headers)
         if method not in STREAMS:
-            raise _refused(method)
+            raise _refused(endpoint, method)
         request = a2a.params_of(method, params)
         with self._streams.opening():
             if method == "SubscribeToTask":
                 request = cast("a2a.SubscribeToTaskRequest", request)
                 return await endpoint.manager.subscribe(caller, request, _last_event_id(headers))
             request = cast("a2a.SendMessageRequest", request)
-            return await endpoint.stream(caller, request, _key(headers), _called(headers, caller))
+            extensions = endpoint.extensions.active(headers)
+            return await endpoint.stream(caller, request, _key(headers), _called(headers, caller), extensions)
 
 
-def _refused(method: str) -> a2a.A2AError:
+def _refused(endpoint: Endpoint, method: str) -> a2a.A2AError:
     """Why there is no such method here, whatever its parameters are."""
-    if method in _PUSH:
-        return a2a.PushNotificationNotSupported("this agent does not push; subscribe to the task instead")
-    hint = f"this agent speaks {', '.join(name for name in a2a.METHODS if name not in _PUSH | _NEVER)}"
+    there = [name for name in a2a.METHODS if endpoint.pushes or _UNARY.get(name) is not _push]
+    if endpoint.extend is None:
+        there.remove("GetExtendedAgentCard")
+    hint = f"this agent speaks {', '.join(there)}"
     if "/" in method:
         hint = f"names with a slash are those of A2A 0.3, and this is 1.0; {hint}"
     return a2a.MethodNotFound(f"no method {method[:100]!r}", hint=hint)
@@ -114,7 +128,7 @@ def check_version(version: bytes | None) -> None:
     """
     said = (version or b"").strip().decode("latin-1")
     if said != "1.0" and not said.startswith("1.0."):
-        named = f"A2A version {said!r}" if said else "a request that names no A2A version means '0.3', which"
+        named = f"A2A version {said!r}" if said else "a call like this that names no A2A version, which means '0.3',"
         raise a2a.VersionNotSupported(f"{named} is not supported", hint="send the header A2A-Version: 1.0")
 
 
@@ -147,14 +161,11 @@ def _last_event_id(headers: Headers) -> int | None:
     return int(value)
 
 
-def echo(headers: Headers) -> list[tuple[bytes, bytes]]:
+def echo(endpoint: Endpoint, headers: Headers) -> list[tuple[bytes, bytes]]:
     """The extensions that are in use, when the client named any, and the correlation id it gave. Spec 3.2.6."""
     fields = correlation() if b"x-correlation-id" in headers else []
-    wanted = headers.get(b"a2a-extensions")
-    if wanted is not None:
-        named = [uri for uri in map(bytes.strip, wanted.split(b",")) if uri in _EXTENSIONS]
-        if named:
-            fields.append((b"a2a-extensions", b", ".join(named)))
+    if b"a2a-extensions" in headers and (used := endpoint.extensions.in_use(headers)):
+        fields.append((b"a2a-extensions", used))
     return fields
 
 

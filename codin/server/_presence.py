@@ -6,16 +6,17 @@ Neither is a reason not to serve.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from functools import partial
+from typing import TYPE_CHECKING
 
 from codin.errors import CodinError
 from codin.mesh import Found, Note
-from codin.mesh.registry import Announced, Membership, Registry
 from codin.server._app import CARD_PATH, App
 from codin.server._endpoint import Endpoint
 from codin.server._jwks import JWKS_PATH
-from codin.trust import KeyRing, SigningKey
+from codin.trust import KeyRing
+
+if TYPE_CHECKING:
+    from codin.mesh.registry import Announced, Membership, Registry
 
 __all__ = ["Presence"]
 
@@ -44,7 +45,9 @@ class Presence:
         self._registry = registry
         self._membership: Membership | None = None
         if registry is not None and self._places:
-            key = partial(_key, ring, app.endpoints)
+            from codin.mesh.registry import Membership  # who is in no registry loads none
+
+            key = None if ring is None else lambda: ring.active
             self._membership = Membership(registry, [_announced(base, *each, ring) for each in self._places], key=key)
 
     def enter(self) -> None:
@@ -73,17 +76,11 @@ class Presence:
 
 
 def _announced(base: str, place: str, endpoint: Endpoint, ring: KeyRing | None) -> Announced:
+    from codin.mesh.registry import Announced
+
     jku = f"{base}{JWKS_PATH}" if ring is not None else None
     return Announced(
         f"{base}{place}{CARD_PATH}",
         lambda: endpoint.cards.render(f"{base}{place}/", jku).body,
         lambda: endpoint.manager.running / endpoint.manager.limits.max_running,
     )
-
-
-def _key(ring: KeyRing | None, endpoints: Sequence[Endpoint]) -> SigningKey | None:
-    """The key that the identities of the agents name, as long as it signs."""
-    if ring is None:
-        return None
-    kids = {endpoint.identity.rpartition("@")[2] for endpoint in endpoints}
-    return next((key for key in ring.signing if key.kid in kids), ring.active)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import re
 import signal
 import socket
@@ -13,20 +14,25 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
 from codin.errors import ConfigError
-from codin.mesh.registry import Registry
 from codin.net import is_loopback
 from codin.server._app import App
+from codin.server._bindings import BINDINGS
+from codin.server._extended import ExtendCard
 from codin.server._limits import ServerLimits
 from codin.server._listen import listen, reachable
-from codin.server._neighbours import Neighbours
+from codin.server._neighbours import Neighbourhood
 from codin.server._presence import Presence
-from codin.task import Guard, Limits, Resolver, TaskStore
+from codin.task import Guard, Limits, PushPolicy, Resolver, TaskStore
 from codin.trust import Access, Authenticator, BearerTokens, KeyRing, SigningKey, TrustStore
+
+if TYPE_CHECKING:
+    from codin.mesh.registry import Registry
 
 __all__ = ["serve"]
 
@@ -51,6 +57,13 @@ def serve(
     keys: KeyRing | SigningKey | str | Path | bool = True,
     guards: Sequence[Guard] = (),
     resolver: Resolver | None = None,
+    push: PushPolicy | bool = True,
+    extended_card: ExtendCard | None = None,
+    bindings: Sequence[str] = BINDINGS,
+    versions: Collection[str] = ("1.0", "0.3"),
+    grpc_port: int | None = None,
+    grpc_address: str | None = None,
+    grpc_tls: tuple[str | Path, str | Path] | None = None,
     limits: Limits | None = None,
     server_limits: ServerLimits | None = None,
     registry: Registry | str | None = None,
@@ -90,15 +103,9 @@ def serve(
             raise ConfigError("token_file and authenticator exclude each other")
         authenticator = BearerTokens.from_file(token_file)
     ring = _ring(keys)
-    if registry is None or isinstance(registry, str):
-        registry = Registry.of_environment(url=registry)
+    found_by = _registry(registry)
     trust = trust or (TrustStore.default() if ring is not None else None)
-    neighbours: list[Neighbours] = []
-
-    def neighbours_of(agent: str) -> Neighbours:
-        neighbours.append(Neighbours(agent, ring, trust, registry))
-        return neighbours[-1]
-
+    neighbours = Neighbourhood(ring, trust, found_by)
     app = App(
         *agents,
         store=store,
@@ -110,36 +117,28 @@ def serve(
         anonymous=anonymous,
         keys=ring,
         guards=guards,
-        resolver=resolver or neighbours_of,
+        resolver=resolver or neighbours,
+        push=push,
+        bindings=bindings,
+        versions=versions,
+        extended_card=extended_card,
+        grpc_port=grpc_port,
+        grpc_host=host,
+        grpc_address=grpc_address,
+        grpc_tls=grpc_tls,
         limits=limits,
         server_limits=server_limits,
     )
-    if authenticator is None and access is None and anonymous is not False and not is_loopback(host):
-        _logger.warning(
-            "serving on %s without tokens: whoever reaches the port may use the agents and read all tasks; "
-            "give --token-file, or serve on 127.0.0.1",
-            host,
-        )
+    if authenticator is None and access is None and anonymous is not False:
+        _warn_of_openness(host)
     listener = listen(host, port)
-    config = uvicorn.Config(
-        app,
-        log_level=log_level,
-        log_config=None if logging.getLogger().hasHandlers() else LOGGING_CONFIG,  # the program's own lines, if any
-        access_log=False,
-        proxy_headers=False,
-        lifespan="on",
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE,
-    )
     local = f"http://{reachable(host)}:{listener.getsockname()[1]}"
     base = (public_url or local).rstrip("/")
-    greeting = "".join(
-        f"{endpoint.agent.name} serves A2A at {base}{place}/\n"
-        for place, endpoint in zip(app.places, app.endpoints, strict=True)
-    )
+    if app.grpc is not None:
+        app.grpc.base = base
     with listener, contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
-        presence = Presence(app, base, local, ring, registry)
-        _Server(config, app, greeting, presence, neighbours).run(sockets=[listener])
+        presence = Presence(app, base, local, ring, found_by)
+        _Server(_config(app, log_level), app, _greeting(app, base), presence, neighbours).run(sockets=[listener])
 
 
 def _in_event_loop() -> bool:
@@ -156,6 +155,45 @@ def _ring(keys: KeyRing | SigningKey | str | Path | bool) -> KeyRing | None:
     if isinstance(keys, SigningKey):
         return KeyRing.of(keys)
     return KeyRing.open(keys) if isinstance(keys, str | Path) else keys
+
+
+def _registry(named: Registry | str | None) -> Registry | None:
+    if not isinstance(named, str | None):
+        return named
+    if not (named or os.environ.get("CODIN_REGISTRY")):
+        return None
+    from codin.mesh.registry import Registry  # who is in no registry loads none
+
+    return Registry.of_environment(url=named)
+
+
+def _warn_of_openness(host: str) -> None:
+    if not is_loopback(host):
+        _logger.warning(
+            "serving on %s without tokens: whoever reaches the port may use the agents and read all tasks; "
+            "give --token-file, or serve on 127.0.0.1",
+            host,
+        )
+
+
+def _config(app: App, log_level: str) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_level=log_level,
+        log_config=None if logging.getLogger().hasHandlers() else LOGGING_CONFIG,  # the program's own lines, if any
+        access_log=False,
+        proxy_headers=False,
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+
+
+def _greeting(app: App, base: str) -> str:
+    return "".join(
+        f"{endpoint.agent.name} serves A2A at {base}{place}/\n"
+        for place, endpoint in zip(app.places, app.endpoints, strict=True)
+    )
 
 
 def _calm_collector() -> None:
@@ -181,7 +219,7 @@ class _Server(uvicorn.Server):
         app: App,
         greeting: str,
         presence: Presence,
-        neighbours: Sequence[Neighbours],
+        neighbours: Neighbourhood,
     ) -> None:
         super().__init__(config)
         self._app = app
@@ -198,14 +236,15 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         _calm_collector()
         self._presence.enter()
+        if self._app.grpc is not None:
+            self._greeting += f"and over gRPC at {self._app.grpc.address}\n"
         sys.stdout.write(self._greeting)  # now it listens: whoever reads this may call
         sys.stdout.flush()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._presence.leave()
         await super().shutdown(sockets)
-        for each in self._neighbours:
-            await each.aclose()
+        await self._neighbours.aclose()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._loop is None:

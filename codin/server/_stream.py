@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.types import Receive, Send
 
@@ -29,12 +29,28 @@ _COMMENT = b": keep-alive\n\n"
 _LAST_WORDS = 3.0  # seconds in which readers may take what is left for them when the server leaves
 
 
+class OpenStream(Protocol):
+    """A stream that is being read, in any binding."""
+
+    def finish(self) -> None:
+        """Send what is there and end."""
+        ...
+
+    def cut(self) -> None:
+        """Let go of a reader that does not take what is there."""
+        ...
+
+    def check(self, now: float, limits: ServerLimits) -> None:
+        """Called by the shared timer."""
+        ...
+
+
 class Streams:
     """The open streams of an app, and the timer they share."""
 
     def __init__(self, limits: ServerLimits) -> None:
         self._limits = limits
-        self._open: set[EventStream] = set()
+        self._open: set[OpenStream] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._coming = 0
@@ -55,13 +71,13 @@ class Streams:
         finally:
             self._coming -= 1
 
-    def add(self, stream: EventStream) -> None:
+    def add(self, stream: OpenStream) -> None:
         """Take a stream in."""
         self._open.add(stream)
         if self._timer is None:
             self._arm()
 
-    def remove(self, stream: EventStream) -> None:
+    def remove(self, stream: OpenStream) -> None:
         """A stream has ended."""
         self._open.discard(stream)
 

@@ -11,7 +11,7 @@ from starlette.types import Scope
 from codin.net import is_loopback
 from codin.server._http import Headers
 
-__all__ = ["base_url", "is_own", "path_of"]
+__all__ = ["base_url", "encoded_path", "is_own", "path_of"]
 
 _HOST = re.compile(rb"[A-Za-z0-9._\-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
 _PREFIX = re.compile(rb"(/(?!\.\.?(/|$))[A-Za-z0-9._~\-]+)+")  # no `.` and `..`
@@ -24,6 +24,17 @@ def path_of(scope: Scope) -> str:
     if root and f"{path}/".startswith(f"{root}/"):  # ASGI: `path` includes `root_path`; not every server does so
         path = path[len(root) :]
     return path.rstrip("/")
+
+
+def encoded_path(scope: Scope, path: str) -> str:
+    """A `path_of` as the client wrote it, in which an encoded slash or colon is not yet one."""
+    raw: bytes | None = scope.get("raw_path")
+    if raw is None:
+        return quote(path, safe="/:")
+    if b"%" not in raw:
+        return path
+    above = scope["path"].rstrip("/").count("/") - path.count("/")  # segments that belong to the mount
+    return "/".join(["", *raw.decode("latin-1").rstrip("/").split("/")[above + 1 :]])
 
 
 def base_url(scope: Scope, headers: Headers, public_url: str | None, trusted: Collection[str]) -> str:

@@ -43,14 +43,18 @@ class Spans:
         self._tracer = tracer
 
     @contextmanager
-    def request(self, trail: Trail) -> Generator[Span]:
-        """A request that is answered here, child of the span that the caller names."""
+    def request(self, trail: Trail, system: str = "jsonrpc") -> Generator[Span]:
+        """A request that is answered here, child of the span that the caller names.
+
+        Args:
+            system: the kind of RPC, in the words of the conventions.
+        """
         from opentelemetry import context, propagate
         from opentelemetry.trace import SpanKind
 
         token = context.attach(propagate.extract(trail.headers()))
         try:
-            attributes = {"rpc.system.name": "jsonrpc", "codin.correlation_id": trail.correlation_id}
+            attributes = {"rpc.system.name": system, "codin.correlation_id": trail.correlation_id}
             with self._current("A2A", SpanKind.SERVER, attributes) as span:
                 yield span
         finally:
@@ -72,16 +76,21 @@ class Spans:
             yield span
 
     @contextmanager
-    def call(self, method: str, name: str, host: str, port: int | None) -> Generator[Mapping[str, str]]:
+    def call(
+        self, method: str, name: str, host: str, port: int | None, system: str = "jsonrpc"
+    ) -> Generator[Mapping[str, str]]:
         """A call of a method of another agent; gives the headers that make the callee's spans its children.
 
         The span is not the current one: a stream is read in one context and may be closed in another.
+
+        Args:
+            system: as that of `request`.
         """
         from opentelemetry import propagate, trace
         from opentelemetry.trace import SpanKind
 
         attributes: dict[str, str | int] = {
-            "rpc.system.name": "jsonrpc",
+            "rpc.system.name": system,
             "rpc.method": method,
             "gen_ai.agent.name": name,
             "server.address": host,

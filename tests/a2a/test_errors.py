@@ -37,6 +37,7 @@ PayloadTooLarge                 -32054 413 RESOURCE_EXHAUSTED  PAYLOAD_TOO_LARGE
 ROWS = a2a.error_table()
 
 
+@pytest.mark.requirement("ERROR-MAPPING")
 def test_the_table_is_the_specifications() -> None:
     ours = [
         f"{row.error.__name__} {row.rpc_code} {row.http_status} {row.grpc_status} {row.reason}" for row in ROWS
@@ -62,6 +63,7 @@ def test_every_error_comes_back_as_itself(row: a2a.ErrorRow) -> None:
     assert (str(got), vars(got)) == (str(sent), vars(sent))
 
 
+@pytest.mark.requirement("RPC-ERROR-DATA", "RPC-ERROR-INFO")
 def test_the_json_form() -> None:
     error = a2a.InvalidParams.of("pageSize", "too large", hint="ask for less")
     assert a2a.to_rpc_error(error) == {
@@ -93,6 +95,7 @@ def test_a_narrower_reason_keeps_its_class() -> None:
     assert a2a.UnsupportedOperation().reason == "UNSUPPORTED_OPERATION"
 
 
+@pytest.mark.requirement("ERROR-CLIENT-KINDS")
 def test_the_reason_goes_before_the_code() -> None:
     error = a2a.to_rpc_error(a2a.TaskNotCancelable()) | {"code": -32603}
     assert type(a2a.from_rpc_error(error)) is a2a.TaskNotCancelable

@@ -67,6 +67,7 @@ def model_of(name: str) -> type[a2a.Model]:
     return model
 
 
+@pytest.mark.requirement("DATA-FIELDS")
 @pytest.mark.parametrize("name", OBJECTS)
 def test_the_fields_are_the_protos(name: str) -> None:
     model = model_of(name)
@@ -74,6 +75,7 @@ def test_the_fields_are_the_protos(name: str) -> None:
     assert ours == {field.removeprefix("*") for field in OBJECTS[name]}
 
 
+@pytest.mark.requirement("DATA-REQUIRED-CHECKED")
 @pytest.mark.parametrize("name", OBJECTS)
 def test_what_the_proto_requires_is_required(name: str) -> None:
     model = model_of(name)
@@ -82,6 +84,7 @@ def test_what_the_proto_requires_is_required(name: str) -> None:
     assert ours == {field for field in required if (name, field) not in NOT_INSISTED_ON}
 
 
+@pytest.mark.requirement("DATA-FIELDS")
 def test_no_object_is_left_out() -> None:
     ours = {
         name

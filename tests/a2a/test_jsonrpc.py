@@ -224,6 +224,7 @@ PARAMS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.requirement("RPC-METHODS")
 def test_the_methods_are_the_specifications() -> None:
     assert list(a2a.METHODS) == list(PARAMS)
 
@@ -284,6 +285,7 @@ def test_integers_may_come_as_protojson_writes_them() -> None:
     assert params_of("ListTasks", {"pageSize": "7"}) == params_of("ListTasks", {"pageSize": 7.0})
 
 
+@pytest.mark.requirement("RPC-ENVELOPE")
 def test_an_error_answer() -> None:
     answer = json.loads(a2a.error_bytes(b"null", a2a.ParseError("bad")))
     assert answer["jsonrpc"] == "2.0"

@@ -33,33 +33,39 @@ def violated(model: type[a2a.Model], text: str | bytes) -> str:
 # -- in and out --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("DATA-CAMEL-CASE")
 def test_camel_case_out_defaults_omitted() -> None:
     made = Message(message_id="m-1", role=Role.USER, parts=[Part(text="hello")])
     assert made.to_json() == b'{"messageId":"m-1","role":"ROLE_USER","parts":[{"text":"hello"}]}'
     assert made.to_dict() == HELLO
 
 
+@pytest.mark.requirement("DATA-REQUIRED")
 def test_required_fields_are_written_when_empty() -> None:
     page = a2a.ListTasksResponse(tasks=[], next_page_token="", page_size=50, total_size=0)
     assert page.to_dict() == {"tasks": [], "nextPageToken": "", "pageSize": 50, "totalSize": 0}
 
 
+@pytest.mark.requirement("DATA-PRESENCE")
 def test_presence_is_kept_where_the_proto_tracks_it() -> None:
     assert a2a.AgentCapabilities(streaming=False).to_dict() == {"streaming": False}
     assert a2a.GetTaskRequest(id="t", history_length=0).to_dict() == {"id": "t", "historyLength": 0}
     assert a2a.ListTasksRequest(include_artifacts=False).to_dict() == {"includeArtifacts": False}
 
 
+@pytest.mark.requirement("DATA-LENIENT")
 def test_snake_case_in() -> None:
     text = '{"message_id":"m","role":"ROLE_AGENT","parts":[{"text":"x","media_type":"text/plain"}],"context_id":"c"}'
     read = Message.from_json(text)
     assert (read.message_id, read.context_id, read.parts[0].media_type) == ("m", "c", "text/plain")
 
 
+@pytest.mark.requirement("DATA-UNKNOWN")
 def test_unknown_fields_are_ignored() -> None:
     assert Message.from_json(message(kind="message", generation=7)).to_dict() == HELLO
 
 
+@pytest.mark.requirement("DATA-LENIENT")
 def test_null_is_absent() -> None:
     nulls: dict[str, Any] = {"contextId": None, "extensions": None, "referenceTaskIds": None, "metadata": None}
     assert Message.from_json(message(**nulls)).to_dict() == HELLO
@@ -130,11 +136,13 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.requirement("DATA-NOT-EMPTY", "DATA-ONE-CONTENT")
 @pytest.mark.parametrize(("field", "change"), WRONG)
 def test_a_wrong_field_is_named(field: str, change: dict[str, Any]) -> None:
     assert violated(Message, message(**change)) == field
 
 
+@pytest.mark.requirement("DATA-REQUIRED-CHECKED")
 def test_a_missing_field_is_named() -> None:
     assert violated(Task, '{"id":"t"}') == "status"
     assert violated(Task, '{"id":"t","status":{}}') == "status.state"
@@ -164,6 +172,7 @@ EMPTY: list[tuple[bytes, str, Any]] = [
 ]
 
 
+@pytest.mark.requirement("DATA-ONE-CONTENT")
 @pytest.mark.parametrize(("text", "kind", "value"), EMPTY)
 def test_an_empty_content_is_a_content(text: bytes, kind: str, value: object) -> None:
     part = Part.from_json(text)
@@ -193,6 +202,7 @@ def test_two_contents_are_refused_in_python_too() -> None:
         Part(text="x", url="y")
 
 
+@pytest.mark.requirement("DATA-BASE64")
 @pytest.mark.parametrize("text", ["-_8", "+/8=", "-_8=", "+/8"])
 def test_both_alphabets_of_base64_are_read_one_is_written(text: str) -> None:
     part = Part.from_json(json.dumps({"raw": text}))
@@ -212,6 +222,7 @@ def test_text_is_joined_as_it_streamed() -> None:
 # -- enums -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("DATA-ENUMS", "DATA-LENIENT")
 def test_states_have_the_numbers_of_the_proto() -> None:
     names = "UNSPECIFIED SUBMITTED WORKING COMPLETED FAILED CANCELED INPUT_REQUIRED REJECTED AUTH_REQUIRED"
     for number, name in enumerate(names.split(" ")):
@@ -236,6 +247,7 @@ def test_which_states_end_and_which_wait() -> None:
 # -- timestamps --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("DATA-UTC", "DATA-MILLISECONDS", "DATA-TIMES-READ")
 @pytest.mark.parametrize(
     ("text", "written"),
     [
@@ -254,6 +266,7 @@ def test_timestamps_are_written_in_utc_with_milliseconds(text: str, written: str
     assert TaskStatus.from_json(status.to_json()) == status
 
 
+@pytest.mark.requirement("DATA-TIMES-READ")
 @pytest.mark.parametrize(
     "timestamp",
     ["2026-03-12T10:00:00", "2026-03-12", "now", 1773309600, 1.5, True, {}, "0001-01-01T00:00:00+14:00", ""],
@@ -288,6 +301,7 @@ ARTIFACT: dict[str, Any] = {"taskId": "t", "contextId": "c", "artifact": {"artif
 TASK: dict[str, Any] = {"id": "t", "status": {"state": "TASK_STATE_WORKING"}}
 
 
+@pytest.mark.requirement("DATA-ONE-EVENT")
 @pytest.mark.parametrize(
     ("name", "value", "cls"),
     [
@@ -303,11 +317,13 @@ def test_a_stream_response_holds_one(name: str, value: dict[str, Any], cls: type
     assert read.to_dict() == {name: value}
 
 
+@pytest.mark.requirement("DATA-ONE-EVENT")
 @pytest.mark.parametrize("text", ["{}", '{"task":null}', json.dumps({"task": TASK, "message": HELLO}), '{"new":{}}'])
 def test_a_stream_response_with_none_or_two_is_refused(text: str) -> None:
     assert violated(StreamResponse, text) == ""
 
 
+@pytest.mark.requirement("SEND-ONE-ANSWER")
 def test_a_send_response_holds_one() -> None:
     assert type(a2a.SendMessageResponse.from_dict({"task": TASK}).value) is Task
     assert type(a2a.SendMessageResponse.from_dict({"message": HELLO}).value) is Message

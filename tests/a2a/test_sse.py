@@ -46,11 +46,13 @@ STREAMS: list[tuple[bytes, list[SSEEvent]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.requirement("SSE-CLIENT")
 @pytest.mark.parametrize(("stream", "events"), STREAMS)
 def test_the_standards_grammar(stream: bytes, events: list[SSEEvent]) -> None:
     assert SSEDecoder().feed(stream) == events
 
 
+@pytest.mark.requirement("SSE-CLIENT")
 @pytest.mark.parametrize(("stream", "events"), STREAMS)
 def test_byte_by_byte(stream: bytes, events: list[SSEEvent]) -> None:
     decoder = SSEDecoder()

@@ -21,7 +21,7 @@ FOREIGN: dict[str, Any] = {
     "name": "old",
     "description": "Speaks something else.",
     "version": "2",
-    "supportedInterfaces": [{"url": "https://a.example/x", "protocolBinding": "GRPC", "protocolVersion": "1.0"}],
+    "supportedInterfaces": [{"url": "https://a.example/x", "protocolBinding": "urn:pigeon", "protocolVersion": "1.0"}],
     "capabilities": {"pushNotifications": True},
     "defaultInputModes": ["text/plain"],
     "defaultOutputModes": [],
@@ -93,7 +93,7 @@ def test_a_card_for_eyes(server: str, codin: Codin) -> None:
     assert lines[:2] == ["kit  1.0.0", "Does what the first word of the message says."]
     facts = {name: value.strip() for line in lines[3:] for name, _, value in [line.partition("  ")]}
     assert facts["address"] == f"{server}  (JSONRPC 1.0)"
-    assert facts["features"] == "streaming"
+    assert facts["features"] == "streaming, push notifications"
     assert facts["callers"] == "anyone; no credential is asked for"
     assert lines[-1] == "  try: count 3"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -49,6 +50,21 @@ def test_several_agents_each_have_their_place(tmp_path: Path, codin: Codin) -> N
         soft = serving.serving(r"whisper serves A2A at (http://\S+/whisper/)\n")
         assert codin("call", loud, "Hi").out == "HI\n"
         assert codin("call", soft, "Hi").out == "hi\n"
+
+
+def test_only_what_is_typed_is_spoken(tmp_path: Path, codin: Codin) -> None:
+    (tmp_path / "hello.py").write_text(SHOUT)
+    options = ("--binding", "HTTP+JSON", "--protocol-version", "1.0", "--push", "off")
+    with Running("serve", "hello.py", "--port", "0", *options, cwd=tmp_path) as serving:
+        url = serving.serving(r"shout serves A2A at (http://127\.0\.0\.1:\d+/)\n")
+        card = json.loads(codin("card", url, "--json").out)
+        spoken = [(each["protocolBinding"], each["protocolVersion"]) for each in card["supportedInterfaces"]]
+        assert spoken == [("HTTP+JSON", "1.0")]
+        assert card["capabilities"]["pushNotifications"] is False
+        assert codin("call", url, "hello", "--binding", "HTTP+JSON").out == "HELLO\n"
+        refused = codin("call", url, "hello", "--binding", "JSONRPC")
+        assert refused.code != 0
+        assert "HTTP+JSON" in refused.err
 
 
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A peer that answers by script: its card by itself, and every call by the next step."""
+"""A peer that answers by script: its card by itself, and every call by the next step. It speaks either binding."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 from codin import a2a
 from codin.client import Backoff, Peer, connect
 from tests.net.wire import Exchange, serving
+
+spoken = "JSONRPC"
+"""The binding that the cards here name; a test that runs for both sets it."""
 
 RESUME = "urn:codin:a2a:resume:v1"
 SWIFT = Backoff(tries=3, first=0.001, longest=0.002)
@@ -17,32 +21,62 @@ PATIENT = 5.0
 BRIEF = 0.1
 
 
+BINDINGS = ("JSONRPC", "HTTP+JSON")
+_TYPED: Mapping[str, Callable[[str], Any]] = {
+    "historyLength": int,
+    "pageSize": int,
+    "includeArtifacts": {"true": True, "false": False}.__getitem__,
+}
+_VERBS = {":cancel": "CancelTask", ":subscribe": "SubscribeToTask"}
+
+
 class Call:
-    """One JSON-RPC call that came in, and ways to answer it."""
+    """One call that came in, and ways to answer it."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.headers = exchange.headers
         self.body = exchange.body
-        envelope = json.loads(exchange.body)
-        self.id: Any = envelope["id"]
-        self.method: str = envelope["method"]
-        self.params: dict[str, Any] = envelope["params"]
+        self.binding = "JSONRPC" if exchange.path == "/" or not _is_resource(exchange) else "HTTP+JSON"
+        self.id: Any = None
+        self.method: str
+        self.params: dict[str, Any]
+        if self.binding == "JSONRPC":
+            envelope = json.loads(exchange.body)
+            self.id, self.method, self.params = envelope["id"], envelope["method"], envelope["params"]
+        else:
+            self.method, self.params = _asked(exchange)
 
-    def _envelope(self, **members: Any) -> bytes:
-        return json.dumps({"jsonrpc": "2.0", "id": self.id, **members}).encode()
+    def framed(self, result: bytes) -> bytes:
+        """The JSON of a result as it travels."""
+        return result if self.binding == "HTTP+JSON" else b'{"jsonrpc":"2.0","id":1,"result":%s}' % result
+
+    def _envelope(self, result: Any) -> bytes:
+        return self.framed(json.dumps(result).encode())
+
+    def _problem(self, error: a2a.A2AError) -> bytes:
+        if self.binding == "HTTP+JSON":
+            return a2a.status_bytes(error)
+        return a2a.error_bytes(json.dumps(self.id).encode(), error)
 
     async def result(self, result: Any) -> None:
-        await self.exchange.answer(self._envelope(result=result))
+        await self.exchange.answer(self._envelope(result))
 
-    async def error(self, error: a2a.A2AError, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        await self.exchange.answer(self._envelope(error=a2a.to_rpc_error(error)), status=status, headers=headers)
+    async def error(
+        self, error: a2a.A2AError, status: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        usual = 200 if self.binding == "JSONRPC" else error.http_status
+        await self.exchange.answer(self._problem(error), status=status or usual, headers=headers)
+
+    async def fail(self, error: a2a.A2AError) -> None:
+        """An error in the middle of a stream."""
+        await self.exchange.chunk(b"event: error\n" + a2a.sse_event(self._problem(error)))
 
     async def begin(self) -> None:
         await self.exchange.begin()
 
     async def event(self, result: Any, number: int | None = None) -> None:
-        await self.exchange.chunk(a2a.sse_event(self._envelope(result=result), number))
+        await self.exchange.chunk(a2a.sse_event(self._envelope(result), number))
 
     async def events(self, *results: Any, start: int | None = None) -> None:
         for place, result in enumerate(results):
@@ -59,6 +93,27 @@ class Call:
 
     def cut(self) -> None:
         self.exchange.cut()
+
+
+def _is_resource(exchange: Exchange) -> bool:
+    path = exchange.path.partition("?")[0]
+    return path.startswith(("/message:", "/tasks", "/acme/"))
+
+
+def _asked(exchange: Exchange) -> tuple[str, dict[str, Any]]:
+    """The operation that a request for a resource stands for, and the request object."""
+    path, _, query = exchange.path.partition("?")
+    params = {name: _TYPED.get(name, str)(value) for name, value in parse_qsl(query, strict_parsing=bool(query))}
+    params |= json.loads(exchange.body or b"{}")
+    if path.startswith("/acme/"):
+        path, params["tenant"] = path.removeprefix("/acme"), "acme"
+    if path.startswith("/message:"):
+        return {"send": "SendMessage", "stream": "SendStreamingMessage"}[path.partition(":")[2]], params
+    if path == "/tasks":
+        return "ListTasks", params
+    name = path.removeprefix("/tasks/")
+    suffix = next((suffix for suffix in _VERBS if name.endswith(suffix)), "")
+    return _VERBS.get(suffix, "GetTask"), {**params, "id": unquote(name.removesuffix(suffix))}
 
 
 Step = Callable[[Call], Awaitable[None]]
@@ -91,7 +146,7 @@ def card(url: str, *, resume: bool = False, **fields: Any) -> a2a.AgentCard:
             "name": "scripted",
             "description": "Does as it is told.",
             "version": "1",
-            "supportedInterfaces": [{"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}],
+            "supportedInterfaces": [{"url": url, "protocolBinding": spoken, "protocolVersion": "1.0"}],
             "capabilities": {"streaming": True, "extensions": extensions},
             "defaultInputModes": ["text/plain"],
             "defaultOutputModes": ["text/plain"],

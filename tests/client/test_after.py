@@ -14,7 +14,7 @@ from codin.server import App
 from tests.client.scripted import PATIENT, Call, Script, Step, now, piece, talking_to, task
 from tests.server.sockets import listening
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("spoken")]
 
 
 @agent

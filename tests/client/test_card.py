@@ -139,14 +139,15 @@ def interface(url: str, binding: str = "JSONRPC", version: str = "1.0") -> dict[
     return {"url": url, "protocolBinding": binding, "protocolVersion": version}
 
 
+@pytest.mark.requirement("CARD-CLIENT-FIRST", "CARD-CLIENT-URL", "CARD-CLIENT-OTHERS", "VERSION-CHOICE")
 async def test_the_first_interface_we_speak_is_called() -> None:
     script = Script()
     async with serving(script) as url:
         interfaces = [
-            interface("https://e.example/", "GRPC"),
-            interface("https://e.example/", "HTTP+JSON"),
-            interface("https://e.example/", version="0.3"),
+            interface("https://e.example/", "https://e.example/bindings/pigeon"),
+            interface("https://e.example/", version="2.0"),
             interface("ftp://e.example/"),
+            interface("e.example:443", "HTTP+JSON"),
             interface("e.example:443"),
             interface(f"{url}/first"),
             interface(f"{url}/second"),
@@ -157,12 +158,14 @@ async def test_the_first_interface_we_speak_is_called() -> None:
     assert [call.exchange.path for call in script.calls] == ["/first"]
 
 
+@pytest.mark.requirement("VERSION-CHOICE")
 async def test_a_card_without_such_an_interface_says_what_it_has() -> None:
-    interfaces = [interface("grpc.example:443", "GRPC"), interface("file:///etc/passwd")]
-    with pytest.raises(BadResponse, match=r"GRPC 1\.0 at 'grpc\.example:443'"):
+    interfaces = [interface("pigeon.example:443", "urn:pigeon"), interface("file:///etc/passwd")]
+    with pytest.raises(BadResponse, match=r"urn:pigeon 1\.0 at 'pigeon\.example:443'"):
         await enter(connect(card("", supportedInterfaces=interfaces)))
 
 
+@pytest.mark.requirement("AUTH-CLIENT-HOST")
 async def test_credentials_stay_with_the_host_they_were_given_for() -> None:
     server = CardServer(WELL_KNOWN)
     async with serving(server) as url:
@@ -178,12 +181,14 @@ async def test_credentials_stay_with_the_host_they_were_given_for() -> None:
     await enter(connect(card("https://elsewhere.example/"), token="secret"))
 
 
+@pytest.mark.requirement("AUTH-CLIENT-HOST")
 def test_credentials_do_not_leave_tls() -> None:
     with pytest.raises(ConfigError):
         check_same_party("https://e.example/", "http://e.example/")
     check_same_party("http://e.example/", "https://e.example:8443/a")
 
 
+@pytest.mark.requirement("AUTH-CLIENT")
 async def test_token_and_headers_are_sent_with_everything() -> None:
     async def answer(exchange: Exchange) -> None:
         seen.append(exchange)
@@ -217,6 +222,7 @@ async def ask(cards: CardCache, url: str, **headers: str) -> a2a.AgentCard:
         await transport.aclose()
 
 
+@pytest.mark.requirement("CARD-CLIENT-KEPT", "CARD-CLIENT-ASKS")
 async def test_a_fresh_card_is_not_asked_for_again_and_a_stale_one_only_whether_it_changed() -> None:
     clock = Clock()
     cards = CardCache(clock)
@@ -238,6 +244,7 @@ async def test_a_fresh_card_is_not_asked_for_again_and_a_stale_one_only_whether_
         assert (await ask(cards, url)).version == "2"
 
 
+@pytest.mark.requirement("CARD-CLIENT-KEPT")
 async def test_a_card_that_may_not_be_kept_is_not() -> None:
     cards = CardCache()
     for headers in ({}, {"Cache_Control": "no-store, max-age=60", "ETag": '"1"'}):
@@ -248,6 +255,7 @@ async def test_a_card_that_may_not_be_kept_is_not() -> None:
         assert ["if-none-match" in one.headers for one in server.asked] == [False, False]
 
 
+@pytest.mark.requirement("CARD-CLIENT-ASKS")
 async def test_an_etag_alone_means_asking_every_time() -> None:
     cards = CardCache()
     server = CardServer(WELL_KNOWN, ETag='"1"')
@@ -257,6 +265,7 @@ async def test_an_etag_alone_means_asking_every_time() -> None:
     assert len(server.asked) == 2
 
 
+@pytest.mark.requirement("CARD-CLIENT-KEPT")
 async def test_the_age_of_an_answer_counts() -> None:
     clock = Clock()
     cards = CardCache(clock)

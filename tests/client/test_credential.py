@@ -64,6 +64,7 @@ class Counting:
         return {name.replace("_", "-"): value for name, value in self.sent.items()}
 
 
+@pytest.mark.requirement("AUTH-CLIENT")
 async def test_it_is_asked_for_every_request() -> None:
     counting = Counting(X_API_Key="k3y")
     keys = ApiKeys({"k3y": "ada"})

@@ -17,7 +17,7 @@ from codin.net import HttpxTransport
 from tests.client.scripted import BRIEF, PATIENT, SWIFT, Call, Script, Step, card, message, now, talking_to, task
 from tests.net.wire import Exchange, serving
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("spoken")]
 
 
 def answering(result: Any) -> Step:
@@ -147,7 +147,7 @@ async def test_every_argument_travels_in_its_place(tmp_path: Path) -> None:
     }
     assert call.headers["idempotency-key"] == "mine"
     assert call.headers["a2a-version"] == "1.0"
-    assert call.headers["content-type"] == "application/json"
+    assert call.headers["content-type"] == {"JSONRPC": "application/json"}.get(call.binding, "application/a2a+json")
 
 
 async def test_data_or_a_file_may_be_all_there_is_to_say(tmp_path: Path) -> None:
@@ -208,6 +208,7 @@ async def test_what_cannot_be_written_as_json_never_leaves() -> None:
             await peer.send("half a character: \ud800")
 
 
+@pytest.mark.requirement("TENANT-CLIENT")
 async def test_the_tenant_of_the_interface_is_in_every_request() -> None:
     script = Script(answering(DONE), answering(DONE["task"]), answering({"tasks": []}), answering(DONE["task"]))
     async with serving(script) as url:
@@ -231,6 +232,7 @@ async def _completed(call: Call) -> None:
 # Other methods.
 
 
+@pytest.mark.requirement("LIST-CLIENT-PAGES")
 async def test_get_cancel_and_list() -> None:
     script = Script(
         answering(DONE["task"]),
@@ -263,6 +265,7 @@ async def test_a_list_that_runs_in_a_circle_is_left() -> None:
 # Errors.
 
 
+@pytest.mark.requirement("ERROR-CLIENT-KINDS")
 @pytest.mark.parametrize("row", a2a.error_table(), ids=lambda row: row.reason)
 async def test_every_error_of_the_protocol_comes_back_as_itself(row: a2a.ErrorRow) -> None:
     async def refuse(call: Call) -> None:
@@ -343,7 +346,8 @@ async def test_an_answer_that_is_none_is_a_bad_response(body: bytes) -> None:
 
 async def test_an_error_object_may_be_as_broken_as_it_likes() -> None:
     async def answer(call: Call) -> None:
-        await call.exchange.answer(b'{"error":{"code":"x","message":7,"data":[1,{"@type":2}]}}')
+        body = b'{"error":{"code":"x","status":[],"message":7,"data":[1,{"@type":2}],"details":{"@type":2}}}'
+        await call.exchange.answer(body, status=200 if call.binding == "JSONRPC" else 500)
 
     async with talking_to(Script(answer)) as peer:
         with pytest.raises(a2a.A2AError):
@@ -444,6 +448,8 @@ async def test_a_peer_that_is_not_there() -> None:
             await peer.send("hi")
 
 
+@pytest.mark.requirement("RPC-CLIENT")
+@pytest.mark.parametrize("spoken", ["JSONRPC"], indirect=True)
 async def test_the_envelope_is_json_rpc() -> None:
     script = Script(answering(DONE), answering(DONE))
     async with talking_to(script) as peer:

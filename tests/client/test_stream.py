@@ -13,7 +13,7 @@ from codin.client import Event
 from codin.errors import BadResponse, DeadlineExceeded, ResponseTooLarge, TransportError
 from tests.client.scripted import BRIEF, PATIENT, Call, Script, message, now, piece, talking_to, task
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("spoken")]
 
 
 def said(events: list[Event]) -> str:
@@ -60,6 +60,7 @@ async def test_a_message_is_the_whole_stream() -> None:
     assert (event.kind, event.text, event.task, event.state) == ("message", "no task needed", None, None)
 
 
+@pytest.mark.requirement("STREAM-CLIENT-INTERRUPTED")
 @pytest.mark.parametrize("state", ["INPUT_REQUIRED", "COMPLETED", "FAILED", "CANCELED", "REJECTED"])
 async def test_a_question_or_an_end_ends_the_stream_even_if_the_peer_keeps_it_open(state: str) -> None:
     async def step(call: Call) -> None:
@@ -73,6 +74,7 @@ async def test_a_question_or_an_end_ends_the_stream_even_if_the_peer_keeps_it_op
     assert said(events) == "because"
 
 
+@pytest.mark.requirement("STREAM-CLIENT-INTERRUPTED", "STATE-AUTH-CLIENT")
 async def test_a_wanted_credential_keeps_the_stream_open() -> None:
     async def step(call: Call) -> None:
         await call.stream(task(), now("AUTH_REQUIRED", said="log in "), now("WORKING"), piece("in"), now("COMPLETED"))
@@ -83,6 +85,7 @@ async def test_a_wanted_credential_keeps_the_stream_open() -> None:
     assert said(events) == "log in in"
 
 
+@pytest.mark.requirement("STREAM-CLIENT-INTERRUPTED")
 async def test_a_peer_may_close_the_stream_when_it_wants_a_credential() -> None:
     async def step(call: Call) -> None:
         await call.stream(task(), now("AUTH_REQUIRED"))
@@ -112,6 +115,7 @@ async def test_the_past_of_a_task_that_goes_on_is_not_its_answer() -> None:
 # Cut against a plain server: snapshot and difference.
 
 
+@pytest.mark.requirement("STREAM-CLIENT-CUT")
 async def test_a_cut_stream_goes_on_with_what_is_missing() -> None:
     async def cut(call: Call) -> None:
         await call.begin()
@@ -132,6 +136,7 @@ async def test_a_cut_stream_goes_on_with_what_is_missing() -> None:
     assert a2a.text_of(last.artifacts[0].parts) == "one two three four"
 
 
+@pytest.mark.requirement("STREAM-CLIENT-CUT")
 async def test_nothing_is_told_twice_when_nothing_was_missed() -> None:
     async def cut(call: Call) -> None:
         await call.begin()
@@ -284,6 +289,7 @@ async def test_without_a_task_and_without_the_extension_the_message_is_not_sent_
 # With the resume extension: numbers.
 
 
+@pytest.mark.requirement("EXTENSION-CLIENT")
 async def test_with_the_extension_the_stream_goes_on_behind_the_last_number() -> None:
     async def cut(call: Call) -> None:
         await call.begin()
@@ -522,11 +528,12 @@ async def test_an_event_without_end_is_bounded() -> None:
                 pass
 
 
+@pytest.mark.requirement("DATA-UNKNOWN", "DATA-LENIENT")
 async def test_fields_that_belong_to_nothing_and_bytes_in_any_pieces_do_not_matter() -> None:
     async def step(call: Call) -> None:
         await call.begin()
         whole = b"".join(
-            a2a.sse_event(b'{"jsonrpc":"2.0","id":1,"result":%s}' % result)
+            a2a.sse_event(call.framed(result))
             for result in (
                 b'{"task":{"id":"t","status":{"state":"TASK_STATE_WORKING"},"new":1},"message":null}',
                 b'{"artifact_update":{"task_id":"t","artifact":{"artifact_id":"a","parts":[{"text":"\xc3\xa9"}]}}}',
@@ -558,7 +565,7 @@ async def test_an_error_in_the_middle_of_a_stream_is_raised() -> None:
     async def step(call: Call) -> None:
         await call.begin()
         await call.event(task())
-        await call.exchange.chunk(b'event: error\ndata: {"jsonrpc":"2.0","id":1,"error":{"code":-32603}}\n\n')
+        await call.fail(a2a.InternalError())
         await call.exchange.gone()
 
     async with talking_to(Script(step)) as peer, asyncio.timeout(PATIENT):
@@ -603,6 +610,7 @@ async def test_a_stream_that_was_read_to_its_end_leaves_its_connection_for_the_n
     assert {call.exchange.connection for call in script.calls} == {1}
 
 
+@pytest.mark.requirement("STREAM-CLIENT-UNDECLARED")
 async def test_a_peer_without_streaming_is_asked_the_plain_way() -> None:
     async def step(call: Call) -> None:
         await call.result(task("COMPLETED", text="all at once"))

@@ -49,6 +49,9 @@ SHOWN = {
         "shout closed 0 under way",
     ],
     "mount_fastapi.py": ["/agents/shout/\n", "HELLO"],
+    "over_grpc.py": ["GRPC at", "c o d i n", "come [5, 6, 7", "TASK_NOT_CANCELABLE", "JSONRPC knows"],
+    "over_http_json.py": ["HELLO\n", "HELLO AGAIN", "2 tasks", "404 TASK_NOT_FOUND"],
+    "push.py": ["asked, and gone: TASK_STATE_WORKING", "WORKING", "artifact", "COMPLETED", "signed by report"],
     "routing.py": ["-> '42'", "-> 'LOUDER, PLEASE'", "There are: adder, shout."],
     "registry.py": [
         "count: healthy, verified: True",

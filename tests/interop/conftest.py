@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from tests.interop.official_client import OfficialClient
+from tests.interop.old_client import OldClient
 
 HERE = Path(__file__).parent
 PEERS = Path(os.environ.get("CODIN_PEERS") or Path.home() / ".cache" / "codin-peers")
@@ -28,7 +29,7 @@ PEERS = Path(os.environ.get("CODIN_PEERS") or Path.home() / ".cache" / "codin-pe
 A2A_SDK = "1.3.0"
 _INSTALLED = """
 from importlib.metadata import version
-raise SystemExit(not all(map(version, ["pyjwt", "uvicorn"])) or version("a2a-sdk") != {version!r})
+raise SystemExit(not all(map(version, ["grpcio", "pyjwt", "uvicorn"])) or version("a2a-sdk") != {version!r})
 """
 _NODE = 20
 
@@ -50,8 +51,22 @@ def sdk_environment() -> Path:
     with locked(name):
         if not python.exists() or subprocess.run(check, check=False, capture_output=True).returncode:
             subprocess.run([sys.executable, "-m", "venv", PEERS / name], check=True)
-            packages = [f"a2a-sdk[http-server,signing]=={A2A_SDK}", "uvicorn"]
+            packages = [f"a2a-sdk[http-server,signing]=={A2A_SDK}", "grpcio", "uvicorn"]
             subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+    return python
+
+
+def old_sdk_environment() -> Path:
+    """The Python of the environment that holds the official SDK for A2A 0.3, and what it needs, as it is pinned."""
+    name = "a2a03"
+    python = PEERS / name / "bin" / "python"
+    pinned = HERE / "peers" / "a2a_sdk_03.txt"
+    made = PEERS / name / "made.txt"
+    with locked(name):
+        if not python.exists() or not made.exists() or made.read_text() != pinned.read_text():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", PEERS / name], check=True)
+            subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "-r", pinned], check=True)
+            shutil.copyfile(pinned, made)
     return python
 
 
@@ -140,6 +155,28 @@ def official_client(request: pytest.FixtureRequest) -> Iterator[OfficialClient]:
         program = running_js("client.mjs")
     with program as port:
         yield OfficialClient(int(port))
+
+
+@pytest.fixture(scope="session", params=["python", "javascript"])
+def old_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an agent on an official SDK for A2A 0.3."""
+    if request.param == "python":
+        program = running(old_sdk_environment(), HERE / "peers" / "a2a_sdk_03_server.py")
+    else:
+        program = running_js("server.mjs", "js03")
+    with program as url:
+        yield url
+
+
+@pytest.fixture(scope="session", params=["python", "javascript"])
+def old_client(request: pytest.FixtureRequest) -> Iterator[OldClient]:
+    """The client of an official SDK for A2A 0.3."""
+    if request.param == "python":
+        program = running(old_sdk_environment(), HERE / "peers" / "a2a_sdk_03_client.py")
+    else:
+        program = running_js("client.mjs", "js03")
+    with program as port:
+        yield OldClient(int(port), language=request.param)
 
 
 @pytest.fixture(scope="session")

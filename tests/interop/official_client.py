@@ -40,11 +40,13 @@ class OfficialClient:
         port: where the client's process takes calls.
         url: of the agent.
         token: the bearer token it has.
+        binding: the one it speaks; None is JSON-RPC. Only the Python client has gRPC.
     """
 
     port: int
     url: str = ""
     token: str | None = None
+    binding: str | None = None
 
     def to(self, url: str, token: str | None = None) -> OfficialClient:
         """The same client, calling another agent."""
@@ -77,12 +79,27 @@ class OfficialClient:
     async def cancel(self, task_id: str) -> a2a.Task:
         return a2a.Task.model_validate(await self._one("cancel", id=task_id))
 
+    async def create_push(self, task_id: str, url: str, **fields: Any) -> a2a.TaskPushNotificationConfig:
+        made = await self._one("create_push", taskId=task_id, url=url, **fields)
+        return a2a.TaskPushNotificationConfig.model_validate(made)
+
+    async def get_push(self, task_id: str, config_id: str) -> a2a.TaskPushNotificationConfig:
+        found = await self._one("get_push", taskId=task_id, id=config_id)
+        return a2a.TaskPushNotificationConfig.model_validate(found)
+
+    async def list_push(self, task_id: str) -> list[a2a.TaskPushNotificationConfig]:
+        page = await self._one("list_push", taskId=task_id)
+        return a2a.ListTaskPushNotificationConfigsResponse.model_validate(page).configs
+
+    async def delete_push(self, task_id: str, config_id: str) -> None:
+        assert [value async for value in self._values("delete_push", {"taskId": task_id, "id": config_id})] == []
+
     async def _one(self, verb: str, **params: Any) -> dict[str, Any]:
         (value,) = [value async for value in self._values(verb, params)]
         return value
 
     async def _values(self, verb: str, params: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        call = {"do": verb, "url": self.url, "token": self.token, "params": params}
+        call = {"do": verb, "url": self.url, "token": self.token, "params": params, "binding": self.binding}
         async with aclosing(self._answers(call)) as answers:
             async for answer in answers:
                 if "error" in answer:

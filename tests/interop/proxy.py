@@ -78,5 +78,5 @@ async def cutting(target: str, cuts: list[int]) -> AsyncGenerator[CuttingProxy]:
 
 def behind(proxy: str, card: a2a.AgentCard) -> a2a.AgentCard:
     """The card of the same agent as it is reached through a proxy."""
-    (interface,) = card.supported_interfaces
-    return card.model_copy(update={"supported_interfaces": [interface.model_copy(update={"url": proxy})]})
+    moved = [interface.model_copy(update={"url": proxy}) for interface in card.supported_interfaces]
+    return card.model_copy(update={"supported_interfaces": moved})

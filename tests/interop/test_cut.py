@@ -28,6 +28,7 @@ _keys = count(1)
 LENGTH = 7000  # about as many bytes as a stream has
 
 transports = st.sampled_from(["httpx", "asyncio"])
+bindings = st.sampled_from(["JSONRPC", "HTTP+JSON"])
 
 
 def said(events: list[Event]) -> str:
@@ -35,22 +36,32 @@ def said(events: list[Event]) -> str:
 
 
 @asynccontextmanager
-async def cut_peer(url: str, cuts: list[int], transport: str) -> AsyncGenerator[tuple[Peer, Peer, CuttingProxy]]:
+async def cut_peer(
+    url: str, cuts: list[int], transport: str, binding: str
+) -> AsyncGenerator[tuple[Peer, Peer, CuttingProxy]]:
     """The peer at a URL through a proxy, the same peer without one, and the proxy."""
     async with (
         asyncio.timeout(PATIENT),
         connect(url, transport=transport) as straight,
         cutting(straight.card.supported_interfaces[0].url, cuts) as proxy,
-        connect(behind(proxy.url, straight.card), transport=transport, backoff=SWIFT) as peer,
+        connect(behind(proxy.url, straight.card), transport=transport, backoff=SWIFT, binding=binding) as peer,
     ):
         yield peer, straight, proxy
 
 
-@given(cuts=st.lists(st.integers(0, LENGTH), min_size=1, max_size=4), paced=st.booleans(), transport=transports)
-@example(cuts=[0], paced=True, transport="httpx")
-@example(cuts=[300, 0, 0], paced=True, transport="asyncio")
+@given(
+    cuts=st.lists(st.integers(0, LENGTH), min_size=1, max_size=4),
+    paced=st.booleans(),
+    transport=transports,
+    binding=bindings,
+)
+@example(cuts=[0], paced=True, transport="httpx", binding="JSONRPC")
+@example(cuts=[300, 0, 0], paced=True, transport="asyncio", binding="JSONRPC")
+@example(cuts=[300, 0, 0], paced=True, transport="httpx", binding="HTTP+JSON")
 @settings(max_examples=25)
-def test_a_cut_stream_of_codin_tells_every_event_once(cuts: list[int], paced: bool, transport: str) -> None:
+def test_a_cut_stream_of_codin_tells_every_event_once(
+    cuts: list[int], paced: bool, transport: str, binding: str
+) -> None:
     async def tell() -> None:
         heard: asyncio.Queue[str] = asyncio.Queue()
         runs = 0
@@ -65,7 +76,10 @@ def test_a_cut_stream_of_codin_tells_every_event_once(cuts: list[int], paced: bo
                 if paced:
                     assert await heard.get() == piece
 
-        async with listening(App(talker)) as served, cut_peer(served.url, cuts, transport) as (peer, straight, proxy):
+        async with (
+            listening(App(talker)) as served,
+            cut_peer(served.url, cuts, transport, binding) as (peer, straight, proxy),
+        ):
             events: list[Event] = []
             async for event in peer.stream("go"):
                 events.append(event)
@@ -92,13 +106,14 @@ def test_a_cut_stream_of_codin_tells_every_event_once(cuts: list[int], paced: bo
     more=st.integers(0, 5),
     lag=st.integers(0, 12),
     transport=transports,
+    binding=bindings,
 )
-@example(first=100, further=[], more=0, lag=0, transport="httpx")
-@example(first=2000, further=[1000], more=4, lag=3, transport="httpx")
-@example(first=3000, further=[], more=4, lag=4, transport="asyncio")
+@example(first=100, further=[], more=0, lag=0, transport="httpx", binding="JSONRPC")
+@example(first=2000, further=[1000], more=4, lag=3, transport="httpx", binding="HTTP+JSON")
+@example(first=3000, further=[], more=4, lag=4, transport="asyncio", binding="JSONRPC")
 @settings(max_examples=25)
 def test_a_cut_stream_of_an_official_server_tells_the_whole_text_once(
-    official_server: str, first: int, further: list[int], more: int, lag: int, transport: str
+    official_server: str, first: int, further: list[int], more: int, lag: int, transport: str, binding: str
 ) -> None:
     """The agent says the next piece when the last one was heard, and some more just while the client attaches again.
 
@@ -108,7 +123,7 @@ def test_a_cut_stream_of_an_official_server_tells_the_whole_text_once(
 
     async def tell() -> None:
         key = str(next(_keys))
-        cut = cut_peer(official_server, [first, *further], transport)
+        cut = cut_peer(official_server, [first, *further], transport, binding)
         async with cut as (peer, straight, proxy), httpx.AsyncClient() as http:
             events: list[Event] = []
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -82,13 +83,19 @@ class Host:
         return self.client.to(f"{self.url}/{agent_id}/", token or self.token)
 
 
+@pytest.fixture(params=["JSONRPC", "HTTP+JSON"])
+def speaker(request: pytest.FixtureRequest, official_client: OfficialClient) -> OfficialClient:
+    """An official client with the binding it speaks."""
+    return replace(official_client, binding=request.param)
+
+
 @pytest.fixture(params=["open", "tokens"])
-async def host(request: pytest.FixtureRequest, official_client: OfficialClient) -> AsyncIterator[Host]:
+async def host(request: pytest.FixtureRequest, speaker: OfficialClient) -> AsyncIterator[Host]:
     tokens = request.param == "tokens"
     puppet = Puppet()
     authenticator = BearerTokens({ALICE: "alice", BOB: "bob"}) if tokens else None
     async with asyncio.timeout(PATIENT), listening(App(*AGENTS, puppet, authenticator=authenticator)) as served:
-        yield Host(served.url, official_client, ALICE if tokens else None, puppet)
+        yield Host(served.url, speaker, ALICE if tokens else None, puppet)
 
 
 async def sent(
@@ -122,8 +129,10 @@ async def test_the_card(host: Host) -> None:
         for served in (*AGENTS, host.puppet):
             client = host.to(served.id)
             card = await client.card()
-            (interface,) = card.supported_interfaces
-            assert (interface.url, interface.protocol_binding) == (client.url, "JSONRPC")
+            now = [each for each in card.supported_interfaces if each.protocol_version == "1.0"]
+            assert [(each.url, each.protocol_binding) for each in now] == [
+                (client.url, "JSONRPC"), (client.url, "HTTP+JSON"),
+            ]  # fmt: skip
             assert card.capabilities.streaming
             document = (await http.get(f"{client.url}.well-known/agent-card.json")).content
             assert card == a2a.AgentCard.from_json(document)  # nothing of it was lost on them
@@ -167,6 +176,7 @@ async def test_a_message_without_a_task(host: Host) -> None:
     assert a2a.text_of(event.message.parts) == "Hello you"
 
 
+@pytest.mark.requirement("STREAM-TASK-FIRST", "STREAM-ENDS")
 async def test_stream(host: Host) -> None:
     client = host.to("pieces")
     events = [event async for event in client.stream("go")]
@@ -191,6 +201,7 @@ async def test_get(host: Host) -> None:
     assert (await client.get(task.id, historyLength=0)).history == []
 
 
+@pytest.mark.requirement("LIST-CURSOR", "LIST-TOTAL", "LIST-NO-ARTIFACTS")
 async def test_list(host: Host) -> None:
     client = host.to("shout")
     context = (await sent(client, "first")).context_id
@@ -213,6 +224,7 @@ async def test_list(host: Host) -> None:
     assert len(whole.tasks) == 5
 
 
+@pytest.mark.requirement("SUBSCRIBE-TASK-FIRST", "STREAM-SEVERAL")
 async def test_a_late_joiner_of_a_running_task(host: Host) -> None:
     client, string = host.to("puppet"), host.puppet.strings["x"]
     first = client.stream("x")
@@ -237,6 +249,7 @@ async def test_a_late_joiner_of_a_running_task(host: Host) -> None:
     assert last_state(early_events) == last_state(late_events) == a2a.TaskState.COMPLETED
 
 
+@pytest.mark.requirement("CANCEL-UPDATED")
 async def test_cancel(host: Host) -> None:
     client, string = host.to("puppet"), host.puppet.strings["x"]
     stream = client.stream("x")
@@ -257,6 +270,7 @@ def question_of(task: a2a.Task) -> str:
     return a2a.text_of(task.status.message.parts)
 
 
+@pytest.mark.requirement("STATE-INPUT", "CONTEXT-INFERRED")
 @pytest.mark.parametrize("names_context", [True, False])
 async def test_a_question_is_answered_with_plain_text(host: Host, names_context: bool) -> None:
     client = host.to("ask")
@@ -282,6 +296,7 @@ async def test_a_question_in_a_stream_is_answered_in_a_stream(host: Host) -> Non
     assert told(answered) == "You chose green."
 
 
+@pytest.mark.requirement("ERROR-MAPPING")
 async def test_failures_have_the_right_class(host: Host) -> None:
     client = host.to("shout")
     done = (await sent(client, "done")).id
@@ -317,6 +332,7 @@ async def test_one_agent_at_the_root(official_client: OfficialClient) -> None:
         assert told([event async for event in client.stream("go")]) == "".join(PIECES)
 
 
+@pytest.mark.requirement("AUTH-EVERY-REQUEST", "AUTH-SCOPED")
 @pytest.mark.parametrize("host", ["tokens"], indirect=True)
 async def test_tokens_tell_callers_apart(host: Host) -> None:
     task = await sent(host.to("shout"), "mine")

@@ -19,9 +19,15 @@ SWIFT = Backoff(first=0.01, longest=0.1)
 PIECES = "".join(f"piece {number} " for number in range(20))
 
 
+@pytest.fixture(params=["JSONRPC", "HTTP+JSON"])
+def binding(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture(params=["httpx", "asyncio"])
-async def peer(official_server: str, request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
-    async with connect(official_server, transport=request.param, timeout=PATIENT, backoff=SWIFT) as peer:
+async def peer(official_server: str, binding: str, request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
+    opening = connect(official_server, transport=request.param, timeout=PATIENT, backoff=SWIFT, binding=binding)
+    async with opening as peer:
         yield peer
 
 
@@ -161,12 +167,12 @@ async def card(official_server: str) -> a2a.AgentCard:
 
 @pytest.mark.parametrize("cut_after", [1000, 1500, 2500, 4000, 5500])
 async def test_a_stream_cut_anywhere_tells_the_same_text(
-    official_server: str, card: a2a.AgentCard, cut_after: int
+    official_server: str, card: a2a.AgentCard, binding: str, cut_after: int
 ) -> None:
     async with (
         asyncio.timeout(PATIENT),
         cutting(official_server, [cut_after, cut_after]) as proxy,
-        connect(behind(proxy.url, card), timeout=PATIENT, backoff=SWIFT) as cut,
+        connect(behind(proxy.url, card), timeout=PATIENT, backoff=SWIFT, binding=binding) as cut,
     ):
         events = [event async for event in cut.stream("chunks 20")]
         assert proxy.connections > 1
@@ -178,11 +184,11 @@ async def test_a_stream_cut_anywhere_tells_the_same_text(
 
 
 async def test_a_message_whose_task_is_not_known_yet_is_not_sent_twice(
-    official_server: str, card: a2a.AgentCard
+    official_server: str, card: a2a.AgentCard, binding: str
 ) -> None:
     async with (
         cutting(official_server, [100]) as proxy,
-        connect(behind(proxy.url, card), timeout=PATIENT, backoff=SWIFT) as cut,
+        connect(behind(proxy.url, card), timeout=PATIENT, backoff=SWIFT, binding=binding) as cut,
     ):
         with pytest.raises(TransportError):
             async for _ in cut.stream("chunks 20"):

@@ -11,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from codin import a2a
+from codin.a2a.v03 import with_old_fields
 from codin.errors import CardNotTrusted
 from codin.trust import SigningKey, card_payload, sign_card, verify_card
 
@@ -120,6 +121,7 @@ def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name == "iconUrl" or value not in ("", [])}
 
 
+@pytest.mark.requirement("SIGN-JCS")
 @given(CARDS, st.data())
 def test_it_verifies_after_any_re_serialisation(card: a2a.AgentCard, data: st.DataObject) -> None:
     signed = sign_card(card, *KEYS)
@@ -140,6 +142,7 @@ def test_it_verifies_after_any_re_serialisation(card: a2a.AgentCard, data: st.Da
     assert a2a.AgentCard.from_json(document) == signed  # which is what the document stands for
 
 
+@pytest.mark.requirement("SIGN-VERIFIED")
 @given(CARDS, st.data())
 def test_one_changed_byte_breaks_it(card: a2a.AgentCard, data: st.DataObject) -> None:
     """Unless it is no change: a blank more, another case of an escape, or one signature of several."""
@@ -158,9 +161,22 @@ def test_one_changed_byte_breaks_it(card: a2a.AgentCard, data: st.DataObject) ->
     assert a2a.AgentCard.from_dict(fields) == card
 
 
+@pytest.mark.requirement("SIGN-VERIFIED")
 @given(CARDS, CARDS)
 def test_a_signature_is_for_one_card(card: a2a.AgentCard, other: a2a.AgentCard) -> None:
     assume(card_payload(card) != card_payload(other))
     signatures = sign_card(card, KEYS[0]).signatures
     with pytest.raises(CardNotTrusted):
         verify_card(other.model_copy(update={"signatures": signatures}), PUBLIC)
+
+
+@given(CARDS, NAME)
+def test_the_fields_of_0_3_beside_those_of_1_0_change_nothing(card: a2a.AgentCard, url: str) -> None:
+    interface = a2a.AgentInterface(url=url, protocol_binding="JSONRPC", protocol_version="0.3")
+    both = card.model_copy(update={"supported_interfaces": [*card.supported_interfaces, interface]})
+    signed = sign_card(both, *KEYS)
+    document = json.dumps(with_old_fields(signed)).encode()
+    assert json.loads(document)["url"]
+    assert a2a.AgentCard.from_json(document) == signed
+    for key in PUBLIC:
+        assert verify_card(document, [key]) == key

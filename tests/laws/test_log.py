@@ -110,6 +110,7 @@ def test_law_2_the_streamed_text_is_the_final_text(stores: Stores, plan: Plan) -
     _hold(stores, plan, check)
 
 
+@pytest.mark.requirement("STREAM-ORDER")
 @law
 @given(plan=plans())
 def test_law_3_a_stream_cut_anywhere_and_resumed_is_the_stream_that_was_not_cut(stores: Stores, plan: Plan) -> None:
@@ -131,6 +132,7 @@ def test_law_3_a_stream_cut_anywhere_and_resumed_is_the_stream_that_was_not_cut(
     _hold(stores, plan, check)
 
 
+@pytest.mark.requirement("STREAM-SAME-FOR-ALL", "STREAM-BROADCAST")
 @law
 @given(plan=plans())
 def test_law_4_all_subscribers_see_the_same_entries_in_the_same_order(stores: Stores, plan: Plan) -> None:
@@ -146,6 +148,7 @@ def test_law_4_all_subscribers_see_the_same_entries_in_the_same_order(stores: St
     _hold(stores, plan, check)
 
 
+@pytest.mark.requirement("STATE-NO-RETURN")
 @law
 @given(plan=plans())
 def test_law_7_there_is_one_terminal_entry_and_nothing_public_after_it(stores: Stores, plan: Plan) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,6 +102,7 @@ class Counter:
         await asyncio.gather(*self._requests)
 
 
+@pytest.mark.requirement("SEND-ONCE")
 @law
 @given(
     programs=st.lists(programs(max_steps=5), min_size=2, max_size=2),

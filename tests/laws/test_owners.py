@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -80,6 +80,7 @@ def _ask(manager: TaskManager, stranger: Caller, method: str, task_id: str, key:
             return manager.submit(stranger, request("0", task_id=task_id), key=key)
 
 
+@pytest.mark.requirement("AUTH-NOT-REVEALED", "AUTH-SCOPED")
 @law
 @given(
     program=programs(),
@@ -178,10 +179,25 @@ def _server(access: Access | None = None) -> App:
     return App(oracle, authenticator=ways, keys=OURS, trust=store, access=access)
 
 
+Ask = Callable[[App, Mapping[str, str], str, Mapping[str, Any]], Awaitable[httpx.Response]]
+
+
 async def _post(app: App, headers: Mapping[str, str], method: str, params: Mapping[str, Any]) -> httpx.Response:
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
         return await http.post("/", json=body, headers={"A2A-Version": "1.0", **headers})
+
+
+async def _request(app: App, headers: Mapping[str, str], method: str, params: Mapping[str, Any]) -> httpx.Response:
+    """The same over HTTP+JSON."""
+    verb, path = a2a.ROUTES[method]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+        return await http.request(
+            verb,
+            path.replace("{id}", params.get("id", "")),
+            json=params if verb == "POST" else None,
+            headers={"A2A-Version": "1.0", **headers},
+        )
 
 
 def _said(text: str, task_id: str | None = None) -> dict[str, Any]:
@@ -193,22 +209,26 @@ def _over_http(method: str, task_id: str) -> dict[str, Any]:
     return _said("x", task_id) if method.startswith("Send") else {"id": task_id}
 
 
+@pytest.mark.requirement("AUTH-NOT-REVEALED")
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", KNOWN + UNKNOWN)
 @pytest.mark.parametrize("method", ["GetTask", "CancelTask", "SubscribeToTask", "SendMessage", "SendStreamingMessage"])
-async def test_whoever_asks_learns_nothing_of_a_task_that_is_not_theirs(kind: str, method: str) -> None:
+@pytest.mark.parametrize(("ask", "refused"), [(_post, 200), (_request, 404)], ids=["JSONRPC", "HTTP+JSON"])
+async def test_whoever_asks_learns_nothing_of_a_task_that_is_not_theirs(
+    kind: str, method: str, ask: Ask, refused: int
+) -> None:
     """An agent that calls itself by the owner's name is one of them."""
     app = _server()
     task = (await _post(app, OWNER, "SendMessage", _said("x"))).json()["result"]["task"]
     answers: list[tuple[int, str, dict[str, str]]] = []
     for task_id in (task["id"], "nobodys-task"):
-        response = await _post(app, _stranger(kind), method, _over_http(method, task_id))
+        response = await ask(app, _stranger(kind), method, _over_http(method, task_id))
         body = response.text.replace(task_id, "<id>")
         answers.append((response.status_code, body, {**response.headers, **_VARYING}))
     assert answers[0] == answers[1]
-    assert answers[0][0] == (200 if kind in KNOWN else 401)
+    assert answers[0][0] == (refused if kind in KNOWN else 401)
     assert ("TASK_NOT_FOUND" if kind in KNOWN else "UNAUTHENTICATED") in answers[0][1]
-    listed = await _post(app, _stranger(kind), "ListTasks", {})
+    listed = await ask(app, _stranger(kind), "ListTasks", {})
     assert task["id"] not in listed.text
     assert (await _post(app, OWNER, "GetTask", {"id": task["id"]})).json()["result"]["id"] == task["id"]
     await app.close()
@@ -222,5 +242,5 @@ async def test_a_hidden_agent_tells_nothing_either(kind: str) -> None:
     for method in ("GetTask", "CancelTask", "ListTasks", "SendMessage", "NoSuchMethod"):
         response = await _post(app, _stranger(kind), method, _over_http(method, task["id"]))
         assert (response.status_code, response.headers.get("www-authenticate")) == (404, None)
-        assert response.text == "Nothing here; a GET of the root lists the agents.\n"
+        assert response.json()["error"]["message"] == "nothing is here"
     await app.close()

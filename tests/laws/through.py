@@ -106,6 +106,12 @@ class Through:
     async def advance(self, consumer: str, position: int) -> None:
         await self._alive().advance(consumer, position)
 
+    async def cursors(self, prefix: str) -> Sequence[tuple[str, int]]:
+        return await self._alive().cursors(prefix)
+
+    async def forget(self, consumer: str) -> None:
+        await self._alive().forget(consumer)
+
     async def trim(self, *, chunks_before: int, tasks_before: int) -> None:
         await self._alive().trim(chunks_before=chunks_before, tasks_before=tasks_before)
 

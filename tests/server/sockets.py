@@ -28,6 +28,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self.left = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -36,6 +37,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)  # uvicorn looks up every tenth of a second; a test does not have to wait for it
+        await self.left.wait()
 
 
 class Served:
@@ -72,6 +77,7 @@ async def listening(app: ASGIApp, listener: socket.socket | None = None) -> Asyn
         if isinstance(app, App):
             await app.drain()  # as `serve` does it at the signal
         server.should_exit = True
+        server.left.set()
         await running
     assert not server.server_state.connections, "a connection is left over"
 

@@ -82,6 +82,7 @@ async def test_who_shows_nothing_is_asked_and_not_told_of_an_error() -> None:
     assert lifted(response.json()["error"])["reason"] == "UNAUTHENTICATED"
 
 
+@pytest.mark.requirement("AUTH-SECRETS")
 async def test_a_wrong_token_is_called_wrong() -> None:
     response = await post(Rpc(App(shout, authenticator=TOKENS)), {"Authorization": "Bearer s3cret"})
     assert response.status_code == 401
@@ -89,6 +90,7 @@ async def test_a_wrong_token_is_called_wrong() -> None:
     assert "s3cret" not in response.text + str(response.headers)
 
 
+@pytest.mark.requirement("AUTH-CHALLENGE")
 async def test_the_challenge_names_every_way() -> None:
     rpc = Rpc(App(shout, authenticator=AnyOf(TOKENS, ApiKeys({"k3y": "ada"}))))
     assert (await post(rpc, {})).headers["www-authenticate"] == 'ApiKey header="X-API-Key", Bearer realm="codin"'
@@ -120,6 +122,7 @@ async def test_what_is_wrong_is_quoted_safely() -> None:
     )
 
 
+@pytest.mark.requirement("AUTH-EVERY-REQUEST", "ERROR-LOGGED", "ERROR-TEMPORARY")
 async def test_nobody_comes_in_while_callers_cannot_be_checked(caplog: pytest.LogCaptureFixture) -> None:
     rpc = Rpc(App(shout, authenticator=Refuses(TransportError("http://internal.example is down"))))
     response = await post(rpc, {})
@@ -192,6 +195,7 @@ async def test_scopes_can_be_granted_to_a_caller() -> None:
     assert "for eve with write" in (await post(rpc, NOBODY)).text
 
 
+@pytest.mark.requirement("CARD-SECURITY")
 async def test_what_the_card_says_is_what_is_enforced() -> None:
     skills = {"legal": "law", "plain": ()}
     access = Access({"translate": Rule(scopes="read", skills=skills)})
@@ -204,6 +208,7 @@ async def test_what_the_card_says_is_what_is_enforced() -> None:
     ]
 
 
+@pytest.mark.requirement("AUTH-SKILLS")
 async def test_skills_have_scopes_of_their_own() -> None:
     rule = Rule(scopes="read", skills={"plain": (), "legal": "write"})
     rpc = Rpc(App(translate, authenticator=TOKENS, access=Access({"translate": rule})))
@@ -387,6 +392,18 @@ async def test_call_tokens_are_taken_beside_other_credentials() -> None:
         403,
         401,
     ]
+
+
+@pytest.mark.requirement("AUTH-FAILURES-LOGGED")
+async def test_a_refused_credential_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "codin.server")
+    rpc = Rpc(App(shout, authenticator=TOKENS, access=Access({"shout": "write"})))
+    for credential in ("Bearer a-wrong-token", "Bearer reader"):
+        await rpc.call("ListTasks", Authorization=credential)
+    lines = [record.getMessage() for record in caplog.records if "was refused" in record.getMessage()]
+    assert len(lines) == 2
+    assert all("127.0.0.1 was refused at shout" in line for line in lines)
+    assert "a-wrong-token" not in caplog.text
 
 
 def test_settings_that_let_nobody_in() -> None:

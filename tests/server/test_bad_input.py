@@ -45,6 +45,7 @@ def call(**fields: Any) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": 7, "method": "SendMessage", **fields}).encode()
 
 
+@pytest.mark.requirement("RPC-PARSE-ERROR", "RPC-INVALID-REQUEST", "RPC-METHOD-NOT-FOUND", "RPC-INVALID-PARAMS")
 @pytest.mark.parametrize(
     ("body", "code"),
     [
@@ -94,6 +95,7 @@ BAD_PARAMS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.requirement("RPC-INVALID-PARAMS")
 @pytest.mark.parametrize(("params", "field"), BAD_PARAMS)
 async def test_params_name_the_wrong_field(rpc: Rpc, params: dict[str, Any], field: str) -> None:
     error = await rpc.error("SendMessage", params)
@@ -128,6 +130,7 @@ async def test_a_page_token_of_another_query_is_refused(rpc: Rpc) -> None:
     assert error["fields"] == ["pageToken"]
 
 
+@pytest.mark.requirement("AUTH-MEDIA-TYPES")
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", None])
 async def test_the_media_type_is_seen_before_the_body(rpc: Rpc, media_type: str | None) -> None:
     headers = {"A2A-Version": "1.0"} | ({"content-type": media_type} if media_type else {})
@@ -167,7 +170,8 @@ async def test_the_methods_that_there_are_are_named(rpc: Rpc, method: str, of_an
     assert ("0.3" in hint) is of_an_old_version
     for named in ("SendMessage", "SendStreamingMessage", "GetTask", "ListTasks", "CancelTask", "SubscribeToTask"):
         assert named in hint
-    assert "Push" not in hint
+    assert "CreateTaskPushNotificationConfig" in hint
+    assert "Push" not in (await Rpc(App(echo, push=False)).error(method))["hint"]
     assert "Extended" not in hint
 
 
@@ -177,12 +181,14 @@ async def test_a_patch_version_is_ignored(rpc: Rpc, version: str) -> None:
     assert "result" in response.json()
 
 
+@pytest.mark.requirement("VERSION-QUERY")
 async def test_the_version_may_be_a_query_parameter(rpc: Rpc) -> None:
     headers = {"content-type": "application/json"}
     response = await rpc.http.post("/?A2A-Version=1.0", content=call(params={"message": message()}), headers=headers)
     assert "result" in response.json()
 
 
+@pytest.mark.requirement("AUTH-BOUNDS")
 async def test_a_huge_body_is_not_read_to_its_end() -> None:
     taken = 0
 
@@ -265,7 +271,9 @@ async def test_the_same_key_with_another_body(rpc: Rpc) -> None:
     assert (await rpc.result("ListTasks"))["totalSize"] == 1
 
 
-async def test_push_and_extended_cards_are_not_there(rpc: Rpc) -> None:
+@pytest.mark.requirement("PUSH-UNDECLARED", "PUSH-INLINE-UNDECLARED", "EXTENDED-UNDECLARED")
+async def test_push_and_extended_cards_are_not_there() -> None:
+    rpc = Rpc(App(echo, push=False))
     for method in (
         "CreateTaskPushNotificationConfig",
         "GetTaskPushNotificationConfig",
@@ -286,6 +294,7 @@ async def test_a_media_type_the_agent_does_not_take(rpc: Rpc) -> None:
     assert error["reason"] == "CONTENT_TYPE_NOT_SUPPORTED"
 
 
+@pytest.mark.requirement("RPC-BATCH")
 async def test_a_batch_is_answered_entry_by_entry(rpc: Rpc) -> None:
     good = {"jsonrpc": "2.0", "id": "a", "method": "SendMessage", "params": {"message": message()}}
     notified = {"jsonrpc": "2.0", "method": "ListTasks"}
@@ -299,12 +308,14 @@ async def test_a_batch_is_answered_entry_by_entry(rpc: Rpc) -> None:
     assert (await rpc.post(json.dumps([good] * 4).encode())).json()["error"]["code"] == -32600
 
 
+@pytest.mark.requirement("RPC-BATCH")
 async def test_a_notification_is_not_answered(rpc: Rpc) -> None:
     response = await rpc.post(call(params={"message": message()}).replace(b'"id": 7, ', b""))
     assert (response.status_code, response.content) == (204, b"")
     assert (await rpc.result("ListTasks"))["totalSize"] == 1
 
 
+@pytest.mark.requirement("RPC-ENVELOPE")
 @pytest.mark.parametrize("call_id", ["text", 0, -5, None, 2**60, "é\u2028"])
 async def test_ids_come_back_as_they_were(rpc: Rpc, call_id: object) -> None:
     response = await rpc.post(call(id=call_id, params={"message": message()}))

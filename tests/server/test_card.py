@@ -34,21 +34,22 @@ def browser(
 async def url_of(app: App, client: str = "127.0.0.1", base_url: str = "http://agents.test", **headers: str) -> str:
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     response = await browser(app, client, base_url).get(WELL_KNOWN, headers=fields)
-    [interface] = response.json()["supportedInterfaces"]
-    return interface["url"]
+    [url] = {each["url"] for each in response.json()["supportedInterfaces"] if each["protocolVersion"] == "1.0"}
+    return url
 
 
+@pytest.mark.requirement("CARD-SERVED", "CARD-CONTENT", "CARD-INTERFACES", "EXTENSION-DECLARED")
 async def test_the_card_is_at_the_well_known_path() -> None:
     response = await browser(App(shout)).get(WELL_KNOWN)
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     card = a2a.AgentCard.from_json(response.content)
     assert (card.name, card.description, card.version) == ("shout", "Say it louder.", "2.5.0")
-    [interface] = card.supported_interfaces
-    assert (interface.url, interface.protocol_binding, interface.protocol_version) == (
-        "http://agents.test/", "JSONRPC", "1.0",
-    )  # fmt: skip
+    now = [each for each in card.supported_interfaces if each.protocol_version == "1.0"]
+    assert [each.protocol_binding for each in now] == ["JSONRPC", "HTTP+JSON"]
+    assert {each.url for each in now} == {"http://agents.test/"}
+    assert card.supported_interfaces[: len(now)] == now
     assert card.capabilities.streaming
-    assert not card.capabilities.push_notifications
+    assert card.capabilities.push_notifications
     assert not card.capabilities.extended_agent_card
     assert [extension.uri for extension in card.capabilities.extensions] == [RESUME, a2a.CALL_EXTENSION]
     assert not any(extension.required for extension in card.capabilities.extensions)
@@ -57,12 +58,14 @@ async def test_the_card_is_at_the_well_known_path() -> None:
     assert "securitySchemes" not in response.json()
 
 
+@pytest.mark.requirement("CARD-SECURITY")
 async def test_what_is_enforced_is_declared() -> None:
     card = (await browser(App(shout, authenticator=BearerTokens({"t": "alice"}))).get(WELL_KNOWN)).json()
-    assert card["securitySchemes"] == {"bearer": {"httpAuthSecurityScheme": {"scheme": "Bearer"}}}
+    assert card["securitySchemes"]["bearer"]["httpAuthSecurityScheme"] == {"scheme": "Bearer"}
     assert [list(requirement["schemes"]) for requirement in card["securityRequirements"]] == [["bearer"]]
 
 
+@pytest.mark.requirement("CARD-SERVED")
 async def test_the_card_needs_no_token_and_no_version() -> None:
     app = App(shout, authenticator=BearerTokens({"t": "alice"}))
     for headers in ({}, {"Authorization": "Bearer wrong", "A2A-Version": "9.9"}):
@@ -72,6 +75,7 @@ async def test_the_card_needs_no_token_and_no_version() -> None:
 # -- caching -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("CARD-CACHE-CONTROL", "CARD-ETAG", "CARD-LAST-MODIFIED")
 async def test_caching_headers() -> None:
     response = await browser(App(shout)).get(WELL_KNOWN)
     assert response.headers["cache-control"] == "public, max-age=300"
@@ -80,6 +84,7 @@ async def test_caching_headers() -> None:
     assert "host" in response.headers["vary"].lower()
 
 
+@pytest.mark.requirement("CARD-ETAG")
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', '{} , "other"', "*"])
 async def test_a_client_that_has_it_gets_no_body(form: str) -> None:
     client = browser(App(shout))
@@ -99,6 +104,7 @@ async def test_a_client_that_has_another_one_gets_it(form: str) -> None:
     assert (again.status_code, again.content) == (200, first.content)
 
 
+@pytest.mark.requirement("CARD-LAST-MODIFIED")
 async def test_if_modified_since() -> None:
     client = browser(App(shout))
     first = await client.get(WELL_KNOWN)
@@ -137,6 +143,7 @@ async def test_other_methods_are_refused() -> None:
 # -- which URL ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("CARD-INTERFACES")
 async def test_the_url_is_the_one_the_client_used() -> None:
     app = App(shout)
     for base_url in ("http://agents.test", "https://agents.test:8443", "http://127.0.0.1:8000", "http://[::1]:8000"):

@@ -65,6 +65,7 @@ async def test_artifacts_are_omitted_entirely_unless_they_are_asked_for(rpc: Rpc
     assert whole == task
 
 
+@pytest.mark.requirement("LIST-EQUAL-TIMES", "LIST-ORDER")
 async def test_pages_over_equal_timestamps_show_every_task_once(rpc: Rpc) -> None:
     made = {task["id"] for task in await asyncio.gather(*(rpc.send(str(number)) for number in range(60)))}
     for size in (1, 7, 60, 100):
@@ -106,6 +107,7 @@ async def test_the_context_filter(rpc: Rpc) -> None:
     assert (await rpc.result("ListTasks", {"contextId": "none"}))["totalSize"] == 0
 
 
+@pytest.mark.requirement("LIST-BY-TIME")
 async def test_the_time_filter_is_strict(rpc: Rpc) -> None:
     tasks = [await rpc.send(str(number)) for number in range(20)]
     for task in tasks:
@@ -144,6 +146,7 @@ def _newest_first(tasks: list[dict[str, Any]]) -> list[str]:
     return [task["id"] for task in sorted(tasks, key=lambda task: (changed(task), task["id"]), reverse=True)]
 
 
+@pytest.mark.requirement("LIST-VISIBLE")
 async def test_callers_see_their_own_tasks_only() -> None:
     rpc = Rpc(App(clerk, authenticator=BearerTokens({"a": "alice", "b": "bob"})))
     alice, bob = {"Authorization": "Bearer a"}, {"Authorization": "Bearer b"}
@@ -158,6 +161,7 @@ async def test_callers_see_their_own_tasks_only() -> None:
     assert error["fields"] == ["pageToken"]
 
 
+@pytest.mark.requirement("TENANT-APART")
 async def test_tenants_are_apart() -> None:
     rpc = Rpc(App(clerk))
     for tenant in ("one", "two", None):

@@ -67,6 +67,7 @@ async def fails(handle: Handle, limits: Limits | None = None) -> tuple[str, dict
 # -- raising -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("ERROR-LOGGED", "ERROR-DISCREET")
 @pytest.mark.parametrize(
     "error",
     [

@@ -136,6 +136,7 @@ async def test_an_app_beside_other_routes_leaves_them_alone() -> None:
 # -- several agents ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("CARD-SERVED", "CARD-INTERFACES")
 async def test_each_agent_has_its_own_card_and_the_root_has_none() -> None:
     app = App(shout, whisper)
     assert list(app.places) == ["/shout", "/whisper"]

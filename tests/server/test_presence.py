@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+import codin
 from codin.agent import agent
 from codin.mesh import Nearby
-from codin.mesh.registry import Registry, RegistryApp
+from codin.mesh.registry import Registry, RegistryApp, RegistryLimits
 from codin.server import App
 from codin.server._presence import Presence
-from codin.trust import KeyRing
+from codin.trust import KeyRing, PublicKey, TrustPolicy, TrustStore, signers_of
 from tests.server.sockets import listening
 
 pytestmark = pytest.mark.anyio
@@ -83,6 +84,36 @@ async def test_a_rotated_key_changes_nothing_for_a_running_server(tmp_path: Path
             assert found.identity == f"shout@{ring.active.kid}"
             await last.leave()
         registry_app.end_streams()
+
+
+async def test_a_running_server_goes_on_under_the_new_key(tmp_path: Path) -> None:
+    ring, limits = KeyRing.create(tmp_path / "keys"), RegistryLimits(ttl=0.3, shortest_ttl=0.1)
+    app, registry_app = App(shout, keys=KeyRing.open(tmp_path / "keys")), RegistryApp(limits=limits)
+    async with listening(registry_app) as place, listening(app) as server, Registry(place.url, fresh=0) as registry:
+        presence = Presence(app, server.url, server.url, KeyRing.open(tmp_path / "keys"), Registry(place.url))
+        presence.enter()
+        await _joined(registry, 1)
+        old, new = ring.active.public, ring.rotate().public
+        assert await _signers(registry, new, 2) == {old.kid, new.kid}
+        ring.revoke(old.kid)  # as when its overlap is over
+        assert await _signers(registry, new, 1) == {new.kid}
+        trust = TrustPolicy("require", store=TrustStore(), keys=[new], first_use=False)
+        async with codin.connect(server.url, trust=trust) as peer:
+            assert peer.trusted.kid == new.kid
+            assert (await peer.send("hello")).text == "HELLO"
+        await presence.leave()
+        registry_app.end_streams()
+
+
+async def _signers(registry: Registry, key: PublicKey, count: int) -> set[str]:
+    """Who has signed the card, once it is the only one there, by this key, and has so many signers."""
+    async with asyncio.timeout(20):
+        async for _ in registry.watch():
+            found = await registry.find()
+            kids = {signer.kid for each in found if each.card is not None for signer in signers_of(each.card)}
+            if [each.identity for each in found] == [f"shout@{key.kid}"] and len(kids) == count:
+                return kids
+    raise AssertionError
 
 
 async def test_where_no_note_can_be_left_the_server_serves(monkeypatch: pytest.MonkeyPatch) -> None:

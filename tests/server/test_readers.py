@@ -78,6 +78,7 @@ async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 # -- silence -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("SSE-KEEP-ALIVE")
 async def test_a_silent_stream_gets_comments(clock: Clock) -> None:
     puppet = Puppet()
     app = App(puppet, server_limits=ServerLimits(keep_alive=15.0))
@@ -117,6 +118,7 @@ async def test_a_parked_subscription_stays_alive(clock: Clock) -> None:
 # -- clients that go away ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("STREAM-OUTLIVED")
 @pytest.mark.parametrize("event", range(6))
 @pytest.mark.parametrize("method", ["SendStreamingMessage", "SubscribeToTask"])
 async def test_a_client_that_goes_away_at_any_event(event: int, method: str) -> None:
@@ -300,6 +302,7 @@ async def _sip(client: RawClient) -> None:
 # -- too many ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("AUTH-LOAD")
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 async def test_streams_are_bounded(store: str, tmp_path: Path) -> None:
     puppet = Puppet()

@@ -45,6 +45,7 @@ def header_of(card: a2a.AgentCard) -> dict[str, Any]:
     return json.loads(base64.urlsafe_b64decode(card.signatures[0].protected + "=="))
 
 
+@pytest.mark.requirement("SIGN-JKU")
 async def test_the_card_is_signed_and_says_where_the_key_is() -> None:
     async with browser(App(shout, keys=KEY)) as http:
         response = await http.get(CARD)
@@ -93,6 +94,7 @@ async def test_a_card_keeps_its_tag_on_every_replica() -> None:
         assert (await http.get(CARD, headers={"If-None-Match": first.headers["etag"]})).status_code == 304
 
 
+@pytest.mark.requirement("SIGN-ROTATION")
 async def test_a_running_server_follows_rotation_and_revocation(tmp_path: Path) -> None:
     ring = KeyRing.create(tmp_path / "keys")
     old = ring.active.public
@@ -168,6 +170,7 @@ async def card_for(app: App, server: tuple[str, int] | None, headers: list[tuple
     return a2a.AgentCard.from_json(b"".join(body))
 
 
+@pytest.mark.requirement("AUTH-SECRETS")
 async def test_no_private_key_leaves_the_server(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     ring = KeyRing.create(tmp_path / "keys", "RS256")

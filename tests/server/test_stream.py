@@ -75,6 +75,7 @@ async def test_a_stream_begins_with_the_task_and_ends_with_its_state(app: App, s
     assert {update["taskId"] for update in updates} == {first["id"]}
 
 
+@pytest.mark.requirement("RPC-STREAM")
 async def test_every_event_is_a_whole_answer_to_the_call(app: App, string: String) -> None:
     stream = sent(app)
     string.end(AgentResponse.completed("x"))
@@ -163,6 +164,7 @@ async def test_a_subscription_begins_with_what_there_is(app: App, string: String
     assert stream.events[1:] == sending.events[3:]
 
 
+@pytest.mark.requirement("STREAM-SAME-FOR-ALL")
 async def test_all_subscribers_see_the_same(app: App, string: String) -> None:
     sending = sent(app)
     await sending.seen(1)
@@ -201,6 +203,7 @@ async def test_a_queued_task_streams_its_wait(app: App, puppet: Puppet, string: 
     assert kinds(second) == ["SUBMITTED", "WORKING", "COMPLETED"]
 
 
+@pytest.mark.requirement("STREAM-REFUSED")
 async def test_errors_before_a_stream_are_plain_answers(app: App) -> None:
     for method, params in (
         ("SendStreamingMessage", {}),

@@ -36,15 +36,15 @@ def test_a_request_and_a_run_are_a_span_each_through_the_mesh(told: dict[str, An
             ),
         ),
     )
-    first, streamed, failing, missing = _tree(told["spans"])
+    first, streamed, failing, missing, resource = _tree(told["spans"])
     assert first == failing == call
     assert streamed[0] == "CLIENT SendStreamingMessage"
     assert streamed[1][1] == call[1][1]
-    assert missing == ("CLIENT GetTask", ("SERVER GetTask",))
+    assert missing == resource == ("CLIENT GetTask", ("SERVER GetTask",))
 
 
 def test_one_call_is_one_trace(told: dict[str, Any]) -> None:
-    assert len({span["trace"] for span in told["spans"]}) == 4
+    assert len({span["trace"] for span in told["spans"]}) == 5
 
 
 def test_spans_have_the_names_of_the_conventions(told: dict[str, Any]) -> None:
@@ -58,6 +58,14 @@ def test_spans_have_the_names_of_the_conventions(told: dict[str, Any]) -> None:
     assert request["attributes"]["rpc.system.name"] == "jsonrpc"
     assert request["attributes"]["rpc.method"] == "SendMessage"
     assert request["attributes"]["codin.correlation_id"] == "order-1"
+
+
+def test_a_span_says_which_binding_was_spoken(told: dict[str, Any]) -> None:
+    asked = [(span["kind"], span["attributes"]) for span in told["spans"] if span["name"] == "GetTask"]
+    systems = [attributes["rpc.system.name"] for _, attributes in asked]
+    assert systems == ["jsonrpc", "jsonrpc", "http_json", "http_json"]
+    codes = [attributes["rpc.response.status_code"] for kind, attributes in asked if kind == "SERVER"]
+    assert codes == ["-32001", "404"]
 
 
 def test_the_bill_of_the_tree_is_on_the_root(told: dict[str, Any]) -> None:

@@ -63,6 +63,9 @@ async def main() -> None:
             await peer.send("fail")
             with contextlib.suppress(CodinError):
                 await peer.get("nothing")
+        async with codin.connect("http://root", transport=through, binding="HTTP+JSON") as peer:
+            with contextlib.suppress(CodinError):
+                await peer.get("nothing")
         context.detach(token)
     print(json.dumps({"seen": seen, "spans": [_told(span) for span in exporter.get_finished_spans()]}))
 

@@ -44,6 +44,22 @@ async def sends(peer: Peer, first: Reply) -> None:
     await peer.send("hello", data=[1, None, {"deep": ["down"]}], accepted_output_modes={"text/plain"})
 
 
+async def is_notified(peer: Peer, task_id: str) -> None:
+    hook = a2a.TaskPushNotificationConfig(
+        url="https://example.com/hook",
+        token="secret",
+        authentication=a2a.AuthenticationInfo(scheme="Bearer", credentials="secret"),
+    )
+    await peer.send("hello", push=hook)
+    await peer.send("hello", push="https://example.com/hook", wait=False)
+    config = await peer.create_push_config(task_id, hook)
+    assert_type(config, a2a.TaskPushNotificationConfig)
+    assert_type(await peer.get_push_config(task_id, config.id or ""), a2a.TaskPushNotificationConfig)
+    async for each in peer.list_push_configs(task_id, page_size=10):
+        assert_type(each, a2a.TaskPushNotificationConfig)
+    await peer.delete_push_config(task_id, config.id or "", timeout=5)
+
+
 async def wraps(peer: Peer, content: Content, files: list[FileContent]) -> Reply:
     return await peer.send(content, files=files)
 

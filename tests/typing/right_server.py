@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import assert_type
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 import codin
 from codin import a2a
 from codin.agent import Agent, AgentResponse, Task, agent
+from codin.net import AddressGuard
 from codin.server import App, ServerLimits, agent_card
-from codin.task import Decision, Guard, Limits, TaskStore
-from codin.trust import ANONYMOUS, Authenticator, BearerTokens, Caller
+from codin.server.webhook import Notification, Webhook
+from codin.task import DeadLetter, Decision, Guard, Limits, PushPolicy, TaskStore
+from codin.trust import ANONYMOUS, Authenticator, BearerTokens, Caller, KeyRing
 
 
 @agent
@@ -142,3 +144,28 @@ class Bouncer:
 
 
 GUARDED = App(shout, guards=[Policy(), Bouncer()])
+
+
+PUSHING = [
+    App(shout, push=False),
+    App(shout, push=PushPolicy(guard=AddressGuard(allowed_hosts=["hooks.internal"]), max_configs=4)),
+    App(shout, push=PushPolicy(guard=None)),
+]
+
+
+async def looks_after_dead_letters(app: App) -> int:
+    letters = await app.dead_letters()
+    assert_type(letters, list[DeadLetter])
+    return sum([await app.revive_dead_letters(letter.task_id) for letter in letters])
+
+
+async def takes(notification: Notification) -> None:
+    assert_type(notification.event, a2a.StreamResponse)
+    assert_type(notification.number, int | None)
+
+
+async def is_notified(keys: KeyRing) -> None:
+    hook = Webhook(takes, url="https://example.com/hook", keys=keys.published)
+    Starlette(routes=[Route("/hook", hook)])
+    async for notification in Webhook(keys=keys.public.get, url=["https://example.com/hook"], tasks={"1"}):
+        await takes(notification)

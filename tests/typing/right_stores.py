@@ -112,6 +112,12 @@ class WrappedStore:
     async def advance(self, consumer: str, position: int) -> None:
         await self._store.advance(consumer, position)
 
+    async def cursors(self, prefix: str) -> Sequence[tuple[str, int]]:
+        return await self._store.cursors(prefix)
+
+    async def forget(self, consumer: str) -> None:
+        await self._store.forget(consumer)
+
     async def trim(self, *, chunks_before: int, tasks_before: int) -> None:
         await self._store.trim(chunks_before=chunks_before, tasks_before=tasks_before)
 
