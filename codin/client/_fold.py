@@ -155,13 +155,18 @@ class Fold:
             text = _beyond(new.text(), seen)
             if event.append:
                 self._midway.add(artifact.artifact_id)
-            elif kept is not None and artifact.artifact_id in self._midway and new.text().endswith(kept.text()):
-                text = ""  # the closing update repeats what was said before this reader came
-            elif kept is not None and not event.append:
-                told = self._told.pop(artifact.artifact_id, kept.text())
-                text = self._retold(artifact.artifact_id, new.text(), told)
+            elif kept is not None:
+                text = self._begun_again(artifact.artifact_id, kept.text(), new.text())
         self.snapshot = Snapshot(base, status, {**artifacts, artifact.artifact_id: new}, history)
         return text
+
+    def _begun_again(self, artifact_id: str, before: str, text: str) -> str:
+        """What is new in an artifact that takes the place of what was there."""
+        midway = artifact_id in self._midway
+        self._midway.discard(artifact_id)  # from here on its beginning is known
+        if midway and before and text.endswith(before):
+            return ""  # the closing update repeats what was said before this reader came
+        return self._retold(artifact_id, text, self._told.pop(artifact_id, before))
 
     def _retold(self, artifact_id: str, text: str, told: str) -> str:
         """What is new in the text of an artifact that began again, e.g. because its agent was run again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from codin import a2a
@@ -75,6 +75,7 @@ def test_a_task_takes_the_place_of_everything(updates: list[dict[str, Any]]) -> 
 
 
 @given(st.lists(UPDATES, max_size=12))
+@example([data_piece(" ", "b"), piece("", append=False, artifact="b"), piece("a", append=False, artifact="b")])
 def test_a_snapshot_of_what_is_known_brings_no_new_text(updates: list[dict[str, Any]]) -> None:
     fold = Fold()
     fold.apply(value(task()))

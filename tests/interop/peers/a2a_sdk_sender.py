@@ -1,4 +1,4 @@
-"""The sender of push notifications of the official Python SDK: `python a2a_sdk_sender.py URL TOKEN`. Posts two events."""
+"""The official Python SDK as a sender of push notifications: `python a2a_sdk_sender.py URL TOKEN`. Posts two events."""
 
 # pyright: basic, reportMissingImports=false, reportMissingModuleSource=false, reportAttributeAccessIssue=false
 
