@@ -26,7 +26,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 # Where the tests and the benchmarks look for other people's implementations.
 export CODIN_PEERS ?= $(CURDIR)/$(PEERS)
 
-.PHONY: help demo test test-adapters check fix bench docs peers frameworks clean
+.PHONY: help demo test test-adapters fuzz check fix bench docs peers frameworks clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test: $(READY) $(CREW) $(ALONE) $(PEER) $(ADKPEER) $(OLDPEER) $(NPMPEERS)  ## th
 test-adapters: $(READY) $(CREW)  ## every framework's adapter, in the environment that holds its newest release
 	$(PY) -m pytest -n auto --dist worksteal tests/agent/adapters $(ARGS)
 	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai $(ARGS)
+
+fuzz: $(READY)  ## hostile requests and answers, for about half an hour: make fuzz [CODIN_FUZZ_EXAMPLES=2000]
+	CODIN_FUZZ_EXAMPLES=$(or $(CODIN_FUZZ_EXAMPLES),2000) $(PY) -m pytest -n auto --dist worksteal tests/fuzz $(ARGS)
 
 check: $(READY) $(CREW)  ## format, lint, types, floors, exports
 	$(VENV)/bin/ruff format --check .

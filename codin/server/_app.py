@@ -122,7 +122,7 @@ class App:
         self._streams = Streams(server_limits)
         old = "0.3" in check_versions(versions)
         operations = Operations(self._streams)
-        old_operations = OldOperations(operations) if old else None
+        old_operations = OldOperations(self._streams) if old else None
         self._rpc = JsonRpc(operations, server_limits, self._streams, old_operations)
         self._operations, self._server_limits = operations, server_limits
         self.endpoints: list[Endpoint] = [
@@ -155,9 +155,7 @@ class App:
         self._called = self._places if "JSONRPC" in bindings else {}
         self._rest = Rest(operations, server_limits, self._streams)
         self._resources = Resources(self._places if "HTTP+JSON" in bindings else {})
-        self._old_rest = (
-            OldRest(operations, server_limits, self._streams, self._resources, self._places) if old else None
-        )
+        self._old_rest = OldRest(server_limits, self._streams, self._resources, self._places) if old else None
         self.grpc: GrpcPort | None = None
         if grpc_port is not None:
             base = public_url.rstrip("/") if public_url is not None else None

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from codin import a2a
 
-__all__ = ["JSON", "Headers", "answer", "discard", "headers_of", "knows", "read_body"]
+__all__ = ["JSON", "Headers", "answer", "headers_of", "knows", "read_body"]
 
 Headers = dict[bytes, bytes]
 _PATIENCE = 5.0  # seconds
@@ -40,11 +40,12 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     """The request body.
 
     Raises:
-        PayloadTooLarge: it has more than `limit` bytes; the rest is not read.
+        PayloadTooLarge: it has more than `limit` bytes; the rest is not kept.
         ConnectionResetError: the client went away before it was complete.
     """
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and (len(declared) > _DIGITS or int(declared) > limit):
+        await _discard(receive, limit)
         raise _too_large(limit)
     message = await receive()
     body: bytes = message.get("body", b"")
@@ -58,6 +59,7 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     size = len(body)
     while message.get("more_body"):
         if size > limit:
+            await _discard(receive, limit)
             raise _too_large(limit)
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -69,7 +71,7 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-async def discard(receive: Receive, limit: int) -> None:
+async def _discard(receive: Receive, limit: int) -> None:
     """Read on without keeping anything, within bounds: many clients read no answer before all they have is written.
 
     Who has more than eight times the limit to say loses the connection, and with it the answer.

@@ -9,7 +9,7 @@ from starlette.types import Receive, Send
 from codin import a2a
 from codin.server._endpoint import Endpoint
 from codin.server._guarded import guarded
-from codin.server._http import JSON, Headers, answer, discard, read_body
+from codin.server._http import JSON, Headers, answer, read_body
 from codin.server._limits import ServerLimits
 from codin.server._observer import Seen
 from codin.server._operations import Operations, echo
@@ -84,8 +84,6 @@ class JsonRpc:
         except ConnectionResetError:
             return  # the client went away before it had said what it wanted
         except Exception as error:
-            if isinstance(error, a2a.PayloadTooLarge):
-                await discard(receive, self._limits.max_body)
             told = guarded(error)
             if seen is not None:
                 seen.error = told

@@ -26,6 +26,7 @@ STREAMS = frozenset({"SendStreamingMessage", "SubscribeToTask"})
 _CALL = CALL_HEADER.lower().encode()
 
 _Unary = Callable[[Endpoint, Caller, Any, Headers], Awaitable[bytes]]
+_Read = Callable[[str, dict[str, Any]], a2a.Model]
 
 
 async def _send_message(endpoint: Endpoint, caller: Caller, request: a2a.SendMessageRequest, headers: Headers) -> bytes:
@@ -70,10 +71,15 @@ _UNARY: dict[str, _Unary] = {
 
 
 class Operations:
-    """Runs operations; the bindings translate between them and the wire."""
+    """Runs operations; the bindings translate between them and the wire.
 
-    def __init__(self, streams: Streams) -> None:
+    Args:
+        read: makes the typed request of an operation's name and JSON.
+    """
+
+    def __init__(self, streams: Streams, read: _Read = a2a.params_of) -> None:
         self._streams = streams
+        self._read = read
 
     async def run(
         self, endpoint: Endpoint, caller: Caller, headers: Headers, method: str, params: dict[str, Any]
@@ -96,10 +102,10 @@ class Operations:
         if unary is not None:
             if unary is _push and not endpoint.pushes:
                 raise no_push()  # whatever its parameters are
-            return await unary(endpoint, caller, a2a.params_of(method, params), headers)
+            return await unary(endpoint, caller, self._read(method, params), headers)
         if method not in STREAMS:
             raise _refused(endpoint, method)
-        request = a2a.params_of(method, params)
+        request = self._read(method, params)
         with self._streams.opening():
             if method == "SubscribeToTask":
                 request = cast("a2a.SubscribeToTaskRequest", request)

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from codin import a2a
 from codin.server._endpoint import Endpoint
 from codin.server._guarded import guarded
-from codin.server._http import JSON, Headers, answer, discard, read_body
+from codin.server._http import JSON, Headers, answer, read_body
 from codin.server._limits import ServerLimits
 from codin.server._observer import Seen
 from codin.server._operations import STREAMS, Operations, echo
@@ -37,6 +37,7 @@ class Rest:
 
     Args:
         written: the body of an answer that is an error.
+        echoed: the headers of any other answer that say what of the request's is in use.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class Rest:
         streams: Streams,
         *,
         written: Callable[[a2a.A2AError], bytes] = a2a.status_bytes,
+        echoed: Callable[[Endpoint, Headers], list[tuple[bytes, bytes]]] = echo,
     ) -> None:
         self.written = written
+        self.echoed = echoed
         self.operations = operations
         self.limits = limits
         self.streams = streams
@@ -96,7 +99,7 @@ class RestRequest:
                 caller = ANONYMOUS if endpoint.admission is None else await endpoint.admission.caller(headers)
             params = self._params(self._method, body)
             payload = await self._rest.operations.run(endpoint, caller, headers, self._method, params)
-            told = echo(endpoint, headers)
+            told = self._rest.echoed(endpoint, headers)
             if isinstance(payload, Subscription):
                 await EventStream(self._rest.streams, payload, told).respond(receive, send)
             elif self._method in STREAMS:
@@ -107,8 +110,6 @@ class RestRequest:
         except ConnectionResetError:
             return  # the client went away before it had said what it wanted
         except Exception as error:
-            if isinstance(error, a2a.PayloadTooLarge):
-                await discard(receive, self._rest.limits.max_body)
             refusal = guarded(error)
             if seen is not None:
                 seen.error = refusal

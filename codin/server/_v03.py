@@ -13,10 +13,11 @@ from codin.errors import ConfigError
 from codin.server._endpoint import Endpoint
 from codin.server._http import Headers
 from codin.server._operations import Operations, echo
-from codin.task import Entry, Reader, Subscription
+from codin.server._stream import Streams
+from codin.task import Entry, OldPushConfig, Reader, Subscription
 from codin.trust import Caller
 
-__all__ = ["OldOperations", "check_versions", "old_echo", "old_headers", "old_stream", "speaks_old"]
+__all__ = ["OldOperations", "check_versions", "old_echo", "old_headers", "old_request", "old_stream", "speaks_old"]
 
 _VERSIONS = ("1.0", v03.OLD_VERSION)
 _EXTENSIONS, _OLD_EXTENSIONS = b"a2a-extensions", b"x-a2a-extensions"
@@ -56,11 +57,22 @@ def old_echo(endpoint: Endpoint, headers: Headers) -> list[tuple[bytes, bytes]]:
     return [(names.get(name, name), value) for name, value in echo(endpoint, old_headers(headers))]
 
 
+def old_request(method: str, params: dict[str, Any]) -> a2a.Model:
+    """The typed request of an operation. A push configuration in it is marked as one of 0.3."""
+    request = a2a.params_of(method, params)
+    if isinstance(request, a2a.TaskPushNotificationConfig):
+        return OldPushConfig.from_dict(request.to_dict())
+    configuration = request.configuration if isinstance(request, a2a.SendMessageRequest) else None
+    if configuration is not None and (push := configuration.task_push_notification_config) is not None:
+        configuration.task_push_notification_config = OldPushConfig.from_dict(push.to_dict())
+    return request
+
+
 class OldOperations:
     """Runs the JSON-RPC methods of 0.3."""
 
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
+    def __init__(self, streams: Streams) -> None:
+        self._operations = Operations(streams, old_request)
 
     async def run(
         self, endpoint: Endpoint, caller: Caller, headers: Headers, method: str, params: dict[str, Any]

@@ -18,7 +18,7 @@ from codin.server._rest import Rest, RestRequest
 from codin.server._rest_resources import Resource, Resources
 from codin.server._stream import Streams
 from codin.server._urls import encoded_path
-from codin.server._v03 import old_headers, old_stream, speaks_old
+from codin.server._v03 import old_echo, old_headers, old_request, old_stream, speaks_old
 from codin.task import Subscription
 from codin.trust import Caller
 
@@ -38,7 +38,6 @@ class OldRest:
 
     def __init__(
         self,
-        operations: Operations,
         limits: ServerLimits,
         streams: Streams,
         resources: Resources,
@@ -46,7 +45,8 @@ class OldRest:
     ) -> None:
         self._resources = resources
         self._places = places
-        self._rest = Rest(_OldOperations(operations), limits, streams, written=_error_bytes)
+        operations = _OldOperations(streams, old_request)
+        self._rest = Rest(operations, limits, streams, written=_error_bytes, echoed=old_echo)
 
     def find(self, path: str, scope: Scope) -> tuple[Resource, RestRequest] | None:
         """The resource, and the request for it; None for what is none in 0.3."""
@@ -74,14 +74,11 @@ def _error_bytes(error: a2a.A2AError) -> bytes:
 class _OldOperations(Operations):
     """Runs operations by their names in 1.0, with the JSON of 0.3."""
 
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
-
     async def run(
         self, endpoint: Endpoint, caller: Caller, headers: Headers, method: str, params: dict[str, Any]
     ) -> bytes | Subscription:
         wanted = v03.read_rest_request(method, params)
-        payload = await self._operations.run(endpoint, caller, old_headers(headers), method, wanted)
+        payload = await super().run(endpoint, caller, old_headers(headers), method, wanted)
         if isinstance(payload, Subscription):
             return old_stream(payload, v03.REST)
         return to_json(v03.write_rest_result(method, from_json(payload)))

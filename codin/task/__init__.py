@@ -13,7 +13,7 @@ from codin.task._manager import TaskManager
 from codin.task._protocol import Claim, Commit, Lease, ListQuery, Owner, Page, Stored, TaskStore
 from codin.task._push_cursors import dead_letters, revive_dead_letters
 from codin.task._push_policy import PushPolicy
-from codin.task._push_request import DeadLetter, PushRequest
+from codin.task._push_request import DeadLetter, OldPushConfig, PushRequest
 from codin.task._resolver import Resolver
 from codin.task._response import AgentResponse, NeedAuth, NeedInput, Outcome, Reject
 from codin.task._run import LimitReached, ResumeMismatch
@@ -45,6 +45,7 @@ __all__ = [
     "MemoryStore",
     "NeedAuth",
     "NeedInput",
+    "OldPushConfig",
     "Outcome",
     "Owner",
     "Page",

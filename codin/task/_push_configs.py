@@ -1,7 +1,7 @@
 """Push configurations as a task's log has them: private entries, so that they share its owner, its commits, its life.
 
-Body of a `push` entry: `{"set": config}`, `{"deleted": id}`, or `{"stopped": id, "number": n, "why": …}` where the
-delivery of entry `n` was given up.
+Body of a `push` entry: `{"set": config}` with `"version": "0.3"` if it was set in that, `{"deleted": id}`, or
+`{"stopped": id, "number": n, "why": …}` where the delivery of entry `n` was given up.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json, to_json
 
 from codin import a2a
+from codin.a2a.v03 import OLD_VERSION
 from codin.task._clock import now_ms
 from codin.task._entry import Entry, PrivateEntry
+from codin.task._push_request import OldPushConfig
 
 __all__ = ["Known", "Stopped", "check_fields", "config_entry", "configs_in", "deleted_entry", "stopped_entry"]
 
@@ -50,7 +52,8 @@ def configs_in(entries: Iterable[Entry]) -> dict[str, Known]:
             continue
         record: dict[str, Any] = from_json(entry.body)
         if "set" in record:
-            config = a2a.TaskPushNotificationConfig.from_dict(record["set"])
+            model = OldPushConfig if record.get("version") == OLD_VERSION else a2a.TaskPushNotificationConfig
+            config = model.from_dict(record["set"])
             before = found.get(config.id or "")
             found[config.id or ""] = Known(config, entry.number if before is None else before.since)
         elif "deleted" in record:
@@ -63,7 +66,8 @@ def configs_in(entries: Iterable[Entry]) -> dict[str, Known]:
 
 def config_entry(config: a2a.TaskPushNotificationConfig) -> PrivateEntry:
     """A configuration is set."""
-    return PrivateEntry("push", now_ms(), to_json({"set": config.to_dict()}))
+    version = {"version": OLD_VERSION} if isinstance(config, OldPushConfig) else {}
+    return PrivateEntry("push", now_ms(), to_json({"set": config.to_dict(), **version}))
 
 
 def deleted_entry(config_id: str) -> PrivateEntry:

@@ -12,15 +12,20 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 
+from pydantic_core import from_json, to_json
+
 from codin import a2a
+from codin.a2a import v03
 from codin.errors import CodinError
 from codin.task._entry import Entry, PrivateEntry, StatusEntry
+from codin.task._fold import Fold
 from codin.task._log import TaskLog
 from codin.task._protocol import Owner, TaskStore
 from codin.task._push_configs import configs_in, stopped_entry
 from codin.task._push_cursors import Place, going
 from codin.task._push_policy import PushPolicy
 from codin.task._push_post import Post, place_of
+from codin.task._push_request import OldPushConfig
 
 __all__ = ["Lines"]
 
@@ -184,23 +189,32 @@ class Lines:
             line.config = known.config
             if end is not None and known.since > end and line.position == 0:
                 # The task as it ended, for who asks behind its end: each configuration sees at least one delivery.
-                if (task := await self._task(line.place)) is not None:
-                    await self._deliver(line, line.config, known.since, b'{"task":%s}' % task)
+                if (fold := await self._fold(line.place)) is not None:
+                    await self._deliver(line, line.config, known.since, _task_body(line.config, fold))
                 return True
             line.position = max(line.position, known.since)
         elif not entries:
             return await self._store.load(owner, task_id) is None  # retention has taken it
-        for entry in entries:
-            if entry.public and entry.number > line.position:
-                await self._deliver(line, line.config, entry.number, entry.body)
-                line.position = entry.number
-                if line.saving is None:
-                    line.saving = asyncio.get_running_loop().create_task(self._save(line))
+        fresh = [entry for entry in entries if entry.public and entry.number > line.position]
+        if fresh and isinstance(line.config, OldPushConfig):
+            return await self._deliver_task(line, line.config)
+        for entry in fresh:
+            await self._deliver(line, line.config, entry.number, entry.body)
+            self._advance(line, entry.number)
         return end is not None
 
-    async def _task(self, place: Place) -> bytes | None:
+    async def _deliver_task(self, line: _Line, config: OldPushConfig) -> bool:
+        """Deliver the task as it is by now, so that all that has come meanwhile is told at once."""
+        fold = await self._fold(line.place)
+        if fold is None:
+            return True
+        await self._deliver(line, config, fold.last, _task_body(config, fold))
+        self._advance(line, fold.last)
+        return fold.state.terminal
+
+    async def _fold(self, place: Place) -> Fold | None:
         stored = await self._store.load(place.owner, place.task_id)
-        return None if stored is None else TaskLog.restore(self._store, stored, ()).fold.to_json()
+        return None if stored is None else TaskLog.restore(self._store, stored, ()).fold
 
     async def _deliver(self, line: _Line, config: a2a.TaskPushNotificationConfig, number: int, body: bytes) -> None:
         for tried in count(1):
@@ -219,6 +233,11 @@ class Lines:
         except TimeoutError:
             return
         raise _Leaving
+
+    def _advance(self, line: _Line, position: int) -> None:
+        line.position = position
+        if line.saving is None:
+            line.saving = asyncio.get_running_loop().create_task(self._save(line))
 
     async def _save(self, line: _Line) -> None:
         """Store the cursor; what is delivered meanwhile goes with the next time."""
@@ -258,6 +277,14 @@ class Lines:
         if line.saving is not None:
             await line.saving
         await self._store.forget(place.going)
+
+
+def _task_body(config: a2a.TaskPushNotificationConfig, fold: Fold) -> bytes:
+    """The whole task. Clients of 0.3 are posted to as JSON-RPC writes it, whichever binding they use."""
+    task = fold.to_json()
+    if isinstance(config, OldPushConfig):
+        return to_json(v03.RPC.write_task(from_json(task)))
+    return b'{"task":%s}' % task
 
 
 def _end_in(entries: Sequence[Entry]) -> int | None:

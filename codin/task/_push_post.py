@@ -12,6 +12,7 @@ from codin import a2a
 from codin.errors import AddressRefused, ResponseTooLarge, TransportError
 from codin.net import Response, Transport, open_transport
 from codin.task._push_policy import PushPolicy
+from codin.task._push_request import OldPushConfig
 
 if TYPE_CHECKING:
     from codin.trust import KeyRing
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Failure", "Post", "place_of"]
 
 _MEDIA_TYPE = "application/a2a+json"
+_OLD_MEDIA_TYPE = "application/json"
 _MAX_ANSWER = 64 * 1024
 _LONGEST_WISH = 3600.0  # seconds that a receiver may put us off
 _MAY_PASS = frozenset({408, 425, 429})
@@ -54,7 +56,7 @@ class Post:
     async def deliver(
         self, config: a2a.TaskPushNotificationConfig, task_id: str, number: int, body: bytes
     ) -> Failure | None:
-        """Try once. `body` is the JSON of a `StreamResponse`."""
+        """Try once. `body` is the JSON of a `StreamResponse`, or of a task of 0.3 where that was wanted."""
         if self._transport is None:
             self._transport = open_transport(guard=self._policy.guard)
         headers = self._headers(config, task_id, number, body)
@@ -69,7 +71,8 @@ class Post:
     def _headers(
         self, config: a2a.TaskPushNotificationConfig, task_id: str, number: int, body: bytes
     ) -> dict[str, str]:
-        headers = {"Content-Type": _MEDIA_TYPE, "Idempotency-Key": f"{task_id}/{number}"}
+        media_type = _OLD_MEDIA_TYPE if isinstance(config, OldPushConfig) else _MEDIA_TYPE
+        headers = {"Content-Type": media_type, "Idempotency-Key": f"{task_id}/{number}"}
         if config.authentication is not None and config.authentication.credentials:
             headers["Authorization"] = f"{config.authentication.scheme} {config.authentication.credentials}"
         if config.token:

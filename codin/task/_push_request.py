@@ -6,7 +6,12 @@ from typing import NamedTuple, TypeAlias
 
 from codin import a2a
 
-__all__ = ["DeadLetter", "PushRequest"]
+__all__ = ["DeadLetter", "OldPushConfig", "PushRequest"]
+
+
+class OldPushConfig(a2a.TaskPushNotificationConfig):
+    """A configuration that was set in A2A 0.3, whose receiver gets what 0.3 posted: always the whole task."""
+
 
 PushRequest: TypeAlias = (
     a2a.TaskPushNotificationConfig

@@ -13,13 +13,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from docs import interop
 from tests.interop.official_client import OfficialClient
 from tests.interop.old_client import OldClient
 
@@ -56,17 +58,27 @@ def sdk_environment() -> Path:
     return python
 
 
-def old_sdk_environment() -> Path:
-    """The Python of the environment that holds the official SDK for A2A 0.3, and what it needs, as it is pinned."""
-    name = "a2a03"
+def pinned_environment(name: str, pins: str) -> Path:
+    """The Python of an environment that holds what a list below `peers` pins."""
     python = PEERS / name / "bin" / "python"
-    pinned = HERE / "peers" / "a2a_sdk_03.txt"
+    pinned = HERE / "peers" / pins
     made = PEERS / name / "made.txt"
     with locked(name):
         if not python.exists() or not made.exists() or made.read_text() != pinned.read_text():
             subprocess.run([sys.executable, "-m", "venv", "--clear", PEERS / name], check=True)
             subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "-r", pinned], check=True)
             shutil.copyfile(pinned, made)
+    return python
+
+
+def adk_environment() -> Path:
+    """The Python of the environment that holds ADK with the official SDK, which the tests' own has not."""
+    python = PEERS / "adk" / "bin" / "python"
+    if not python.exists():
+        missing = f"ADK's client needs an environment at {python.parents[1]}: `make peers`"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
     return python
 
 
@@ -118,15 +130,59 @@ def running(*command: str | Path, **options: Any) -> Generator[str]:
 
 
 @contextmanager
-def running_js(script: str, peer: str = "js") -> Generator[str]:
+def running_js(script: str, *arguments: str, peer: str = "js") -> Generator[str]:
     """A program of a peer in JavaScript; gives the first line it prints."""
     folder = js_environment(peer)
     # From standard input, node looks for packages in the working directory; else it would look beside the script.
     with (
         (HERE / "peers" / peer / script).open() as program,
-        running("node", "--input-type=module", "-", stdin=program, cwd=folder) as line,
+        running("node", "--input-type=module", "-", *arguments, stdin=program, cwd=folder) as line,
     ):
         yield line
+
+
+def _python(script: str, environment: Callable[[], Path], *arguments: str) -> AbstractContextManager[str]:
+    # ADK warns that nearly everything here is experimental.
+    return running(environment(), "-W", "ignore", HERE / "peers" / script, *arguments)
+
+
+_OLD = partial(pinned_environment, "a2a03", "a2a_sdk_03.txt")
+_AGENT_FRAMEWORK = partial(pinned_environment, "af", "agent_framework.txt")
+
+PROGRAMS: dict[str, Callable[[], AbstractContextManager[str]]] = {
+    "python client": lambda: _python("a2a_sdk_client.py", sdk_environment),
+    "python server": lambda: _python("a2a_sdk_server.py", sdk_environment),
+    "python grpc server": lambda: _python("a2a_sdk_server.py", sdk_environment, "grpc"),
+    "javascript client": lambda: running_js("client.mjs"),
+    "javascript server": lambda: running_js("server.mjs"),
+    "javascript grpc server": lambda: running_js("server.mjs", "grpc"),
+    "old-python client": lambda: _python("a2a_sdk_03_client.py", _OLD),
+    "old-python server": lambda: _python("a2a_sdk_03_server.py", _OLD),
+    "old-javascript client": lambda: running_js("client.mjs", peer="js03"),
+    "old-javascript server": lambda: running_js("server.mjs", peer="js03"),
+    "adk client": lambda: _python("adk_client.py", adk_environment),
+    "agent-framework client": lambda: _python("agent_framework_client.py", _AGENT_FRAMEWORK),
+}
+
+
+class Programs:
+    """The programs that speak for peers, each started when it is first asked for."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._lines: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        """What a program printed first: the port of a client, the URL of a server."""
+        if name not in self._lines:
+            self._lines[name] = self._stack.enter_context(PROGRAMS[name]())
+        return self._lines[name]
+
+
+@pytest.fixture(scope="session")
+def programs() -> Iterator[Programs]:
+    with ExitStack() as stack:
+        yield Programs(stack)
 
 
 @pytest.fixture(scope="session")
@@ -136,51 +192,46 @@ def a2a_sdk_python() -> Path:
 
 
 @pytest.fixture(scope="session", params=["python", "javascript"])
-def official_server(request: pytest.FixtureRequest) -> Iterator[str]:
+def official_server(request: pytest.FixtureRequest, programs: Programs) -> str:
     """The URL of an agent on an official SDK; what it does is in `peers/a2a_sdk_server.py`."""
-    if request.param == "python":
-        program = running(sdk_environment(), HERE / "peers" / "a2a_sdk_server.py")
-    else:
-        program = running_js("server.mjs")
-    with program as url:
-        yield url
+    return programs[f"{request.param} server"]
 
 
 @pytest.fixture(scope="session", params=["python", "javascript"])
-def official_client(request: pytest.FixtureRequest) -> Iterator[OfficialClient]:
+def official_client(request: pytest.FixtureRequest, programs: Programs) -> OfficialClient:
     """The client of an official SDK."""
-    if request.param == "python":
-        program = running(sdk_environment(), HERE / "peers" / "a2a_sdk_client.py")
-    else:
-        program = running_js("client.mjs")
-    with program as port:
-        yield OfficialClient(int(port))
+    return OfficialClient(int(programs[f"{request.param} client"]))
 
 
 @pytest.fixture(scope="session", params=["python", "javascript"])
-def old_server(request: pytest.FixtureRequest) -> Iterator[str]:
+def old_server(request: pytest.FixtureRequest, programs: Programs) -> str:
     """The URL of an agent on an official SDK for A2A 0.3."""
-    if request.param == "python":
-        program = running(old_sdk_environment(), HERE / "peers" / "a2a_sdk_03_server.py")
-    else:
-        program = running_js("server.mjs", "js03")
-    with program as url:
-        yield url
+    return programs[f"old-{request.param} server"]
 
 
 @pytest.fixture(scope="session", params=["python", "javascript"])
-def old_client(request: pytest.FixtureRequest) -> Iterator[OldClient]:
+def old_client(request: pytest.FixtureRequest, programs: Programs) -> OldClient:
     """The client of an official SDK for A2A 0.3."""
-    if request.param == "python":
-        program = running(old_sdk_environment(), HERE / "peers" / "a2a_sdk_03_client.py")
-    else:
-        program = running_js("client.mjs", "js03")
-    with program as port:
-        yield OldClient(int(port), language=request.param)
+    return OldClient(int(programs[f"old-{request.param} client"]), language=request.param)
 
 
 @pytest.fixture(scope="session")
 def oidc_issuer() -> Iterator[str]:
     """The URL of an OpenID Provider; what it knows is in `peers/oidc/issuer.mjs`."""
-    with running_js("issuer.mjs", "oidc") as url:
+    with running_js("issuer.mjs", peer="oidc") as url:
         yield url
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The matrix, as this run found it."""
+    outcomes: dict[tuple[str, str], str] = {}
+    for outcome in ("passed", "failed", "error"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            found: tuple[str, str, str] | None = dict(report.user_properties).get("cell")
+            if found is not None:
+                row, cell, mark = found
+                outcomes[row, cell] = mark if outcome == "passed" else "FAILED"
+    if outcomes:
+        terminalreporter.section("interop")
+        for line in interop.drawn(outcomes):
+            terminalreporter.line(line)

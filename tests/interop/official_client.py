@@ -5,8 +5,6 @@ The client itself is another process, in the language of its SDK: `peers/a2a_sdk
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -14,22 +12,11 @@ from itertools import count
 from typing import Any
 
 from codin import a2a
+from tests.interop.line import call
 
-__all__ = ["OfficialClient", "Refused"]
+__all__ = ["OfficialClient"]
 
 _numbers = count(1)
-
-
-class Refused(Exception):
-    """The official client raised.
-
-    Attributes:
-        name: of the error's class, which both SDKs call the same.
-    """
-
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(f"{name}: {message}")
-        self.name = name
 
 
 @dataclass(frozen=True)
@@ -40,7 +27,7 @@ class OfficialClient:
         port: where the client's process takes calls.
         url: of the agent.
         token: the bearer token it has.
-        binding: the one it speaks; None is JSON-RPC. Only the Python client has gRPC.
+        binding: the one it speaks; None is JSON-RPC.
     """
 
     port: int
@@ -63,11 +50,11 @@ class OfficialClient:
         return a2a.SendMessageResponse.model_validate(await self._one("send", **params)).value
 
     async def stream(self, text: str, **fields: Any) -> AsyncGenerator[a2a.StreamResponse]:
-        async for value in self._values("stream", _message(text, fields)):
+        async for value in self.values("stream", _message(text, fields)):
             yield a2a.StreamResponse.model_validate(value)
 
     async def subscribe(self, task_id: str) -> AsyncGenerator[a2a.StreamResponse]:
-        async for value in self._values("subscribe", {"id": task_id}):
+        async for value in self.values("subscribe", {"id": task_id}):
             yield a2a.StreamResponse.model_validate(value)
 
     async def get(self, task_id: str, **params: Any) -> a2a.Task:
@@ -92,31 +79,18 @@ class OfficialClient:
         return a2a.ListTaskPushNotificationConfigsResponse.model_validate(page).configs
 
     async def delete_push(self, task_id: str, config_id: str) -> None:
-        assert [value async for value in self._values("delete_push", {"taskId": task_id, "id": config_id})] == []
+        assert [value async for value in self.values("delete_push", {"taskId": task_id, "id": config_id})] == []
 
     async def _one(self, verb: str, **params: Any) -> dict[str, Any]:
-        (value,) = [value async for value in self._values(verb, params)]
+        (value,) = [value async for value in self.values(verb, params)]
         return value
 
-    async def _values(self, verb: str, params: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        call = {"do": verb, "url": self.url, "token": self.token, "params": params, "binding": self.binding}
-        async with aclosing(self._answers(call)) as answers:
-            async for answer in answers:
-                if "error" in answer:
-                    raise Refused(**answer["error"])
-                if "end" in answer:
-                    return
-                yield answer["value"]
-        raise AssertionError("the client has hung up; its words are above")
-
-    async def _answers(self, call: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24)
-        try:
-            writer.write(json.dumps(call).encode() + b"\n")
-            while line := await reader.readline():
-                yield json.loads(line)
-        finally:
-            writer.close()
+    async def values(self, verb: str, params: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+        """Everything that the client gives, as ProtoJSON."""
+        told = {"do": verb, "url": self.url, "token": self.token, "params": params, "binding": self.binding}
+        async with aclosing(call(self.port, told)) as values:
+            async for value in values:
+                yield value
 
 
 def _message(text: str, fields: dict[str, Any]) -> dict[str, Any]:

@@ -5,15 +5,13 @@ Nothing of it is read by codin, so that codin's own idea of 0.3 is not what codi
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from tests.interop.official_client import Refused
+from tests.interop.line import call
 
 __all__ = ["OldClient"]
 
@@ -60,24 +58,11 @@ class OldClient:
 
     async def all(self, verb: str, **params: Any) -> AsyncGenerator[Fields]:
         """Everything that it gives."""
-        call = {"do": verb, "url": self.url, "token": self.token, "params": {"binding": self.binding, **params}}
-        async with aclosing(self._answers(call)) as answers:
-            async for answer in answers:
-                if "error" in answer:
-                    raise Refused(**answer["error"])
-                if "end" in answer:
-                    return
-                yield answer["value"]
-        raise AssertionError("the client has hung up; its words are above")
-
-    async def _answers(self, call: Fields) -> AsyncGenerator[Fields]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24)
-        try:
-            writer.write(json.dumps(call).encode() + b"\n")
-            while line := await reader.readline():
-                yield json.loads(line)
-        finally:
-            writer.close()
+        given = {"binding": self.binding, **params}
+        told = {"do": verb, "url": self.url, "token": self.token, "params": given}
+        async with aclosing(call(self.port, told)) as values:
+            async for value in values:
+                yield value
 
 
 def _message(parts: tuple[str | Fields, ...], fields: Fields) -> Fields:

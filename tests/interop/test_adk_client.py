@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -18,7 +16,8 @@ from codin.agent.adapters.adk import adapt
 from codin.server import App
 from codin.task import AgentResponse, Task
 from tests.agent.adapters.adk.scripted import ask_human, speaker
-from tests.interop.conftest import HERE, PEERS, running
+from tests.interop.conftest import Programs
+from tests.interop.line import call
 from tests.server.sockets import listening
 
 pytestmark = pytest.mark.anyio
@@ -63,17 +62,9 @@ def painter() -> LlmAgent:
 
 
 @pytest.fixture(scope="session")
-def adk_client() -> Iterator[int]:
-    """The port of ADK's client, which needs the official SDK and so cannot live in the environment of the tests."""
-    python = PEERS / "adk" / "bin" / "python"
-    if not python.exists():
-        missing = f"ADK's client needs an environment at {python.parents[1]}: `make peers`"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    # ADK warns that nearly everything here is experimental.
-    with running(python, "-W", "ignore", HERE / "peers" / "adk_client.py") as port:
-        yield int(port)
+def adk_client(programs: Programs) -> int:
+    """The port of ADK's client."""
+    return int(programs["adk client"])
 
 
 @pytest.fixture
@@ -117,20 +108,14 @@ class Conversation:
         self._call = {"conversation": str(next(_numbers)), "url": url, "legacy": legacy, "streaming": streaming}
 
     async def say(self, text: str, answer: dict[str, Any] | None = None) -> Turn:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         turn = Turn()
-        try:
-            writer.write(json.dumps({**self._call, "text": text, "answer": answer}).encode() + b"\n")
-            while line := await reader.readline():
-                told = json.loads(line)
-                if "end" in told:
-                    turn.kept = told["end"]["said"]
-                    return turn
+        async for told in call(self._port, {**self._call, "text": text, "answer": answer}):
+            if "said" in told:
+                turn.kept = told["said"]
+            else:
                 assert told["error"] is None
                 turn.events.append(told)
-        finally:
-            writer.close()
-        raise AssertionError("the client has hung up; its words are above")
+        return turn
 
 
 @pytest.fixture(params=["legacy", "extension"])

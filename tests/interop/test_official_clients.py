@@ -15,7 +15,8 @@ from codin.agent import agent
 from codin.server import App
 from codin.task import AgentResponse, Task
 from codin.trust import BearerTokens
-from tests.interop.official_client import OfficialClient, Refused
+from tests.interop.line import Refused
+from tests.interop.official_client import OfficialClient
 from tests.server.puppet import Puppet
 from tests.server.sockets import listening
 

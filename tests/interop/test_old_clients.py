@@ -14,7 +14,7 @@ from codin.agent import agent
 from codin.server import App
 from codin.task import AgentResponse, PushPolicy, Task
 from codin.trust import BearerTokens, Caller, SigningKey, verify_card
-from tests.interop.official_client import Refused
+from tests.interop.line import Refused
 from tests.interop.old_client import Fields, OldClient
 from tests.server.puppet import Puppet
 from tests.server.sockets import listening

@@ -11,7 +11,8 @@ from codin import a2a
 from codin.server import App
 from codin.server.webhook import Notification, Webhook
 from tests.interop.conftest import HERE
-from tests.interop.official_client import OfficialClient, Refused
+from tests.interop.line import Refused
+from tests.interop.official_client import OfficialClient
 from tests.server.hook import hooked, patient
 from tests.server.puppet import Puppet
 from tests.server.sockets import listening

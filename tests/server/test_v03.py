@@ -143,6 +143,13 @@ async def test_extensions_are_named_by_the_old_header(rpc: Rpc) -> None:
     response = await post(rpc, "message/send", {"message": MESSAGE}, X_A2A_Extensions=RESUME)
     assert response.headers["x-a2a-extensions"] == RESUME
     assert "a2a-extensions" not in response.headers
+    body = {"message": REST_MESSAGE, "configuration": {"blocking": True}}
+    for verb in ("send", "stream"):
+        response = await rpc.http.post(
+            f"/v1/message:{verb}", json=body, headers={"X-A2A-Extensions": f"urn:x, {RESUME}"}
+        )
+        assert response.headers["x-a2a-extensions"] == RESUME
+        assert "a2a-extensions" not in response.headers
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,27 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections import defaultdict
 
 os.environ["OTEL_INSTRUMENTATION_A2A_SDK_ENABLED"] = "false"
 
+import httpx
 import uvicorn
 from a2a.server.agent_execution import AgentExecutor
 from a2a.server.apps import A2AStarletteApplication
 from a2a.server.request_handlers import DefaultRequestHandler
-from a2a.server.tasks import InMemoryPushNotificationConfigStore, InMemoryTaskStore, TaskUpdater
+from a2a.server.tasks import (
+    BasePushNotificationSender,
+    InMemoryPushNotificationConfigStore,
+    InMemoryTaskStore,
+    TaskUpdater,
+)
 from a2a.types import AgentCapabilities, AgentCard, AgentSkill, Part, TextPart
 from a2a.utils import new_agent_text_message, new_task
+from starlette.responses import Response
+from starlette.routing import Route
+
+GATES = defaultdict(lambda: asyncio.Semaphore(0))
 
 
 def said(text):
@@ -54,6 +65,14 @@ class Agent(AgentExecutor):
         await self._pieces(updater, range(int(rest)))
         await updater.complete()
 
+    async def do_steps(self, updater, rest):
+        count, key, *_ = rest.split()
+        for number in range(int(count)):
+            if number:
+                await GATES[key].acquire()
+            await self._pieces(updater, [number])
+        await updater.complete()
+
     async def _pieces(self, updater, numbers):
         for number in numbers:
             await updater.add_artifact(said(f"piece {number} "), artifact_id="text", append=number > 0)
@@ -72,6 +91,11 @@ class Agent(AgentExecutor):
         await TaskUpdater(event_queue, context.task_id, context.context_id).cancel()
 
 
+async def release(request):
+    GATES[request.path_params["key"]].release()
+    return Response(status_code=204)
+
+
 def application(url):
     card = AgentCard(
         name="official",
@@ -85,12 +109,15 @@ def application(url):
         supports_authenticated_extended_card=True,
     )
     extended = card.model_copy(update={"description": "Does even more."})
+    pushes = InMemoryPushNotificationConfigStore()
     handler = DefaultRequestHandler(
         agent_executor=Agent(),
         task_store=InMemoryTaskStore(),
-        push_config_store=InMemoryPushNotificationConfigStore(),
+        push_config_store=pushes,
+        push_sender=BasePushNotificationSender(httpx.AsyncClient(verify=False), pushes),
     )
-    return A2AStarletteApplication(agent_card=card, http_handler=handler, extended_agent_card=extended).build()
+    app = A2AStarletteApplication(agent_card=card, http_handler=handler, extended_agent_card=extended)
+    return app.build(routes=[Route("/release/{key}", release, methods=["POST"])])
 
 
 def main():

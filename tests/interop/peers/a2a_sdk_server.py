@@ -1,8 +1,7 @@
 """An agent on the official Python SDK. Runs in that SDK's own environment: `python a2a_sdk_server.py`.
 
 Prints its URL as the first line, then serves until it is terminated; with the argument `grpc` its card names gRPC, and
-nothing else. What the agent does is the first word of a
-message:
+nothing else. What the agent does is the first word of a message:
 
     chunks N       N pieces of one artifact
     steps N KEY    N pieces, each but the first behind one POST /release/KEY
@@ -12,6 +11,7 @@ message:
     fail WORD      ends as FAILED and says why
     crash          raises
     message WORD   answers with a message, without a task
+    tenant         says which tenant the request named
     …              everything else comes back in capitals
 """
 
@@ -29,12 +29,18 @@ from contextlib import asynccontextmanager
 os.environ["OTEL_INSTRUMENTATION_A2A_SDK_ENABLED"] = "false"
 
 import grpc
+import httpx
 import uvicorn
 from a2a.helpers import new_task_from_user_message
 from a2a.server.agent_execution import AgentExecutor
 from a2a.server.request_handlers import DefaultRequestHandler, GrpcHandler
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
-from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
+from a2a.server.tasks import (
+    BasePushNotificationSender,
+    InMemoryPushNotificationConfigStore,
+    InMemoryTaskStore,
+    TaskUpdater,
+)
 from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill, Part, a2a_pb2_grpc
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -63,8 +69,8 @@ class Agent(AgentExecutor):
             continued = True
         updater = TaskUpdater(event_queue, task.id, task.context_id)
         await updater.start_work()
-        if continued:
-            await updater.add_artifact([Part(text=text)], name="answer")
+        if continued or text == "tenant":
+            await updater.add_artifact([Part(text=text if continued else context.tenant)], name="answer")
             await updater.complete()
         else:
             await getattr(self, f"do_{verb}", self.shout)(updater, rest if hasattr(self, f"do_{verb}") else text)
@@ -150,12 +156,23 @@ def application(url):
             AgentInterface(protocol_binding=binding, protocol_version="1.0", url=url)
             for binding in ("JSONRPC", "HTTP+JSON")
         ],
-        capabilities=AgentCapabilities(streaming=True),
+        capabilities=AgentCapabilities(streaming=True, push_notifications=True, extended_agent_card=True),
         default_input_modes=["text/plain"],
         default_output_modes=["text/plain"],
         skills=[AgentSkill(id="do", name="do", description="Does what the first word says.", tags=["test"])],
     )
-    handler = Handler(agent_executor=Agent(), task_store=InMemoryTaskStore(), agent_card=card)
+    extended = AgentCard()
+    extended.CopyFrom(card)
+    extended.description = "Does even more."
+    pushes = InMemoryPushNotificationConfigStore()
+    handler = Handler(
+        agent_executor=Agent(),
+        task_store=InMemoryTaskStore(),
+        agent_card=card,
+        push_config_store=pushes,
+        push_sender=BasePushNotificationSender(httpx.AsyncClient(verify=False), pushes),
+        extended_agent_card=extended,
+    )
     routes = [*create_jsonrpc_routes(handler, "/"), *create_agent_card_routes(card), *create_rest_routes(handler)]
     lifespan = over_grpc(handler, card) if "grpc" in sys.argv else None
     return Starlette(routes=[Route("/release/{key}", release, methods=["POST"]), *routes], lifespan=lifespan)

@@ -4,8 +4,9 @@ Prints the port it listens on as the first line. Each connection is one turn of 
 
     {"conversation": "1", "url": "http://…/", "legacy": true, "streaming": true, "text": "…", "answer": null}
 
-and answers with a line for each event, then `{"end": {"said": […]}}` with the texts that are kept in the session. With
-`answer`, the id of a call that waits, the text is its function response; without, it is what a user says.
+and answers with a line `{"value": …}` for each event and one for the texts that are kept in the session, then with
+`{"end": true}`. With `answer`, the id of a call that waits, the text is its function response; without, it is what a
+user says.
 """
 
 # pyright: basic, reportMissingImports=false, reportMissingModuleSource=false, reportAttributeAccessIssue=false
@@ -68,9 +69,11 @@ async def lines(call):
     mode = StreamingMode.SSE if call["streaming"] else StreamingMode.NONE
     config = RunConfig(streaming_mode=mode)
     async for event in runner.run_async(new_message=message_of(call), run_config=config, **WHERE):
-        yield told(event)
+        yield {"value": told(event)}
     session = await runner.session_service.get_session(app_name="app", **WHERE)
-    yield {"end": {"said": [text_of(event) for event in session.events if event.author == "peer" and text_of(event)]}}
+    texts = [text_of(event) for event in session.events if event.author == "peer" and text_of(event)]
+    yield {"value": {"said": texts}}
+    yield {"end": True}
 
 
 async def connected(reader, writer):

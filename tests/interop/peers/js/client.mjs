@@ -28,14 +28,15 @@ import {
   RestTransportFactory,
   createAuthenticatingFetchWithRetry,
 } from "@a2a-js/sdk/client";
+import { GrpcTransportFactory } from "@a2a-js/sdk/client/grpc";
 
 function factory(token, binding) {
   const fetchImpl = createAuthenticatingFetchWithRetry(fetch, {
     headers: async () => (token === null ? {} : { Authorization: `Bearer ${token}` }),
     shouldRetryWithHeaders: async () => undefined,
   });
-  const Transport = binding === "HTTP+JSON" ? RestTransportFactory : JsonRpcTransportFactory;
-  const transports = [new Transport({ fetchImpl })];
+  const Transport = { GRPC: GrpcTransportFactory, "HTTP+JSON": RestTransportFactory }[binding];
+  const transports = [new (Transport ?? JsonRpcTransportFactory)({ fetchImpl })];
   return new ClientFactory({ ...ClientFactoryOptions.default, transports });
 }
 
@@ -64,6 +65,8 @@ async function* values(verb, url, token, params, binding) {
     yield ListTasksResponse.toJSON(await client.listTasks(ListTasksRequest.fromJSON(params)));
   } else if (verb === "cancel") {
     yield Task.toJSON(await client.cancelTask(CancelTaskRequest.fromJSON(params)));
+  } else if (verb === "extended card") {
+    yield AgentCard.toJSON(await client.getAgentCard());
   } else if (verb === "create_push") {
     const config = TaskPushNotificationConfig.fromJSON(params);
     yield TaskPushNotificationConfig.toJSON(await client.createTaskPushNotificationConfig(config));

@@ -1,10 +1,18 @@
-// An agent on the official JavaScript SDK: the twin of `a2a_sdk_server.py`, which says what it does.
+// An agent on the official JavaScript SDK: the twin of `a2a_sdk_server.py`, which says what it does. With the argument
+// `grpc` its card names gRPC, and nothing else.
 
 import { randomUUID } from "node:crypto";
 
 import { Role, TaskState } from "@a2a-js/sdk";
-import { AgentEvent, DefaultRequestHandler, InMemoryTaskStore } from "@a2a-js/sdk/server";
+import {
+  AgentEvent,
+  DefaultRequestHandler,
+  InMemoryPushNotificationStore,
+  InMemoryTaskStore,
+} from "@a2a-js/sdk/server";
 import { UserBuilder, agentCardHandler, jsonRpcHandler, restHandler } from "@a2a-js/sdk/server/express";
+import { A2AService, grpcService } from "@a2a-js/sdk/server/grpc";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
 import express from "express";
 
 const text = (value) => ({ content: { $case: "text", value }, filename: "", mediaType: "", metadata: undefined });
@@ -99,6 +107,9 @@ const verbs = {
   fail(turn, rest) {
     turn.status(TaskState.TASK_STATE_FAILED, rest);
   },
+  tenant(turn) {
+    turn.finish(turn.request.context.tenant ?? "");
+  },
   crash() {
     throw new Error("this text stays inside of the test");
   },
@@ -133,8 +144,21 @@ class Handler extends DefaultRequestHandler {
   }
 }
 
+// Serves gRPC as well, and lets the card name that alone.
+async function overGrpc(requestHandler, card) {
+  const server = new Server();
+  server.addService(A2AService, grpcService({ requestHandler, userBuilder: UserBuilder.noAuthentication }));
+  const port = await new Promise((resolve, reject) =>
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    ),
+  );
+  const [first] = card.supportedInterfaces;
+  card.supportedInterfaces = [{ ...first, url: `127.0.0.1:${port}`, protocolBinding: "GRPC" }];
+}
+
 const app = express();
-const server = app.listen(0, "127.0.0.1", () => {
+const server = app.listen(0, "127.0.0.1", async () => {
   const url = `http://127.0.0.1:${server.address().port}/`;
   const card = {
     name: "official",
@@ -146,7 +170,7 @@ const server = app.listen(0, "127.0.0.1", () => {
       protocolVersion: "1.0",
       tenant: "",
     })),
-    capabilities: { streaming: true, pushNotifications: false, extensions: [] },
+    capabilities: { streaming: true, pushNotifications: true, extendedAgentCard: true, extensions: [] },
     securitySchemes: {},
     securityRequirements: [],
     defaultInputModes: ["text/plain"],
@@ -165,7 +189,12 @@ const server = app.listen(0, "127.0.0.1", () => {
     ],
     signatures: [],
   };
-  const requestHandler = new Handler(card, new InMemoryTaskStore(), agent);
+  const pushes = new InMemoryPushNotificationStore();
+  const extended = async () => ({ ...card, description: "Does even more." });
+  const requestHandler = new Handler(
+    card, new InMemoryTaskStore(), agent, undefined, pushes, undefined, extended,
+  );
+  if (process.argv.includes("grpc")) await overGrpc(requestHandler, card);
   app.post("/release/:key", (request, response) => {
     release(request.params.key);
     response.status(204).end();

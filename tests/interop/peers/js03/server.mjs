@@ -8,6 +8,24 @@ import express from "express";
 
 const text = (value) => [{ kind: "text", text: value }];
 const canceled = new Map();
+const gates = new Map();
+
+function gate(key) {
+  if (!gates.has(key)) gates.set(key, { open: 0, waiting: [] });
+  return gates.get(key);
+}
+
+async function pass(key) {
+  const { waiting } = gate(key);
+  if (gate(key).open > 0) gate(key).open--;
+  else await new Promise((resolve) => waiting.push(resolve));
+}
+
+function release(key) {
+  const next = gate(key).waiting.shift();
+  if (next === undefined) gate(key).open++;
+  else next();
+}
 
 class Turn {
   constructor(request, bus) {
@@ -39,8 +57,8 @@ class Turn {
     this.bus.publish({ kind: "artifact-update", ...this.ids, artifact, append, lastChunk: false });
   }
 
-  pieces(count) {
-    for (let number = 0; number < count; number++) {
+  pieces(from, to) {
+    for (let number = from; number < to; number++) {
       this.artifact(`piece ${number} `, { id: "text", append: number > 0 });
     }
   }
@@ -53,14 +71,22 @@ class Turn {
 
 const verbs = {
   chunks(turn, rest) {
-    turn.pieces(Number(rest));
+    turn.pieces(0, Number(rest));
+    turn.finish();
+  },
+  async steps(turn, rest) {
+    const [count, key] = rest.split(" ");
+    for (let number = 0; number < Number(count); number++) {
+      if (number > 0) await pass(key);
+      turn.pieces(number, number + 1);
+    }
     turn.finish();
   },
   ask(turn, rest) {
     turn.status("input-required", `Which ${rest}?`);
   },
   async slow(turn) {
-    turn.pieces(1);
+    turn.pieces(0, 1);
     await new Promise((resolve) => canceled.set(turn.ids.taskId, resolve));
     turn.status("canceled");
   },
@@ -111,6 +137,10 @@ const server = app.listen(0, "127.0.0.1", () => {
   const requestHandler = new DefaultRequestHandler(
     card, new InMemoryTaskStore(), agent, undefined, pushes, undefined, extended,
   );
+  app.post("/release/:key", (request, response) => {
+    release(request.params.key);
+    response.status(204).end();
+  });
   app.use("/.well-known/agent-card.json", agentCardHandler({ agentCardProvider: requestHandler }));
   app.use(jsonRpcHandler({ requestHandler, userBuilder: UserBuilder.noAuthentication }));
   console.log(url);
