@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from codin import a2a
 from codin.errors import CodinError, TaskClosed
@@ -13,7 +13,10 @@ from codin.task._entry import Entry, PrivateEntry, StatusEntry
 from codin.task._fold import Fold
 from codin.task._protocol import NO_LEASE, Claim, Commit, Lease, Owner, Stored, TaskStore
 
-__all__ = ["Reader", "TaskLog"]
+__all__ = ["OnCommit", "Reader", "TaskLog"]
+
+OnCommit: TypeAlias = Callable[["TaskLog", Sequence[Entry]], None]
+"""Called with what has been committed."""
 
 
 class TaskLog:
@@ -47,7 +50,7 @@ class TaskLog:
         self.broken: CodinError | None = None
         # Records of calls that came while nothing could be written. None: this task has called nobody.
         self.calls: list[Entry] | None = None
-        self.on_commit: Callable[[TaskLog, Sequence[Entry]], None] | None = None
+        self.on_commit: OnCommit | None = None
         self._closed = self.state.terminal
         self._pending: list[Entry] = []
         self._flushing = False

@@ -4,48 +4,43 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from codin import a2a
 from codin.net import Transport
 from codin.task._allowance import admit
 from codin.task._calls import Calls
 from codin.task._clock import now_ms
-from codin.task._entry import Entry, InputEntry, StatusEntry
+from codin.task._entry import Entry, StatusEntry
 from codin.task._fold import Fold
-from codin.task._guard import Decision, Guard, Handler
-from codin.task._guarding import decision_entry, held_state
+from codin.task._guard import Guard, Handler
 from codin.task._ids import random_id
-from codin.task._ledger import Ledger, limits_entry, limits_in
+from codin.task._intake import Incoming, Intake
 from codin.task._limits import Limits
 from codin.task._live import Live, Subscription
 from codin.task._log import TaskLog
 from codin.task._once import Once, Settled, digest_of
 from codin.task._open_calls import open_calls
-from codin.task._outcome import status_entry
-from codin.task._position import Position
-from codin.task._protocol import NO_LEASE, Claim, Lease, Owner, TaskStore
+from codin.task._protocol import Claim, Owner, TaskStore
 from codin.task._push_policy import PushPolicy
 from codin.task._push_request import DeadLetter, PushRequest
 from codin.task._resolver import Resolver
-from codin.task._run import Run, Stop
+from codin.task._run import Run
 from codin.task._runner import Runner
+from codin.task._stage import Stage
 from codin.task._task import CallAgent
 from codin.task._turn import Turn
-from codin.task._turns import Turns
-from codin.task._wishes import Wishes, wishes_of
+from codin.task._wishes import wishes_of
 from codin.task.stores.memory import MemoryStore
 from codin.trust import Caller, CallLimits, Credential, KeyRing, TrustPolicy, identity_of
 
 if TYPE_CHECKING:
-    from codin.task._push import Pushes, Reserved
+    from codin.task._push import Pushes
 
 __all__ = ["TaskManager"]
 
 _owner = lru_cache(4096)(Owner)  # one object for all tasks of one owner
-_CREDENTIAL = a2a.Part(text="[redacted]")
 
 
 class TaskManager:
@@ -94,26 +89,33 @@ class TaskManager:
         self.identity: str = identity or identity_of(agent)
         self.limits: Limits = limits or Limits()
         self.store: TaskStore = store or MemoryStore()
-        self._guards = guards
         self._rerunnable = rerunnable
         self._new_id = new_id
-        self._holder = random_id()
         self._live = Live(self.store, self.limits, self._attach)
+        self._stage = Stage(self.store, self._live, self.limits)
+        self._intake = Intake(
+            self.store,
+            self._live,
+            self._stage,
+            self.limits,
+            guards,
+            self._on_commit,
+            new_id,
+            rerunnable=rerunnable,
+        )
         self._pushes: Pushes | None = None
         if push is not None:
             from codin.task._push import Pushes  # a manager that pushes nothing loads nothing for it
 
-            self._pushes = Pushes(push, agent, keys, self.store, self._live, self._on_commit, self._holder)
-        self._turns: Turns[Run] = Turns()
+            self._pushes = Pushes(push, agent, keys, self.store, self._live, self._on_commit, self._stage.holder)
         self._once = Once(self.store)
         self._starting: asyncio.Task[None] | None = None
         self._started = False
         self._closed = False
-        self.draining: bool = False
         self._calls = Calls(transport, resolver, credential, trust)
         self._calls_off = call is None  # another way to call knows for itself what it leaves behind
         self._sweeping: asyncio.TimerHandle | None = None
-        self._runner = Runner(
+        self._runner = self._stage.runner = Runner(
             handler,
             self.limits,
             guards=guards,
@@ -121,9 +123,9 @@ class TaskManager:
             identity=self.identity,
             closing_update=closing_update,
             closing_message=closing_message,
-            released=self._released,
-            abandoned=self._abandoned,
-            elsewhere=self._go_on,
+            released=self._stage.released,
+            abandoned=self._stage.abandoned,
+            elsewhere=self._intake.go_on,
         )
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -144,26 +146,7 @@ class TaskManager:
             await self._pushes.start()
         for owner, task_id, state in await self.store.unfinished(self.agent):
             if not state.interrupted:
-                await self._recover(owner, task_id, state)
-
-    async def _recover(self, owner: Owner, task_id: str, state: a2a.TaskState) -> None:
-        run = await self._live.find(owner, task_id)
-        await self._lease(run.log)
-        if state is a2a.TaskState.WORKING and not self._rerunnable:
-            run.ledger = Ledger.read(run.log.entries, self.limits.budget)
-            run.log.append(status_entry(run, a2a.TaskState.FAILED, "The task was interrupted by restart."))
-            return
-        self._live.runs[task_id] = run = Run(run.log, self.limits, run.caller)
-        run.called = limits_in(run.log.entries)
-        run.number = run.log.last
-        key = (owner, run.log.context_id)
-        if self._turns.held(key):
-            self._turns.wait(key, run)
-            return
-        self._turns.enter(key)
-        if state is a2a.TaskState.SUBMITTED:
-            run.number = run.log.append(StatusEntry(run.log.ids, a2a.TaskState.WORKING, now_ms()))
-        self._go(run)
+                await self._stage.recover(owner, task_id, state, rerunnable=self._rerunnable)
 
     def wrap(self, wrapper: Callable[[Handler], Handler]) -> None:
         """Run the handler inside of another one from now on, which may time or trace it."""
@@ -171,7 +154,7 @@ class TaskManager:
 
     async def drain(self) -> None:
         """Take no more messages, wait for running turns up to `limits.drain`, and let go of the rest."""
-        self.draining = True
+        self._stage.draining = True
         if not self._started:
             return
         if self._sweeping is not None:
@@ -260,16 +243,17 @@ class TaskManager:
         owner = self._owner(caller, request.tenant)
         wishes = wishes_of(configuration, extensions)
         push = configuration.task_push_notification_config if configuration else None
-        take_in = self._submit if push is None else partial(self._submit_with, push)
+        take = self._intake.take if push is None else partial(self._take_with, push)
         if key is None:
-            run, taken = await take_in(owner, caller, request.message, None, called, wishes, history_length, snapshot)
+            incoming = Incoming(None, called, wishes, history_length, snapshot)
+            run, taken = await take(owner, caller, request.message, incoming)
             return Turn(run.log, run.number, history_length, taken)
         digest, named = digest_of(request.to_dict()), key
         made: list[Turn] = []
 
         async def submit() -> tuple[Claim, Settled]:
-            claim = (named, digest)
-            run, taken = await take_in(owner, caller, request.message, claim, called, wishes, history_length, snapshot)
+            incoming = Incoming((named, digest), called, wishes, history_length, snapshot)
+            run, taken = await take(owner, caller, request.message, incoming)
             made.append(Turn(run.log, run.number, history_length, taken))
             return Claim(key, digest, run.log.task_id, run.number), partial(run.log.settled, run.number)
 
@@ -280,210 +264,24 @@ class TaskManager:
         """Refuse a call whose limits are used up. Raises UnsupportedOperation, as `submit` does."""
         admit(called, self.identity, self.limits.max_hops)
 
-    async def _submit(
-        self,
-        owner: Owner,
-        caller: Caller,
-        message: a2a.Message,
-        key: tuple[str, str] | None,
-        called: CallLimits | None,
-        wishes: Wishes | None,
-        history_length: int | None,
-        snapshot: bool,
-        reserved: Reserved | None = None,
-    ) -> tuple[Run, bytes | None]:
-        if self.draining:
-            raise a2a.Overloaded("the server is shutting down", retry_after=1.0)
-        if self._runner.running >= self.limits.max_running:
-            raise a2a.Overloaded(f"{self.limits.max_running} turns are running", retry_after=1.0)
-        decisions = await self._ask_guards(caller, message) if self._guards else ()
-        if message.task_id:
-            run, body = await self._continue(owner, caller, message)
-        else:
-            run, body = self._open(owner, caller, message, reserved.place.task_id if reserved else self._new_id())
-        log = run.log
-        try:
-            if log.lease.fence == 0:
-                await self._lease(log)
-            self._check_queue(log)
-        except BaseException:
-            if log.last == 0:
-                self._give_back(log)
-                del self._live.runs[log.task_id]
-            raise
-        # From here to the entry nothing waits: what was checked still holds.
-        begin: list[Entry] = [InputEntry(now_ms(), body)]
-        if called is not None:
-            begin.append(limits_entry(called))
-        if wishes is not None:
-            run.wish(wishes)
-        if reserved is not None:
-            begin.append(reserved.entry)
-        run.bind(called)
-        taken = self._enter(run, begin, key, decisions, history_length, snapshot)
-        return run, taken
-
-    async def _submit_with(
+    async def _take_with(
         self,
         config: a2a.TaskPushNotificationConfig,
         owner: Owner,
         caller: Caller,
         message: a2a.Message,
-        *others: Any,
+        incoming: Incoming,
     ) -> tuple[Run, bytes | None]:
         """A message that brings a push configuration along: both are in one commit."""
         pushes = self._pushing()
         reserved = await pushes.reserve(owner, message, config, self._new_id)
         try:
-            run, taken = await self._submit(owner, caller, message, *others, reserved=reserved)
+            run, taken = await self._intake.take(owner, caller, message, incoming, reserved)
         except BaseException:
             pushes.refused(reserved)
             raise
         pushes.taken(reserved, run.log, run.number)
         return run, taken
-
-    def _open(self, owner: Owner, caller: Caller, message: a2a.Message, task_id: str) -> tuple[Run, bytes]:
-        context_id = message.context_id or self._new_id()
-        vars(message).update(task_id=task_id, context_id=context_id)  # four times as fast as two assignments
-        run = Run(TaskLog(self.store, owner, task_id, context_id, Fold(task_id, context_id)), self.limits, caller)
-        run.log.on_commit = self._on_commit
-        body = message.to_json()
-        run.live = message
-        run.begin(message, Position(1, body))
-        self._live.runs[task_id] = run
-        return run, body
-
-    async def _continue(self, owner: Owner, caller: Caller, message: a2a.Message) -> tuple[Run, bytes]:
-        assert message.task_id is not None
-        run = await self._live.find(owner, message.task_id)
-        log = run.log
-        if message.context_id and message.context_id != log.context_id:
-            raise a2a.InvalidParams.of(
-                "message.contextId", f"is not the context of task {log.task_id!r}", hint="leave contextId out"
-            )
-        with log.reader(log.last, until_interrupted=False):  # keeps it at hand
-            await log.settled()
-            if log.state.interrupted:
-                await self._lease(log)
-        run = self._live.runs.get(log.task_id, run)  # who waited may find another run, or another state
-        if log.state.terminal:
-            raise a2a.UnsupportedOperation(
-                f"task {log.task_id!r} has ended ({log.state.value})",
-                hint="send the message without a taskId to begin a new task in the context",
-            )
-        if not log.state.interrupted:
-            raise a2a.UnsupportedOperation(
-                f"task {log.task_id!r} is at work ({log.state.value})",
-                reason="TASK_BUSY",
-                hint="wait until it rests, or send the message without a taskId",
-            )
-        message.context_id = log.context_id
-        body = message.to_json()
-        if log.state is a2a.TaskState.AUTH_REQUIRED:
-            body = message.model_copy(update={"parts": [_CREDENTIAL], "metadata": None}).to_json()
-        if not run.parked or run.stop is not None:
-            live, run = run.live, Run(log, self.limits, caller)
-            run.live = live
-            self._live.runs[log.task_id] = run
-        run.caller = caller
-        if not Position.holds(log.entries):  # else this one says yes or no, and the handler gets the one before
-            run.live = message
-        return run, body
-
-    def _check_queue(self, log: TaskLog) -> None:
-        if self._turns.waiting((log.owner, log.context_id)) >= self.limits.max_waiting:
-            raise a2a.Overloaded(f"{self.limits.max_waiting} tasks wait in context {log.context_id!r}", retry_after=1.0)
-
-    def _enter(
-        self,
-        run: Run,
-        begin: Sequence[Entry],
-        key: tuple[str, str] | None,
-        decisions: Sequence[Decision],
-        history_length: int | None,
-        snapshot: bool,
-    ) -> bytes | None:
-        """Append the input and the state it leads to, in one commit; then run, queue or hold.
-
-        Returns:
-            With `snapshot`, the `Task` as it is when the turn begins.
-        """
-        log = run.log
-        if decisions and decisions[-1].action != "pass":
-            return self._stop(run, [*begin, *run.unrecorded()], key, decisions, history_length, snapshot)
-        place = (log.owner, log.context_id)
-        queued = self._turns.held(place)
-        if queued or self._rerunnable:
-            begin = [*begin, *run.unrecorded()]
-        state = a2a.TaskState.SUBMITTED if queued else a2a.TaskState.WORKING
-        entries = [*begin, *map(decision_entry, decisions), StatusEntry(log.ids, state, begin[0].at)]
-        run.number = log.last + len(entries)
-        if key is not None:
-            log.claim = Claim(*key, log.task_id, run.number)
-        if queued:
-            run.context = copy_context()  # its own, and not that of whoever lets it go on
-            self._turns.wait(place, run)
-        else:
-            self._turns.enter(place)
-        log.append(*entries)
-        if not queued:
-            self._go(run)
-        return log.fold.to_json(history_length) if snapshot else None
-
-    def _stop(
-        self,
-        run: Run,
-        begin: Sequence[Entry],
-        key: tuple[str, str] | None,
-        decisions: Sequence[Decision],
-        history_length: int | None,
-        snapshot: bool,
-    ) -> bytes | None:
-        """A guard has refused the message, or holds it: the status that answers the turn comes with it."""
-        log, stopped = run.log, decisions[-1]
-        begun = Fold.restore(log.fold.last, log.fold.changed, log.fold.to_json())
-        entries: list[Entry] = [*begin, *map(decision_entry, decisions)]
-        for each in entries:
-            each.apply(begun)
-        state = a2a.TaskState.REJECTED if stopped.action == "refuse" else held_state(stopped)
-        text = run.agent_message([a2a.Part(text=stopped.reason or "A guard stopped this message.")])
-        run.number = log.last + len(entries)
-        if key is not None:
-            log.claim = Claim(*key, log.task_id, run.number)
-        log.append(*entries, StatusEntry(log.ids, state, begin[0].at, text))
-        if log.closed and run.worker is not None:  # its question has been answered, and not to it
-            run.stop = "cancel"
-            run.worker.cancel()
-        return begun.to_json(history_length) if snapshot else None
-
-    async def _go_on(self, run: Run) -> None:
-        """What the run had asked for has come another way: a turn begins as by a message, which nobody has sent."""
-        log = run.log
-        message = a2a.Message(message_id=self._new_id(), role=a2a.Role.USER, parts=[_CREDENTIAL], task_id=log.task_id)
-        await self._submit(log.owner, run.caller, message, None, None, None, None, False)
-
-    def _go(self, run: Run) -> None:
-        """The run has its turn."""
-        if run.parked and run.stop is None and run.live is not None:
-            run.holds_turn = True
-            self._runner.resume(run, run.live)
-            return
-        if run.stop is not None:  # its coroutine was let go while the answer waited for the turn
-            former = run
-            run = self._live.runs[run.log.task_id] = Run(run.log, self.limits, run.caller)
-            run.number, run.live, run.called, run.wishes = former.number, former.live, former.called, former.wishes
-        run.holds_turn = True
-        self._runner.start(run)
-
-    async def _ask_guards(self, caller: Caller, message: a2a.Message) -> Sequence[Decision]:
-        decisions: list[Decision] = []
-        for guard in self._guards:
-            decision = await guard.submit(caller, message)
-            if decision is not None:
-                decisions.append(decision)
-                if decision.action != "pass":
-                    break
-        return decisions
 
     async def _rejoin(self, owner: Owner, claim: Claim, history_length: int | None) -> Turn:
         """The turn that an idempotency key made."""
@@ -503,20 +301,6 @@ class TaskManager:
 
     # -- turns ---------------------------------------------------------------------------------------------------------
 
-    def _released(self, run: Run) -> None:
-        """A run rests or has ended: whoever has waited longest in its context goes on."""
-        if not run.holds_turn:
-            return
-        run.holds_turn = False
-        log = run.log
-        if self.draining:
-            return  # whoever waits is SUBMITTED in the store, and the next process goes on with it
-        while (following := self._turns.leave((log.owner, log.context_id))) is not None:
-            if following.log.broken is None:
-                following.log.append(StatusEntry(following.log.ids, a2a.TaskState.WORKING, now_ms()))
-                self._go(following)
-                return
-
     def _attach(self, log: TaskLog) -> None:
         if self._pushes is not None:
             self._pushes.attach(log)
@@ -527,7 +311,7 @@ class TaskManager:
         if log.broken is not None:
             self._live.runs.pop(log.task_id, None)
         elif log.state.resting and not log.uncommitted and isinstance(batch[-1], StatusEntry):
-            self._give_back(log)
+            self._stage.give_back(log)
             if log.fold.state.terminal:
                 run = self._live.runs.pop(log.task_id, None)
                 if log.calls is not None and self._calls_off:
@@ -536,23 +320,6 @@ class TaskManager:
                     self._calls.call_off(open_calls(log), caller, completed=completed)
             else:
                 self._live.let_go_later(log)
-
-    async def _lease(self, log: TaskLog) -> None:
-        """Hold the lease of the log's context, until the log rests again."""
-        if log.lease.fence:
-            return
-        lease = self.store.lease(log.owner, log.context_id, self._holder)
-        if not isinstance(lease, Lease):
-            lease = await lease
-            if log.closed or log.lease.fence:  # it has ended meanwhile, or somebody else was faster
-                self.store.release(log.owner, lease)
-                return
-        log.lease = lease
-
-    def _give_back(self, log: TaskLog) -> None:
-        if log.lease.fence:
-            self.store.release(log.owner, log.lease)
-            log.lease = NO_LEASE
 
     # -- readers -------------------------------------------------------------------------------------------------------
 
@@ -591,7 +358,7 @@ class TaskManager:
         log = run.log
         if not log.closed:
             if run.ending is None:
-                run.ending = self._runner.spawn(self._end(run, "cancel"))
+                run.ending = self._runner.spawn(self._stage.end(run, "cancel"))
             await asyncio.shield(run.ending)
         await log.settled()
         if log.state is not a2a.TaskState.CANCELED:
@@ -625,23 +392,6 @@ class TaskManager:
         if self._pushes is None:
             raise a2a.PushNotificationNotSupported("this agent does not push; subscribe to the task instead")
         return self._pushes
-
-    def _abandoned(self, run: Run) -> None:
-        run.ending = self._runner.spawn(self._end(run, "abandon"))
-
-    async def _end(self, run: Run, why: Stop) -> None:
-        log = run.log
-        with log.reader(log.last, until_interrupted=False):  # keeps it at hand
-            await self._lease(log)
-        present = self._live.runs.get(log.task_id, run)
-        if present is not run:  # a message has come meanwhile, and with it another run
-            if present.ending is not None:
-                await present.ending
-                return
-            present.ending = run.ending
-        if not log.closed:
-            self._turns.abandon((log.owner, log.context_id), present)
-            await self._runner.end(present, why)
 
     def _owner(self, caller: Caller, tenant: str | None) -> Owner:
         if tenant and caller.tenant and tenant != caller.tenant:
