@@ -181,7 +181,7 @@ async def _agents_at(url: str) -> list[str]:
 def _elsewhere(url: str, card: a2a.AgentCard) -> str | None:
     """Where the agent is, when it is not below the path that was asked for: a card is looked for at the origin too."""
     asked = urlsplit(url).path.rstrip("/")
-    places = [interface.url for interface in card.supported_interfaces if interface.protocol_binding == "JSONRPC"]
+    places = [each.url for each in card.supported_interfaces if each.url.startswith(("http://", "https://"))]
     if not asked or asked.endswith(".json") or not places:
         return None
     return None if any(f"{urlsplit(place).path}/".startswith(f"{asked}/") for place in places) else places[0]

@@ -10,9 +10,11 @@ from hmac import compare_digest
 from time import time
 from typing import NamedTuple
 
+from pydantic_core import from_json
 from starlette.types import Receive, Scope, Send
 
 from codin import a2a
+from codin.a2a import v03
 from codin.errors import ConfigError, TokenRefused
 from codin.server._http import answer, headers_of, read_body
 from codin.trust import NOTIFICATION_HEADER, Keys, UsedTokens, verify_notification
@@ -171,7 +173,7 @@ class Webhook:
                 raise _Refused(401, error.message) from None
             if not self._used.use(claims["jti"], time() + _LEEWAY, time()):
                 raise _Refused(401, "this very delivery was made before")
-        event = a2a.StreamResponse.from_json(body)
+        event = _event_of(body)
         task_id = _task_of(event)
         if claims is not None:
             if claims["task"] != task_id:
@@ -196,6 +198,17 @@ class Webhook:
         self._seen[key] = None
         if len(self._seen) > self._max_seen:
             self._seen.popitem(last=False)
+
+
+def _event_of(body: bytes) -> a2a.StreamResponse:
+    """Agents of 0.3 post the task alone, which says itself what it is."""
+    try:
+        return a2a.StreamResponse.from_json(body)
+    except a2a.InvalidParams:
+        fields: object = from_json(body)
+        if not isinstance(fields, dict) or "kind" not in fields:
+            raise
+        return a2a.StreamResponse.from_dict(v03.RPC.read_value(fields))
 
 
 def _task_of(event: a2a.StreamResponse) -> str:

@@ -54,12 +54,14 @@ async def converse(
     """Answer a message with a message.
 
     Raises:
-        UnsupportedOperation: the message names a task; this agent has none.
+        TaskNotFound: the message names a task; this agent has none. Spec 3.4.2.
         InvalidAgentResponse: the agent failed, took longer than `limits.run_timeout`, or returned no message.
     """
     message = request.message
     if message.task_id:
-        raise a2a.UnsupportedOperation("this agent answers with messages and has no tasks", hint="leave taskId out")
+        raise a2a.TaskNotFound(
+            f"no task {message.task_id!r}: this agent answers with messages and keeps none", hint="leave taskId out"
+        )
     context_id = message.context_id or str(uuid.uuid4())
     owner = Owner(request.tenant or caller.tenant, "", caller.id)
     run = Run(_NoLog(MemoryStore(), owner, "", context_id, Fold("", context_id)), limits, caller)

@@ -36,7 +36,7 @@ async def serving(*targets: object, **options: Any) -> AsyncGenerator[str]:
     """
     ready = len(targets) == 1 and not options and _is_application(targets[0])
     app: Any = targets[0] if ready else App(*targets, **options)
-    listener = socket.socket()
+    listener = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves TCP_NODELAY off
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_config=None, log_level="warning", timeout_graceful_shutdown=5, proxy_headers=False)
     server = _Server(config)

@@ -58,7 +58,7 @@ class Served:
 
 def open_listener() -> socket.socket:
     """A listening socket on a free port."""
-    listener = socket.socket()
+    listener = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves TCP_NODELAY off
     listener.bind(("127.0.0.1", 0))
     return listener
 

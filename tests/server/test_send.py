@@ -203,7 +203,7 @@ async def test_a_message_agent_ignores_return_immediately(direct: Rpc) -> None:
 
 async def test_a_message_agent_takes_no_task_id(direct: Rpc) -> None:
     for method in ("SendMessage", "SendStreamingMessage"):
-        assert (await direct.error(method, {"message": message(taskId="t")}))["code"] == -32004
+        assert (await direct.error(method, {"message": message(taskId="t")}))["code"] == -32001
 
 
 async def test_what_a_message_agent_does_wrong_has_no_details(direct: Rpc) -> None:

@@ -12,6 +12,7 @@ import pytest
 import codin
 from codin.agent import agent
 from codin.errors import ConfigError
+from codin.server._listen import listen
 from codin.trust import BearerTokens
 from tests.server.exchange import call_body
 from tests.server.process import running
@@ -163,3 +164,9 @@ async def test_a_store_that_cannot_be_opened_ends_it_with_a_word(tmp_path: Path)
     with pytest.raises(AssertionError, match="nope"):
         async with running(PROGRAM, store=f"sqlite:///{tmp_path / 'nope' / 'tasks.db'}"):
             pass
+
+
+def test_connections_do_not_wait_to_be_filled() -> None:
+    """asyncio sets TCP_NODELAY on what it knows to be TCP; without it, answers wait for what the client says next."""
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

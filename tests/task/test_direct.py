@@ -51,7 +51,7 @@ async def test_a_context_is_made_when_none_is_named() -> None:
 
 
 async def test_a_task_id_is_refused() -> None:
-    with pytest.raises(a2a.UnsupportedOperation, match="no tasks"):
+    with pytest.raises(a2a.TaskNotFound, match="keeps none"):
         await _talk(forever, task_id="t")
 
 
