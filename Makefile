@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 PEERS  := .peers
 PEER   := $(PEERS)/a2a/.ready
 ADKPEER := $(PEERS)/adk/.ready
-OLDPEER := $(PEERS)/a2a03/made.txt
+PINNEDPEERS := $(foreach peer,a2a03 af beeai strands,$(PEERS)/$(peer)/made.txt)
 NPMPEERS := $(foreach peer,js js03 oidc,$(PEERS)/$(peer)/node_modules/.package-lock.json)
 # CrewAI's newest release shares no environment with the newest releases of the other frameworks.
 CREWAI := .frameworks/crewai
@@ -34,7 +34,7 @@ help:  ## what there is
 demo: $(READY) $(CREW) $(ALONE)  ## agents at work on a document: make demo [FILE=path]
 	@$(PY) -m examples.brief $(if $(FILE),"$(FILE)")
 
-test: $(READY) $(CREW) $(ALONE) $(PEER) $(ADKPEER) $(OLDPEER) $(NPMPEERS)  ## the whole suite, in parallel: make test [ARGS="-k name"]
+test: $(READY) $(CREW) $(ALONE) $(PEER) $(ADKPEER) $(PINNEDPEERS) $(NPMPEERS)  ## the whole suite, in parallel: make test [ARGS="-k name"]
 	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai
 
@@ -64,9 +64,12 @@ bench: $(READY) $(CREW) $(PEER)  ## side by side with the official SDK: make ben
 docs: $(READY)  ## run every code block and follow every link of README and docs
 	$(PY) -m pytest -q tests/docs $(ARGS)
 
+interop: $(READY) $(PEER) $(ADKPEER) $(PINNEDPEERS) $(NPMPEERS)  ## other people's clients and servers, and what works: make interop [ARGS="-k GRPC"]
+	$(PY) -m pytest -q -n auto --dist worksteal tests/interop $(ARGS)
+
 frameworks: $(READY) $(CREW) $(ALONE)  ## environments for agents whose frameworks cannot share one
 
-peers: $(PEER) $(ADKPEER) $(OLDPEER) $(NPMPEERS)  ## other people's A2A software, each in an environment of its own
+peers: $(PEER) $(ADKPEER) $(PINNEDPEERS) $(NPMPEERS)  ## other people's A2A software, each in an environment of its own
 
 clean:  ## back to a fresh checkout
 	rm -rf $(VENV) $(PEERS) .frameworks build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
@@ -92,8 +95,10 @@ $(READY): pyproject.toml uv.lock $(MISSING)
 	UV_PROJECT_ENVIRONMENT=$(VENV) $(LOCKED) --all-extras --no-extra crewai --group dev
 	@touch $@
 
-$(CREW): $(READY)
+# What CrewAI's own A2A client needs beside it is not in uv.lock: it wants the official SDK of 0.3.
+$(CREW): tests/agent/adapters/crewai/a2a.txt $(READY)
 	UV_PROJECT_ENVIRONMENT=$(CREWAI) $(LOCKED) --no-default-groups --group test --extra crewai --extra langgraph --extra cli --extra fast --python $(PY)
+	$(UV) pip install --quiet --no-deps --python $(CREWAI)/bin/python -r $<
 	@touch $@
 
 $(ALONE): .frameworks/%/.ready: $(READY)
@@ -108,11 +113,15 @@ $(ADKPEER): $(READY)
 	UV_PROJECT_ENVIRONMENT=$(PEERS)/adk $(LOCKED) --only-group adk-peer --python $(PY)
 	@touch $@
 
-# Not in uv.lock, where the official SDK of 1.0 is: the two share no environment, and this one has a list of its own.
-$(OLDPEER): tests/interop/peers/a2a_sdk_03.txt $(READY)
+# Not in uv.lock: what these hold shares no environment with what it names, so each has a list of its own.
+$(PEERS)/a2a03/made.txt: tests/interop/peers/a2a_sdk_03.txt
+$(PEERS)/af/made.txt: tests/interop/peers/agent_framework.txt
+$(PEERS)/beeai/made.txt: tests/interop/peers/beeai.txt
+$(PEERS)/strands/made.txt: tests/interop/peers/strands.txt
+$(PINNEDPEERS): $(READY)
 	$(UV) venv --quiet --clear --python $(PY) $(@D)
-	$(UV) pip install --quiet --no-deps --python $(@D)/bin/python -r $<
-	@cp $< $@
+	$(UV) pip install --quiet --no-deps --python $(@D)/bin/python -r $(filter %.txt,$^)
+	@cp $(filter %.txt,$^) $@
 
 # npm itself writes the file that this makes. Without npm the tests that need it say so; in CI they fail.
 .SECONDEXPANSION:

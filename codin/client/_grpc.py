@@ -12,8 +12,8 @@ import grpc
 import grpc.aio
 from pydantic_core import PydanticSerializationError, to_json
 
+import codin.a2a._proto as proto
 from codin import a2a
-from codin.a2a import proto
 from codin.client._binding import Arrival, Outgoing
 from codin.client._grpc_errors import problem_of
 from codin.errors import BadResponse, ConfigError, ConnectError, DeadlineExceeded
@@ -165,7 +165,7 @@ class Grpc:
             message = proto.parsed(name, body)
             number = _take_number(message) if name == "StreamResponse" and self._numbered else None
             fields = proto.to_json(message)
-            return (result.from_dict(fields) if result.model_fields else result()), number
+            return result.from_dict(fields), number
         except a2a.A2AError as error:
             raise BadResponse(f"{self.url} did not answer in A2A v1.0: {error.message}") from None
 

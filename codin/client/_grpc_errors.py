@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import grpc
 import grpc.aio
 
+import codin.a2a._proto as proto
 from codin import a2a
-from codin.a2a import proto
 from codin.errors import (
     BadResponse,
     CodinError,

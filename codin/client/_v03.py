@@ -92,13 +92,11 @@ class OldJsonRpc:
         self, events: Events, request: Outgoing, task_id: str, timeout: float | None
     ) -> AsyncIterator[Arrival]:
         """The events of a subscription, behind the task as it is: many servers of 0.3 tell only what is new."""
-        begun = False
         with _ended(task_id):
+            # Asked for at once: the next thing that the server has to say may be far away.
+            asked = self.prepare("GetTask", {"id": task_id}, {**request.headers, **_UNARY}, stream=False)
+            yield await self.call(asked, a2a.Task, timeout=timeout), None
             async for value, number in events:
-                if not begun and not isinstance(value, a2a.Task):
-                    asked = self.prepare("GetTask", {"id": task_id}, {**request.headers, **_UNARY}, stream=False)
-                    yield await self.call(asked, a2a.Task, timeout=timeout), None
-                begun = True
                 yield value, number
 
     def _read_event(self, body: bytes) -> StreamValue:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
+from typing import Any, cast
 
 from codin import a2a
 from codin.agent import Agent
@@ -62,8 +63,10 @@ class Endpoint:
             pushes=self.pushes,
         )
         self._limits = limits
-        self._max_parts = server_limits.max_parts
-        self._max_references = server_limits.max_references
+        references = server_limits.max_references
+        self._most = {
+            "parts": server_limits.max_parts, "referenceTaskIds": references, "reference_task_ids": references
+        }  # fmt: skip
         self.extensions: Extensions = Extensions(extensions_of(agent))
         self._handle: Handler = agent.handle
         modes: Sequence[str] = getattr(agent, "input_modes", None) or ["*/*"]
@@ -96,6 +99,20 @@ class Endpoint:
         """Let every run from now on be watched."""
         self._handle = observer.run(self.agent, self._handle)
         self.manager.wrap(partial(observer.run, self.agent))
+
+    def check_counts(self, params: Mapping[str, Any]) -> None:
+        """See that a message does not bring more than it may, before each of it becomes an object.
+
+        Raises:
+            InvalidParams: with the field at fault.
+        """
+        message = cast("dict[str, list[Any]]", params.get("message"))
+        if type(message) is not dict:
+            return  # which is said elsewhere
+        for name, most in self._most.items():
+            given = message.get(name)
+            if type(given) is list and len(given) > most:
+                raise a2a.InvalidParams.of(f"message.{name}", f"has {len(given)}; {most} are allowed")
 
     async def send(
         self,
@@ -145,14 +162,7 @@ class Endpoint:
     def _check(self, caller: Caller, request: a2a.SendMessageRequest) -> None:
         if self.admission is not None:
             self.admission.check_skill(caller, request.message)
-        parts, references = request.message.parts, request.message.reference_task_ids
-        if len(parts) > self._max_parts:
-            raise a2a.InvalidParams.of("message.parts", f"has {len(parts)} parts; {self._max_parts} are allowed")
-        if len(references) > self._max_references:
-            raise a2a.InvalidParams.of(
-                "message.referenceTaskIds", f"has {len(references)} ids; {self._max_references} are allowed"
-            )
-        for index, part in enumerate(parts):
+        for index, part in enumerate(request.message.parts):
             if part.media_type is not None and part.kind in {"raw", "url"} and not self._takes(part.media_type):
                 raise a2a.ContentTypeNotSupported(
                     f"message.parts[{index}].mediaType: this agent does not take {part.media_type!r}",

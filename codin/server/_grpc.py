@@ -14,8 +14,8 @@ import grpc
 import grpc.aio
 from grpc_reflection.v1alpha import reflection
 
+import codin.a2a._proto as proto
 from codin import a2a
-from codin.a2a import proto
 from codin.errors import ConfigError
 from codin.server._admission import NotAllowed, NotKnown
 from codin.server._endpoint import Endpoint

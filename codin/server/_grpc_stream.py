@@ -6,8 +6,8 @@ import asyncio
 
 import grpc.aio
 
+import codin.a2a._proto as proto
 from codin import a2a
-from codin.a2a import proto
 from codin.errors import CodinError
 from codin.server._limits import ServerLimits
 from codin.server._stream import Streams

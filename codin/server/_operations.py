@@ -70,6 +70,9 @@ _UNARY: dict[str, _Unary] = {
 }
 
 
+_SENDS = frozenset({"SendMessage", "SendStreamingMessage"})
+
+
 class Operations:
     """Runs operations; the bindings translate between them and the wire.
 
@@ -98,6 +101,8 @@ class Operations:
             check_version(version)
         if endpoint.extensions.required:
             endpoint.extensions.check(headers)
+        if method in _SENDS:
+            endpoint.check_counts(params)
         unary = _UNARY.get(method)
         if unary is not None:
             if unary is _push and not endpoint.pushes:
@@ -134,7 +139,9 @@ def check_version(version: bytes | None) -> None:
     """
     said = (version or b"").strip().decode("latin-1")
     if said != "1.0" and not said.startswith("1.0."):
-        named = f"A2A version {said!r}" if said else "a call like this that names no A2A version, which means '0.3',"
+        named = (
+            f"A2A version {said[:40]!r}" if said else "a call like this that names no A2A version, which means '0.3',"
+        )
         raise a2a.VersionNotSupported(f"{named} is not supported", hint="send the header A2A-Version: 1.0")
 
 

@@ -108,7 +108,7 @@ def test_all_agents_of_all_targets_each_once(codin: Codin, write: Write) -> None
     write("hello.py", SHOUT, whisper, "quiet = whisper\n_hidden = agent(whisper, name='hum')")
     write("other/hello.py", SHOUT.replace("shout", "yell"))
     assert shown(codin("card", "hello.py")) == ["shout", "whisper"]
-    assert codin("card", "hello.py").out.count("http://127.0.0.1:8000/whisper/") == 1
+    assert codin("card", "hello.py").out.count("http://127.0.0.1:8000/whisper/  (JSONRPC 1.0)") == 1
     assert shown(codin("card", "other/hello.py:yell")) == ["yell"]
 
 

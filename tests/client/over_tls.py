@@ -14,8 +14,8 @@ from pathlib import Path
 import grpc.aio
 
 import codin
+import codin.a2a._proto as proto
 from codin import a2a
-from codin.a2a import proto
 from codin.client import Backoff
 from codin.errors import CodinError
 from codin.net import AddressGuard

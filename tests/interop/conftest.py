@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,34 @@ PROGRAMS: dict[str, Callable[[], AbstractContextManager[str]]] = {
     "adk client": lambda: _python("adk_client.py", adk_environment),
     "agent-framework client": lambda: _python("agent_framework_client.py", _AGENT_FRAMEWORK),
 }
+
+
+def _in(environment: Callable[[], Path]) -> Callable[[str], str]:
+    def version(package: str) -> str:
+        asking = "from importlib.metadata import version; import sys; print(version(sys.argv[1]))"
+        done = subprocess.run([environment(), "-c", asking, package], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    return version
+
+
+def _in_js(folder: str) -> Callable[[str], str]:
+    def version(package: str) -> str:
+        return json.loads((js_environment(folder) / "node_modules" / package / "package.json").read_text())["version"]
+
+    return version
+
+
+VERSIONS: dict[str, Callable[[str], str]] = {
+    "python": _in(sdk_environment),
+    "javascript": _in_js("js"),
+    "old-python": _in(_OLD),
+    "old-javascript": _in_js("js03"),
+    "adk": _in(adk_environment),
+    "agent-framework": _in(_AGENT_FRAMEWORK),
+    "agno": metadata.version,
+}
+"""Which version of its package the environment of a peer holds."""
 
 
 class Programs:

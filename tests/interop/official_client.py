@@ -50,12 +50,14 @@ class OfficialClient:
         return a2a.SendMessageResponse.model_validate(await self._one("send", **params)).value
 
     async def stream(self, text: str, **fields: Any) -> AsyncGenerator[a2a.StreamResponse]:
-        async for value in self.values("stream", _message(text, fields)):
-            yield a2a.StreamResponse.model_validate(value)
+        async with aclosing(self.values("stream", _message(text, fields))) as values:
+            async for value in values:
+                yield a2a.StreamResponse.model_validate(value)
 
     async def subscribe(self, task_id: str) -> AsyncGenerator[a2a.StreamResponse]:
-        async for value in self.values("subscribe", {"id": task_id}):
-            yield a2a.StreamResponse.model_validate(value)
+        async with aclosing(self.values("subscribe", {"id": task_id})) as values:
+            async for value in values:
+                yield a2a.StreamResponse.model_validate(value)
 
     async def get(self, task_id: str, **params: Any) -> a2a.Task:
         return a2a.Task.model_validate(await self._one("get", id=task_id, **params))

@@ -48,8 +48,9 @@ class OldClient:
         return await self.one("send", message=_message(parts, fields), configuration=given)
 
     async def stream(self, *parts: str | Fields, **fields: Any) -> AsyncGenerator[Fields]:
-        async for value in self.all("stream", message=_message(parts, fields)):
-            yield value
+        async with aclosing(self.all("stream", message=_message(parts, fields))) as values:
+            async for value in values:
+                yield value
 
     async def one(self, verb: str, **params: Any) -> Fields:
         """The one thing that the client gives for what it does."""

@@ -41,50 +41,6 @@ async def test_the_card(peer: Peer) -> None:
     assert [skill.id for skill in peer.card.skills] == ["do"]
 
 
-async def test_send(peer: Peer) -> None:
-    reply = await peer.send("hello there")
-    assert reply.text == "HELLO THERE"
-    assert reply.state == a2a.TaskState.COMPLETED
-    assert reply.context_id
-    again = await peer.send("and again", context_id=reply.context_id)
-    assert again.context_id == reply.context_id
-    assert again.task_id != reply.task_id
-
-
-async def test_send_without_waiting(peer: Peer) -> None:
-    reply = await peer.send("slow", wait=False)
-    assert reply.state in (a2a.TaskState.SUBMITTED, a2a.TaskState.WORKING)
-    assert reply.task_id is not None
-    await peer.cancel(reply.task_id)
-
-
-async def test_a_message_without_a_task(peer: Peer) -> None:
-    reply = await peer.send("message hi")
-    assert (reply.text, reply.task) == ("HI", None)
-    assert [(event.kind, event.text) async for event in peer.stream("message hi")] == [("message", "HI")]
-
-
-async def test_stream(peer: Peer) -> None:
-    events = [event async for event in peer.stream("chunks 20")]
-    assert said(events) == PIECES
-    assert sum(event.kind == "artifact" for event in events) == 20
-    last = events[-1]
-    assert last.state == a2a.TaskState.COMPLETED
-    assert last.task is not None
-    assert [part.text for part in last.task.artifacts[0].parts] == [PIECES]
-    stored = await peer.get(last.task.id)
-    assert a2a.text_of(stored.artifacts[0].parts) == PIECES
-    assert stored.status == last.task.status
-
-
-async def test_a_question_is_answered(peer: Peer) -> None:
-    question = await peer.send("ask size")
-    assert (question.state, question.text) == (a2a.TaskState.INPUT_REQUIRED, "Which size?")
-    answer = await peer.send("large", task_id=question.task_id, context_id=question.context_id)
-    assert (answer.state, answer.text) == (a2a.TaskState.COMPLETED, "large")
-    assert answer.task_id == question.task_id
-
-
 async def test_a_question_in_a_stream_is_answered_in_a_stream(peer: Peer) -> None:
     asked = [event async for event in peer.stream("ask colour")]
     assert said(asked) == "Which colour?"

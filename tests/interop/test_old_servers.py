@@ -46,39 +46,6 @@ async def test_it_can_be_refused(old_server: str) -> None:
     assert "versions=" in refusal.value.hint
 
 
-@pytest.mark.requirement("V03-CLIENT")
-async def test_send(peer: Peer) -> None:
-    reply = await peer.send("hello there")
-    assert (reply.text, reply.state) == ("HELLO THERE", a2a.TaskState.COMPLETED)
-    again = await peer.send("and again", context_id=reply.context_id)
-    assert again.context_id == reply.context_id
-    assert again.task_id != reply.task_id
-
-
-async def test_a_message_without_a_task(peer: Peer) -> None:
-    reply = await peer.send("message hi")
-    assert (reply.text, reply.task) == ("HI", None)
-    assert [(event.kind, event.text) async for event in peer.stream("message hi")] == [("message", "HI")]
-
-
-@pytest.mark.requirement("V03-CLIENT")
-async def test_stream(peer: Peer) -> None:
-    events = [event async for event in peer.stream("chunks 20")]
-    assert said(events) == PIECES
-    last = events[-1]
-    assert last.state == a2a.TaskState.COMPLETED
-    assert last.task is not None
-    stored = await peer.get(last.task.id)
-    assert a2a.text_of(part for artifact in stored.artifacts for part in artifact.parts) == PIECES
-
-
-async def test_a_question_is_answered(peer: Peer) -> None:
-    question = await peer.send("ask size")
-    assert (question.state, question.text) == (a2a.TaskState.INPUT_REQUIRED, "Which size?")
-    answer = await peer.send("large", task_id=question.task_id, context_id=question.context_id)
-    assert (answer.state, answer.text) == (a2a.TaskState.COMPLETED, "large")
-
-
 async def test_a_question_in_a_stream_is_answered_in_a_stream(peer: Peer) -> None:
     asked = [event async for event in peer.stream("ask colour")]
     assert said(asked) == "Which colour?"
@@ -89,30 +56,12 @@ async def test_a_question_in_a_stream_is_answered_in_a_stream(peer: Peer) -> Non
     assert answered[-1].state == a2a.TaskState.COMPLETED
 
 
-async def test_cancel(peer: Peer) -> None:
-    reply = await peer.send("slow", wait=False)
-    assert reply.task_id is not None
-    assert not (await peer.get(reply.task_id)).status.state.terminal
-    assert (await peer.cancel(reply.task_id)).status.state == a2a.TaskState.CANCELED
-    assert (await peer.get(reply.task_id)).status.state == a2a.TaskState.CANCELED
-
-
 async def test_a_subscription_to_what_has_ended_gives_the_task(peer: Peer) -> None:
     reply = await peer.send("over")
     assert reply.task_id is not None
     events = [event async for event in peer.subscribe(reply.task_id)]
     assert said(events) == "OVER"
     assert events[-1].state == a2a.TaskState.COMPLETED
-
-
-async def test_failures_are_typed(peer: Peer) -> None:
-    assert (await peer.send("fail no paper")).state == a2a.TaskState.FAILED
-    done = await peer.send("done")
-    assert done.task_id is not None
-    with pytest.raises(a2a.TaskNotFound):
-        await peer.get("no such task")
-    with pytest.raises(a2a.TaskNotCancelable):
-        await peer.cancel(done.task_id)
 
 
 async def test_there_is_no_list(peer: Peer) -> None:
@@ -131,10 +80,6 @@ async def test_push_configurations(peer: Peer) -> None:
     assert [config async for config in peer.list_push_configs(task_id)] == [made]
     await peer.delete_push_config(task_id, "p")
     assert [config async for config in peer.list_push_configs(task_id)] == []
-
-
-async def test_the_extended_card(peer: Peer) -> None:
-    assert (await peer.extended_card()).description == "Does even more."
 
 
 @pytest.mark.parametrize("cut_after", [1500, 3000, 5000])

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import codin.a2a._proto as proto
 from codin import a2a
-from codin.a2a import proto
 from codin.agent import agent
 from codin.net import MemoryTransport
 from codin.server import RESUME, App

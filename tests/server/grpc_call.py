@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import grpc.aio
 
+import codin.a2a._proto as proto
 from codin import a2a
-from codin.a2a import proto
 from codin.server import App
 
 __all__ = ["Grpc", "Refused", "calling", "read"]

@@ -14,8 +14,8 @@ import pytest
 from google.protobuf import descriptor_pool, json_format, message_factory
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+import codin.a2a._proto as proto
 from codin import a2a
-from codin.a2a import proto
 from codin.agent import agent
 from codin.errors import ConfigError
 from codin.server import RESUME, App, ServerLimits

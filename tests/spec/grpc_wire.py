@@ -11,8 +11,8 @@ import grpc
 import grpc.aio
 from google.protobuf import json_format
 
+import codin.a2a._proto as proto
 from codin import a2a
-from codin.a2a import proto
 from tests.spec.wire import Answer, Events, Refused, Wire
 
 __all__ = ["GrpcWire"]

@@ -11,8 +11,8 @@ import anyio
 import grpc
 import grpc.aio
 
+import codin.a2a._proto as proto
 from codin import a2a
-from codin.a2a import proto
 from codin.cli.check._answer import Answer, Refusal, shortened
 from codin.cli.check._json import Json
 from codin.cli.check._wire import Caller, Enough, Wire

@@ -48,36 +48,40 @@ async function* values(verb, url, token, params, binding) {
     return;
   }
   const client = await factory(token, binding).createFromUrl(url);
+  // gRPC does not use the `fetch` that knows the token; this is what it sends as metadata.
+  const named = binding === "GRPC" && token !== null;
+  const options = named ? { serviceParameters: { authorization: `Bearer ${token}` } } : undefined;
   if (verb === "send") {
-    const answer = await client.sendMessage(SendMessageRequest.fromJSON(params));
+    const answer = await client.sendMessage(SendMessageRequest.fromJSON(params), options);
     yield "messageId" in answer ? { message: Message.toJSON(answer) } : { task: Task.toJSON(answer) };
   } else if (verb === "stream") {
-    for await (const event of client.sendMessageStream(SendMessageRequest.fromJSON(params))) {
+    for await (const event of client.sendMessageStream(SendMessageRequest.fromJSON(params), options)) {
       yield StreamResponse.toJSON(event);
     }
   } else if (verb === "subscribe") {
-    for await (const event of client.resubscribeTask(SubscribeToTaskRequest.fromJSON(params))) {
+    for await (const event of client.resubscribeTask(SubscribeToTaskRequest.fromJSON(params), options)) {
       yield StreamResponse.toJSON(event);
     }
   } else if (verb === "get") {
-    yield Task.toJSON(await client.getTask(GetTaskRequest.fromJSON(params)));
+    yield Task.toJSON(await client.getTask(GetTaskRequest.fromJSON(params), options));
   } else if (verb === "list") {
-    yield ListTasksResponse.toJSON(await client.listTasks(ListTasksRequest.fromJSON(params)));
+    yield ListTasksResponse.toJSON(await client.listTasks(ListTasksRequest.fromJSON(params), options));
   } else if (verb === "cancel") {
-    yield Task.toJSON(await client.cancelTask(CancelTaskRequest.fromJSON(params)));
+    yield Task.toJSON(await client.cancelTask(CancelTaskRequest.fromJSON(params), options));
   } else if (verb === "extended card") {
-    yield AgentCard.toJSON(await client.getAgentCard());
+    yield AgentCard.toJSON(await client.getAgentCard(options));
   } else if (verb === "create_push") {
     const config = TaskPushNotificationConfig.fromJSON(params);
-    yield TaskPushNotificationConfig.toJSON(await client.createTaskPushNotificationConfig(config));
+    yield TaskPushNotificationConfig.toJSON(await client.createTaskPushNotificationConfig(config, options));
   } else if (verb === "get_push") {
     const asked = GetTaskPushNotificationConfigRequest.fromJSON(params);
-    yield TaskPushNotificationConfig.toJSON(await client.getTaskPushNotificationConfig(asked));
+    yield TaskPushNotificationConfig.toJSON(await client.getTaskPushNotificationConfig(asked, options));
   } else if (verb === "list_push") {
     const asked = ListTaskPushNotificationConfigsRequest.fromJSON(params);
-    yield ListTaskPushNotificationConfigsResponse.toJSON(await client.listTaskPushNotificationConfig(asked));
+    yield ListTaskPushNotificationConfigsResponse.toJSON(await client.listTaskPushNotificationConfig(asked, options));
   } else if (verb === "delete_push") {
-    await client.deleteTaskPushNotificationConfig(DeleteTaskPushNotificationConfigRequest.fromJSON(params));
+    const asked = DeleteTaskPushNotificationConfigRequest.fromJSON(params);
+    await client.deleteTaskPushNotificationConfig(asked, options);
   }
 }
 

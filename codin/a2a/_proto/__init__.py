@@ -4,9 +4,9 @@
 JSON only.
 """
 
-from codin.a2a.proto._messages import POOL, from_json, message_class, parsed, to_json
-from codin.a2a.proto._schema import RPCS, SERVICE, Rpc
-from codin.a2a.proto._status import MAX_MESSAGE, STATUS_KEY, error_of, status_of
+from codin.a2a._proto._messages import POOL, from_json, message_class, parsed, to_json
+from codin.a2a._proto._schema import RPCS, SERVICE, Rpc
+from codin.a2a._proto._status import MAX_MESSAGE, STATUS_KEY, error_of, status_of
 
 __all__ = [
     "MAX_MESSAGE",

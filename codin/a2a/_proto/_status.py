@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
 from codin.a2a._errors import A2AError, from_status, to_status
-from codin.a2a.proto._messages import message_class
+from codin.a2a._proto._messages import message_class
 
 __all__ = ["MAX_MESSAGE", "STATUS_KEY", "error_of", "status_of"]
 

@@ -26,7 +26,7 @@ from pydantic_core import from_json as read_json
 
 from codin.a2a._errors import InvalidAgentResponse, InvalidParams, ParseError
 from codin.a2a._model import too_deep
-from codin.a2a.proto._schema import (
+from codin.a2a._proto._schema import (
     ENUMS,
     MESSAGES,
     PACKAGE,
