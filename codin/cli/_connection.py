@@ -44,6 +44,7 @@ class Connection:
         retry: for how many seconds a lost connection is taken up again; None leaves that to the client.
         trust: the mode in which cards are looked at; None leaves that to the client.
         binding: the one to speak; None takes the first that is spoken here.
+        extensions: those of the protocol to activate.
         keys: where the keys are that say who calls, when there is no other secret; None finds them, "" uses none.
     """
 
@@ -56,6 +57,7 @@ class Connection:
     api_key_file: str | None = None
     keys: str | None = ""
     binding: str | None = None
+    extensions: tuple[str, ...] = ()
     _told: bool = field(default=False, init=False, repr=False)
 
     @asynccontextmanager
@@ -90,6 +92,7 @@ class Connection:
                 backoff=None if self.retry is None else _backoff(self.retry),
                 trust=self._policy,
                 binding=self.binding,
+                extensions=self.extensions,
             )
 
         try:
@@ -160,6 +163,7 @@ class Connection:
         }
         options = [word for option, value in given.items() if value for word in (option, value)]
         options += ["--no-keys"] if self.keys == "" else []
+        options += [word for uri in self.extensions for word in ("--extension", uri)]
         return shlex.join(["codin", name, url, *options, *words])
 
 
@@ -248,6 +252,9 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["JSONRPC", "HTTP+JSON", "GRPC"]),
         help="Speak this one.  [default: the first of the card that is spoken here]",
     )
+    @click.option(
+        "--extension", "extensions", metavar="URI", multiple=True, help="Activate an extension; may be repeated."
+    )
     @functools.wraps(command)
     def connected(
         *args: Any,
@@ -257,6 +264,7 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         timeout: float,
         trust: TrustMode | None,
         binding: str | None,
+        extensions: tuple[str, ...],
         retry: float | None = None,
         own_keys: str | None = "",
         **options: Any,
@@ -274,7 +282,16 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
             token = os.environ.get("CODIN_TOKEN") or None
             api_key = None if token else os.environ.get("CODIN_API_KEY") or None
         connection = Connection(
-            token or None, token_file, timeout or None, retry, trust, api_key, api_key_file, own_keys, binding
+            token or None,
+            token_file,
+            timeout or None,
+            retry,
+            trust,
+            api_key,
+            api_key_file,
+            own_keys,
+            binding,
+            extensions,
         )
         return command(*args, connection=connection, **options)
 

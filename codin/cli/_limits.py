@@ -83,7 +83,7 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--deadline",
         callback=_seconds,
         metavar="TIME",
-        help="How long the agent has, with all that it calls: 30s, 5m, 1h. The task is canceled then.",
+        help="How long the agent has, with all that it calls: 30s, 5m, 1h, or seconds. The task is stopped then.",
     )
     @click.option(
         "--budget",

@@ -18,8 +18,18 @@ __all__ = ["serve"]
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--grpc-port", type=click.IntRange(0, 65535), help="Serve gRPC too, on a port of its own; 0 takes one.")
-@click.option("--binding", multiple=True, type=click.Choice(["JSONRPC", "HTTP+JSON"]), help="Speak only this; both.")
-@click.option("--protocol-version", multiple=True, type=click.Choice(["1.0", "0.3"]), help="Speak only this; both.")
+@click.option(
+    "--binding",
+    multiple=True,
+    type=click.Choice(["JSONRPC", "HTTP+JSON"]),
+    help="Speak this and not the other; may be repeated.  [default: both]",
+)
+@click.option(
+    "--protocol-version",
+    multiple=True,
+    type=click.Choice(["1.0", "0.3"]),
+    help="Speak this and not the other; may be repeated.  [default: both]",
+)
 @click.option(
     "--push",
     type=click.Choice(["off", "internet", "anywhere"]),
@@ -27,7 +37,9 @@ __all__ = ["serve"]
     show_default=True,
     help="Where callers may have notifications posted to.",
 )
-@click.option("--store", default="memory://", show_default=True, help="Where tasks are kept; or sqlite:///file.db.")
+@click.option(
+    "--store", default="memory://", show_default=True, help="Where tasks are kept: memory://, or sqlite:///file.db."
+)
 @click.option("--public-url", metavar="URL", help="Where the outside reaches the server, for the card.")
 @click.option("--trusted-proxy", metavar="IP", multiple=True, help="Believe this proxy's X-Forwarded-* headers.")
 @caller_options

@@ -67,6 +67,15 @@ def test_only_what_is_typed_is_spoken(tmp_path: Path, codin: Codin) -> None:
         assert "HTTP+JSON" in refused.err
 
 
+def test_an_agent_that_requires_an_extension_is_called_with_it(tmp_path: Path, codin: Codin) -> None:
+    needs = SHOUT.replace("@agent", '@agent(extensions=[a2a.AgentExtension(uri="urn:loud", required=True)])')
+    (tmp_path / "hello.py").write_text(f"from codin import a2a\n{needs}")
+    with Running("serve", "hello.py", "--port", "0", cwd=tmp_path) as serving:
+        url = serving.serving(r"shout serves A2A at (http://127\.0\.0\.1:\d+/)\n")
+        assert "urn:loud" in codin("call", url, "hello").err
+        assert codin("call", url, "hello", "--extension", "urn:loud").out == "HELLO\n"
+
+
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "hello.py").write_text(SHOUT)
     with socket.socket() as taken:
