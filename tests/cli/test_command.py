@@ -69,7 +69,8 @@ def test_a_bug_is_one_line_too(codin: Codin, monkeypatch: pytest.MonkeyPatch) ->
     assert codin("version") == (70, "", "error: RuntimeError: no way. Hint: CODIN_DEBUG=1 shows where\n")
 
 
-def test_a_reader_that_has_enough_is_no_error(server: str) -> None:
+def test_a_reader_that_has_enough_is_no_error(server: str, codin: Codin) -> None:
+    assert codin("call", server, "hello").code == 0  # so that there is something to list
     command = subprocess.Popen(
         [*CODIN, "tasks", server], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     )
