@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
 from codin import a2a
 
-__all__ = ["JSON", "Headers", "answer", "headers_of", "knows", "read_body"]
+__all__ = ["JSON", "Headers", "answer", "declares", "headers_of", "knows", "read_body"]
 
 Headers = dict[bytes, bytes]
 _PATIENCE = 5.0  # seconds
@@ -34,6 +34,12 @@ def headers_of(scope: Scope) -> Headers:
             if name.lower() == "a2a-version":
                 headers[b"a2a-version"] = value.encode()
     return headers
+
+
+def declares(headers: Headers, media_types: Collection[bytes]) -> bool:
+    """Whether the body is declared as one of these media types; parameters do not count."""
+    declared = headers.get(b"content-type", b"")
+    return declared in media_types or declared.partition(b";")[0].strip().lower() in media_types
 
 
 async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:

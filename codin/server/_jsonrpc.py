@@ -9,7 +9,7 @@ from starlette.types import Receive, Send
 from codin import a2a
 from codin.server._endpoint import Endpoint
 from codin.server._guarded import guarded
-from codin.server._http import JSON, Headers, answer, read_body
+from codin.server._http import JSON, Headers, answer, declares, read_body
 from codin.server._limits import ServerLimits
 from codin.server._observer import Seen
 from codin.server._operations import Operations, echo
@@ -117,10 +117,9 @@ def check_media_type(headers: Headers) -> None:
     Raises:
         ContentTypeNotSupported: the body is not declared as JSON.
     """
-    declared = headers.get(b"content-type", b"")
-    if declared in _MEDIA_TYPES or declared.partition(b";")[0].strip().lower() in _MEDIA_TYPES:
-        return
-    raise a2a.ContentTypeNotSupported(f"media type {declared.decode('latin-1')!r}", hint="send application/json")
+    if not declares(headers, _MEDIA_TYPES):
+        declared = headers.get(b"content-type", b"").decode("latin-1")
+        raise a2a.ContentTypeNotSupported(f"media type {declared!r}", hint="send application/json")
 
 
 def _id_in(body: bytes, max_depth: int) -> bytes:

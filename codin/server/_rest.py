@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from codin import a2a
 from codin.server._endpoint import Endpoint
 from codin.server._guarded import guarded
-from codin.server._http import JSON, Headers, answer, read_body
+from codin.server._http import JSON, Headers, answer, declares, read_body
 from codin.server._limits import ServerLimits
 from codin.server._observer import Seen
 from codin.server._operations import STREAMS, Operations, echo
@@ -123,11 +123,9 @@ class RestRequest:
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         body = await read_body(receive, headers, self._rest.limits.max_body)
-        declared = headers.get(b"content-type", b"")
-        if body and declared not in _MEDIA_TYPES and declared.partition(b";")[0].strip().lower() not in _MEDIA_TYPES:
-            raise a2a.ContentTypeNotSupported(
-                f"media type {declared.decode('latin-1')!r}", hint="send application/a2a+json"
-            )
+        if body and not declares(headers, _MEDIA_TYPES):
+            declared = headers.get(b"content-type", b"").decode("latin-1")
+            raise a2a.ContentTypeNotSupported(f"media type {declared!r}", hint="send application/a2a+json")
         return body
 
     def _params(self, method: str, body: bytes) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from codin import a2a
 from codin.a2a import v03
 from codin.errors import ConfigError, TokenRefused
-from codin.server._http import answer, headers_of, read_body
+from codin.server._http import answer, declares, headers_of, read_body
 from codin.trust import NOTIFICATION_HEADER, Keys, UsedTokens, verify_notification
 
 __all__ = ["Notification", "Webhook"]
@@ -145,7 +145,7 @@ class Webhook:
             raise _Refused(405, "POST only")
         headers = headers_of(scope)
         self._check_credentials(headers)
-        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() not in _MEDIA_TYPES:
+        if not declares(headers, _MEDIA_TYPES):
             raise _Refused(415, "send application/a2a+json")
         body = await read_body(receive, headers, self._max_body)
         notification, key = self._read(headers, body)

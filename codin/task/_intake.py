@@ -188,7 +188,7 @@ class Intake:
         log = run.log
         if decisions and decisions[-1].action != "pass":
             return self._stop(run, [*begin, *run.unrecorded()], decisions, incoming)
-        queued = self._stage.has_turn(log)
+        queued = self._stage.enter(run)
         if queued or self._rerunnable:
             begin = [*begin, *run.unrecorded()]
         state = a2a.TaskState.SUBMITTED if queued else a2a.TaskState.WORKING
@@ -196,7 +196,6 @@ class Intake:
         run.number = log.last + len(entries)
         if incoming.key is not None:
             log.claim = Claim(*incoming.key, log.task_id, run.number)
-        self._stage.enter(run)
         log.append(*entries)
         if not queued:
             self._stage.go(run)

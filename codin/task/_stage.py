@@ -58,10 +58,6 @@ class Stage:
         self._turns.wait(place, run)
         return True
 
-    def has_turn(self, log: TaskLog) -> bool:
-        """Whether somebody's turn is going on in the log's context."""
-        return self._turns.held((log.owner, log.context_id))
-
     def go(self, run: Run) -> None:
         """The run has its turn."""
         if run.parked and run.stop is None and run.live is not None:
