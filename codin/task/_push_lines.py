@@ -83,6 +83,7 @@ class Lines:
         self._note = note
         self._lines: dict[str, dict[str, _Line]] = {}  # by task and configuration
         self._slots = asyncio.Semaphore(policy.max_deliveries)
+        self._workers: set[asyncio.Task[None]] = set()  # also of lines that are just being put away
         self._leaving = asyncio.Event()
         self._closed = False
 
@@ -137,14 +138,16 @@ class Lines:
         line.fresh = True
         if line.worker is None and not self._closed:
             line.worker = asyncio.get_running_loop().create_task(self._work(line))
+            self._workers.add(line.worker)
+            line.worker.add_done_callback(self._workers.discard)
 
     async def drain(self) -> None:
         """Wait a while for what is under way. The rest is left to the next process that opens the store."""
         self._leaving.set()
-        if workers := self._workers():
+        if workers := set(self._workers):
             await asyncio.wait(workers, timeout=self._policy.drain)
         self._closed = True
-        if workers := self._workers():
+        if workers := set(self._workers):
             for worker in workers:
                 worker.cancel()
             await asyncio.wait(workers)
@@ -152,9 +155,6 @@ class Lines:
         if savings:
             await asyncio.wait(savings)
         await self._post.aclose()
-
-    def _workers(self) -> set[asyncio.Task[None]]:
-        return {line.worker for lines in self._lines.values() for line in lines.values() if line.worker is not None}
 
     # -- one line ------------------------------------------------------------------------------------------------------
 
