@@ -21,6 +21,28 @@
     │   ├── NoAgent               nobody fits the name, skill or wish
     │   ├── CircuitOpen           the peer failed too often and is left alone for a while
     │   └── PeerBusy              as many calls to the peer are under way as may be
+    ├── SandboxError              a sandbox could not do it
+    │   ├── SandboxUnavailable    this kind of sandbox cannot be had on this machine
+    │   ├── PolicyNotEnforced     it could be had, and could not keep what the policy demands
+    │   ├── SandboxClosed         used before it was opened, after it was closed, or gone
+    │   ├── FileRefused           no such file in the sandbox, or one it will not take
+    │   └── ExecFailed            a command ended badly; has its result
+    │       ├── ExecTimeout       it took longer than it may
+    │       ├── MemoryExceeded    it took more memory than it may
+    │       └── OutputExceeded    it wrote far more than anybody will read
+    ├── WorkloadError             a workload was not done
+    │   ├── NoRuntime             no back-end can run it here; names those that could
+    │   ├── RuntimeUnavailable    the back-end is not there, or went away
+    │   ├── WorkloadFailed        the workload itself failed
+    │   └── WorkloadTimeout       it took longer than it may
+    ├── ToolError                 a tool was not used; says what a model can do about it
+    │   ├── UnknownTool           no tool of that name for this caller
+    │   ├── InvalidArguments      arguments that do not fit the tool; names the field
+    │   ├── InvalidResult         a result that does not fit the tool
+    │   ├── ToolRefused           a policy, a person or a guard said no
+    │   ├── ToolBusy              too many calls, now or lately
+    │   ├── ToolTimeout           it took longer than it may
+    │   └── ToolFailed            the tool itself failed
     └── codin.a2a.A2AError        the errors of the protocol, which also travel (codin/a2a/_errors.py)
 
 Every class has a stable `code`, which documentation, logs and scripts may rely on; messages may change.
@@ -28,7 +50,12 @@ Every class has a stable `code`, which documentation, logs and scripts may rely 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from codin.runtime import RuntimeResult
+    from codin.sandbox import ExecResult
 
 __all__ = [
     "AddressRefused",
@@ -41,17 +68,39 @@ __all__ = [
     "Conflict",
     "ConnectError",
     "DeadlineExceeded",
+    "ExecFailed",
+    "ExecTimeout",
+    "FileRefused",
+    "InvalidArguments",
+    "InvalidResult",
     "LeaseLost",
+    "MemoryExceeded",
     "MeshError",
     "NoAgent",
+    "NoRuntime",
+    "OutputExceeded",
     "PeerBusy",
+    "PolicyNotEnforced",
     "ResponseTooLarge",
+    "RuntimeUnavailable",
+    "SandboxClosed",
+    "SandboxError",
+    "SandboxUnavailable",
     "StoreError",
     "StoreInUse",
     "TaskClosed",
     "TokenRefused",
+    "ToolBusy",
+    "ToolError",
+    "ToolFailed",
+    "ToolRefused",
+    "ToolTimeout",
     "TransportError",
     "TrustError",
+    "UnknownTool",
+    "WorkloadError",
+    "WorkloadFailed",
+    "WorkloadTimeout",
 ]
 
 
@@ -200,3 +249,193 @@ class PeerBusy(MeshError):
     """As many calls to the peer are under way as may be."""
 
     code: str = "CODIN-1703"
+
+
+class SandboxError(CodinError):
+    """A sandbox could not do what was asked."""
+
+    code: str = "CODIN-1800"
+
+
+class SandboxUnavailable(SandboxError):
+    """This kind of sandbox cannot be had on this machine."""
+
+    code: str = "CODIN-1801"
+
+
+class PolicyNotEnforced(SandboxError):
+    """The sandbox could be had, and could not keep everything its policy demands.
+
+    Args:
+        missing: what it could not keep, by the words of `codin.sandbox.Guarantee`.
+    """
+
+    code: str = "CODIN-1802"
+
+    def __init__(self, message: str, *, missing: Iterable[str] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.missing: frozenset[str] = frozenset(missing)
+
+
+class SandboxClosed(SandboxError):
+    """A sandbox was used before it was opened or after it was closed, or it is gone."""
+
+    code: str = "CODIN-1803"
+
+
+class FileRefused(SandboxError):
+    """No such file in the sandbox, or one that it will not take.
+
+    Args:
+        path: the path as it was given.
+    """
+
+    code: str = "CODIN-1804"
+
+    def __init__(self, message: str, *, path: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.path: str = path
+
+
+class ExecFailed(SandboxError):
+    """A command in a sandbox ended badly.
+
+    Args:
+        result: the `codin.sandbox.ExecResult`, with what it had written until then.
+    """
+
+    code: str = "CODIN-1805"
+
+    def __init__(self, message: str, *, result: ExecResult, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.result: ExecResult = result
+
+
+class ExecTimeout(ExecFailed):
+    """A command took longer than it may, and was killed."""
+
+    code: str = "CODIN-1806"
+
+
+class MemoryExceeded(ExecFailed):
+    """A command took more memory than it may, and was killed."""
+
+    code: str = "CODIN-1807"
+
+
+class OutputExceeded(ExecFailed):
+    """A command wrote far more than anybody will read, and was killed."""
+
+    code: str = "CODIN-1808"
+
+
+class WorkloadError(CodinError):
+    """A workload was not done."""
+
+    code: str = "CODIN-1850"
+
+
+class NoRuntime(WorkloadError):
+    """No back-end that is here can run the workload under its policy.
+
+    Args:
+        able: the back-ends that can run this kind of workload at all.
+    """
+
+    code: str = "CODIN-1851"
+
+    def __init__(self, message: str, *, able: Iterable[str] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.able: tuple[str, ...] = tuple(able)
+
+
+class RuntimeUnavailable(WorkloadError):
+    """The back-end is not there, or went away while it ran the workload."""
+
+    code: str = "CODIN-1852"
+
+
+class WorkloadFailed(WorkloadError):
+    """The workload itself failed.
+
+    Args:
+        result: the `codin.runtime.RuntimeResult`: exit code, output and logs until then.
+    """
+
+    code: str = "CODIN-1853"
+
+    def __init__(self, message: str, *, result: RuntimeResult | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.result: RuntimeResult | None = result
+
+
+class WorkloadTimeout(WorkloadFailed):
+    """The workload took longer than it may, and was stopped."""
+
+    code: str = "CODIN-1854"
+
+
+class ToolError(CodinError):
+    """A tool was not used, or not to an end. Its message and hint are written for the model that called it.
+
+    Args:
+        tool: the name it was called by.
+        retryable: the same call may do better later.
+    """
+
+    code: str = "CODIN-1900"
+
+    def __init__(self, message: str, *, tool: str, retryable: bool = False, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.tool: str = tool
+        self.retryable: bool = retryable
+
+
+class UnknownTool(ToolError):
+    """No tool of that name, for this caller."""
+
+    code: str = "CODIN-1901"
+
+
+class InvalidArguments(ToolError):
+    """The arguments do not fit the tool's schema.
+
+    Args:
+        field: the argument at fault, as a path with dots; empty for the arguments as a whole.
+    """
+
+    code: str = "CODIN-1902"
+
+    def __init__(self, message: str, *, tool: str, field: str = "", hint: str | None = None) -> None:
+        super().__init__(message, tool=tool, hint=hint)
+        self.field: str = field
+
+
+class InvalidResult(ToolError):
+    """What the tool gave does not fit its output schema."""
+
+    code: str = "CODIN-1903"
+
+
+class ToolRefused(ToolError):
+    """A policy, a person or a guard said no."""
+
+    code: str = "CODIN-1904"
+
+
+class ToolBusy(ToolError):
+    """Too many calls of the tool at once, or lately."""
+
+    code: str = "CODIN-1905"
+
+
+class ToolTimeout(ToolError):
+    """The tool took longer than it may, and was stopped."""
+
+    code: str = "CODIN-1906"
+
+
+class ToolFailed(ToolError):
+    """The tool itself failed."""
+
+    code: str = "CODIN-1907"

@@ -1,0 +1,174 @@
+"""What can be run, and what comes of it: plain data, the same for every back-end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from codin.sandbox import Code, ExecResult, Limits, Output
+
+__all__ = [
+    "Command",
+    "Container",
+    "Emit",
+    "Endpoint",
+    "Event",
+    "Function",
+    "Item",
+    "Kind",
+    "Module",
+    "Outcome",
+    "SandboxDemand",
+    "Workload",
+]
+
+Kind = Literal["function", "module", "command", "container", "endpoint"]
+
+SandboxDemand = Literal["required", "preferred", "off"]
+"""required: in a sandbox or not at all. preferred: in a sandbox where there is one. off: on the host, as oneself."""
+
+
+def _nothing() -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """What all workloads have; one of its subclasses is what is run.
+
+    Args:
+        limits: what it may use, `time` included: seconds of one attempt.
+        network: `none`, or `full`.
+        env: its environment; nothing of this process's is passed on to a sandbox.
+        files: written into its working folder before it begins, by relative path.
+        artifacts: patterns of files in its working folder that are given back, such as `*.png` or `out/**`.
+        retries: how often it is tried again when it fails or its back-end is lost. It has to be idempotent then.
+        sandbox: see `SandboxDemand`; None is `required` for `Code`, which a model may have written, and `preferred`
+            for the rest.
+        on: the name of the back-end, when it matters.
+    """
+
+    kind: ClassVar[Kind]
+    limits: Limits = field(default_factory=Limits)
+    network: Literal["none", "full"] = "none"
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    artifacts: Sequence[str] = ()
+    retries: int = 0
+    sandbox: SandboxDemand | None = None
+    on: str | None = None
+
+    @property
+    def demand(self) -> SandboxDemand:
+        """What it asks of a sandbox, defaults applied."""
+        return self.sandbox or "preferred"
+
+
+@dataclass(frozen=True, slots=True)
+class Function(Workload):
+    """A function, sent as code together with its arguments; the result comes back as JSON.
+
+    A coroutine function is awaited. What a generator yields are the items of the result, as they come.
+    """
+
+    kind: ClassVar[Kind] = "function"
+    function: Callable[..., Any]
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=_nothing)
+
+
+@dataclass(frozen=True, slots=True)
+class Module(Workload):
+    """Something of a module by name: `package.module` as a program, `package.module:function`, or a class's method.
+
+    Args:
+        target: the module, and after a colon what of it.
+        args: the arguments, which are strings when a module is run as a program.
+        kwargs: likewise.
+        init: arguments of the class, when the target is one.
+        method: the method of that class.
+    """
+
+    kind: ClassVar[Kind] = "module"
+    target: str
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=_nothing)
+    init: Mapping[str, Any] = field(default_factory=_nothing)
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Workload):
+    """A program and its arguments, which no shell reads; or code."""
+
+    kind: ClassVar[Kind] = "command"
+    command: Sequence[str] | Code
+    stdin: bytes = b""
+
+    @property
+    def demand(self) -> SandboxDemand:
+        return self.sandbox or ("required" if isinstance(self.command, Code) else "preferred")
+
+
+@dataclass(frozen=True, slots=True)
+class Container(Workload):
+    """An image that is run until it ends. `command` replaces what the image would run."""
+
+    kind: ClassVar[Kind] = "container"
+    image: str
+    command: Sequence[str] = ()
+    stdin: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Workload):
+    """A call of an HTTP endpoint. The value is the body, read as JSON if it says so, else as text; events are its
+    pieces as they come. A status from 400 on is a failure.
+    """
+
+    kind: ClassVar[Kind] = "endpoint"
+    url: str
+    method: str = "POST"
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One value that a generator yielded, or a piece of an endpoint's answer."""
+
+    value: Any
+
+
+Event = Output | Item
+Emit = Callable[[Event], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a back-end tells of one attempt.
+
+    Args:
+        value: what a function gave: a JSON value.
+        error: why it failed, one line; empty when it did not.
+        ended: as in `ExecResult`.
+        artifacts: the files that were asked for, by path.
+        sandbox: the kind of sandbox that held it; None without one.
+        unenforced: what that sandbox did not keep.
+    """
+
+    value: Any = None
+    exit_code: int = 0
+    error: str = ""
+    ended: Literal["exited", "killed", "memory", "output", "time"] = "exited"
+    artifacts: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    sandbox: str | None = None
+    unenforced: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, done: ExecResult, **more: Any) -> Outcome:
+        """The outcome of a command."""
+        said = done.stderr.decode(errors="replace").strip().rsplit("\n", 1)[-1][:500]
+        error = "" if done.ok else said or f"exit code {done.exit_code}"
+        return cls(exit_code=done.exit_code, error=error, ended=done.ended, **more)

@@ -1,0 +1,172 @@
+"""What came of a workload, or comes while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from codin.errors import WorkloadFailed, WorkloadTimeout
+from codin.runtime._protocol import Event, Item, Outcome
+from codin.sandbox import Stream
+
+__all__ = ["Record", "RuntimeResult"]
+
+
+@dataclass(slots=True)
+class Record:
+    """What is kept of a workload while it runs, by the runtime that runs it."""
+
+    runtime: str
+    limit: int
+    attempts: int = 0
+    seconds: float = 0.0
+    items: list[Any] = field(default_factory=list[Any])
+    written: dict[Stream, bytearray] = field(default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()})
+    outcome: Outcome | None = None
+
+    def begin(self) -> None:
+        """Another attempt: forget what the one before had written."""
+        self.attempts += 1
+        self.items.clear()
+        for kept in self.written.values():
+            kept.clear()
+
+    def note(self, event: Event) -> None:
+        """Keep what came, within the bound on output."""
+        if isinstance(event, Item):
+            self.items.append(event.value)
+        else:
+            kept = self.written[event.stream]
+            kept += event.data[: max(0, self.limit - len(kept))]
+
+
+class RuntimeResult:
+    """The result of a workload. With `stream=True` it is given while the workload runs: iterate over it for what
+    comes, then read it.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        coming: MemoryObjectReceiveStream[Event] | None = None,
+        work: asyncio.Task[RuntimeResult] | None = None,
+    ) -> None:
+        self._record = record
+        self._coming = coming
+        self._work = work
+
+    @property
+    def runtime(self) -> str:
+        """The name of the back-end."""
+        return self._record.runtime
+
+    @property
+    def attempts(self) -> int:
+        return self._record.attempts
+
+    @property
+    def seconds(self) -> float:
+        """From start to end, all attempts together."""
+        return self._record.seconds
+
+    @property
+    def value(self) -> Any:
+        """What the function gave, or the body of an endpoint's answer."""
+        return self._outcome.value
+
+    @property
+    def items(self) -> list[Any]:
+        """What a generator yielded, or the pieces of an endpoint's answer."""
+        return self._record.items
+
+    @property
+    def exit_code(self) -> int:
+        return self._outcome.exit_code
+
+    @property
+    def stdout(self) -> bytes:
+        return bytes(self._record.written["stdout"])
+
+    @property
+    def stderr(self) -> bytes:
+        return bytes(self._record.written["stderr"])
+
+    @property
+    def text(self) -> str:
+        """stdout as text; what is no UTF-8 becomes U+FFFD."""
+        return self.stdout.decode(errors="replace")
+
+    @property
+    def artifacts(self) -> Mapping[str, bytes]:
+        """The files that the workload's patterns name, by path."""
+        return self._outcome.artifacts
+
+    @property
+    def sandbox(self) -> str | None:
+        """The kind of the sandbox that held it."""
+        return self._outcome.sandbox
+
+    @property
+    def unenforced(self) -> frozenset[str]:
+        """What that sandbox did not keep, by the words of `codin.sandbox.Guarantee`."""
+        return self._outcome.unenforced
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """What the workload writes and yields, as it comes.
+
+        Raises:
+            WorkloadError: at the end, if the workload failed.
+        """
+        async for event in self._events():
+            yield event
+        await self.wait()
+
+    async def wait(self) -> RuntimeResult:
+        """The result itself, when the workload has ended. Raises as `Runtime.run` does."""
+        async for _ in self._events():
+            pass
+        if self._work is not None:
+            await self._work
+        return self
+
+    async def cancel(self) -> None:
+        """End the workload, and wait until nothing of it runs any more. Does nothing when it has ended."""
+        if self._work is not None:
+            self._work.cancel()
+            await asyncio.wait([self._work])
+        if self._coming is not None:
+            self._coming.close()
+
+    def check(self) -> RuntimeResult:
+        """The result itself when the workload succeeded. Raises WorkloadFailed or WorkloadTimeout."""
+        outcome = self._outcome
+        if not outcome.error and outcome.exit_code == 0 and outcome.ended == "exited":
+            return self
+        error, hint = outcome.error or f"exit code {outcome.exit_code}", None
+        if outcome.ended == "time":
+            raise WorkloadTimeout(f"the workload was stopped on {self.runtime!r}: {error}", result=self)
+        if outcome.ended == "memory":
+            error, hint = f"it took more memory than it may ({error})", "raise limits.memory of the workload"
+        elif outcome.ended == "output":
+            error, hint = f"it wrote too much ({error})", "raise limits.output of the workload"
+        raise WorkloadFailed(f"the workload failed on {self.runtime!r}: {error}", result=self, hint=hint)
+
+    async def _events(self) -> AsyncIterator[Event]:
+        """What is still to come, for whoever asks first."""
+        if self._coming is not None:
+            with suppress(anyio.EndOfStream, anyio.ClosedResourceError):
+                while True:
+                    yield await self._coming.receive()
+            self._coming.close()
+
+    @property
+    def _outcome(self) -> Outcome:
+        if self._record.outcome is None:
+            raise RuntimeError("the workload still runs: iterate over the result, or await its wait()")
+        return self._record.outcome

@@ -1,0 +1,148 @@
+"""The one interface of all runtimes. A back-end adds two methods; time, retries and streams are written once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import ClassVar, Self
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
+
+from codin.errors import NoRuntime, RuntimeUnavailable, WorkloadFailed
+from codin.runtime._protocol import Emit, Event, Kind, Outcome, Workload
+from codin.runtime._result import Record, RuntimeResult
+
+__all__ = ["Runtime"]
+
+_BUFFER = 64  # events that wait for a reader, before the workload waits for it
+_PAUSE = 0.2  # seconds before the first repeat; twice as long before each further one
+_MARGIN = 5.0  # seconds for a back-end to keep the time limit by itself, which tells more than being cut off
+
+
+class Runtime(ABC):
+    """A place where workloads run. It runs on asyncio.
+
+    Attributes:
+        name: its name in settings and results.
+        kinds: the kinds of workloads it can run.
+
+    Example:
+        async with LocalRuntime() as runtime:
+            done = await runtime.run(Command(["echo", "hello"]))
+            print(done.text)
+    """
+
+    name: ClassVar[str]
+    kinds: ClassVar[frozenset[Kind]]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def run(self, workload: Workload, /, *, stream: bool = False) -> RuntimeResult:
+        """Run a workload to its end, or with `stream` begin it and give its result while it runs.
+
+        Cancelling this call, or `RuntimeResult.cancel`, ends the workload and leaves nothing behind.
+
+        Raises:
+            NoRuntime: this back-end cannot run it, or not under its policy; names those that can.
+            RuntimeUnavailable: the back-end is not there, or went away.
+            WorkloadFailed: the workload failed: an exception, an exit code other than 0, memory, output.
+            WorkloadTimeout: it took longer than `limits.time`.
+        """
+        if workload.kind not in self.kinds:
+            raise NoRuntime(
+                f"{self.name!r} does not run a {workload.kind}", able=able(workload.kind), hint=_hint(workload)
+            )
+        record = Record(self.name, workload.limits.output)
+        if not stream:
+            return await self._attempts(workload, record, None)
+        send, coming = anyio.create_memory_object_stream[Event](_BUFFER)
+        return RuntimeResult(record, coming, asyncio.create_task(self._streamed(workload, record, send)))
+
+    def run_sync(self, workload: Workload, /) -> RuntimeResult:
+        """`run` for programs without an event loop."""
+
+        async def run() -> RuntimeResult:
+            async with self:
+                return await self.run(workload)
+
+        return asyncio.run(run())
+
+    @abstractmethod
+    async def missing(self, workload: Workload, /) -> str:
+        """Why it cannot run this workload here and now, one sentence; empty when it can. Leaves nothing behind."""
+
+    @abstractmethod
+    async def _execute(self, workload: Workload, emit: Emit, /) -> Outcome:
+        """One attempt: hand over what comes, and say how it ended. Being cancelled ends the workload.
+
+        Raises:
+            RuntimeUnavailable: the back-end is not there, or went away.
+            NoRuntime: it cannot run this workload under its policy.
+        """
+
+    async def close(self) -> None:
+        """Give back what the back-end holds: connections, pools."""
+        return
+
+    async def _streamed(self, workload: Workload, record: Record, send: MemoryObjectSendStream[Event]) -> RuntimeResult:
+        async with send:
+            return await self._attempts(workload, record, send)
+
+    async def _attempts(
+        self, workload: Workload, record: Record, send: MemoryObjectSendStream[Event] | None
+    ) -> RuntimeResult:
+        # What a reader has seen cannot be taken back, so that a stream is not tried again once it has begun.
+        seen = False
+
+        async def emit(event: Event) -> None:
+            nonlocal seen
+            record.note(event)
+            if send is not None:
+                seen = True
+                await send.send(event)
+
+        began = time.perf_counter()
+        pause = _PAUSE
+        while True:
+            record.begin()
+            try:
+                record.outcome = await self._bounded(workload, emit)
+                record.seconds = time.perf_counter() - began
+                return RuntimeResult(record).check()
+            except (WorkloadFailed, RuntimeUnavailable):
+                if seen or record.attempts > workload.retries:
+                    raise
+            await asyncio.sleep(pause)
+            pause *= 2
+
+    async def _bounded(self, workload: Workload, emit: Emit) -> Outcome:
+        """One attempt within its time, also where the back-end does not keep it."""
+        limit = workload.limits.time
+        bound = asyncio.timeout(None if limit is None else limit + _MARGIN)
+        try:
+            async with bound:
+                return await self._execute(workload, emit)
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            return Outcome(exit_code=-9, ended="time", error=f"it did not end within {limit} s")
+
+
+def able(kind: Kind) -> tuple[str, ...]:
+    """The names of all back-ends that can run a kind of workload, wherever they are installed."""
+    from codin.runtime._kinds import runtimes_for
+
+    return runtimes_for(kind)
+
+
+def _hint(workload: Workload) -> str:
+    return f"a {workload.kind} runs on: {', '.join(able(workload.kind))}"

@@ -1,0 +1,65 @@
+"""A workload in a sandbox: files in, command, frames, artifacts out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from codin.errors import FileRefused, RuntimeUnavailable, SandboxClosed, SandboxUnavailable
+from codin.runtime._job import Frames, job_of, wanted
+from codin.runtime._protocol import Emit, Outcome, Workload
+from codin.sandbox import Guarantee, Policy, Sandbox
+
+__all__ = ["policy_of", "run_in"]
+
+
+def policy_of(workload: Workload) -> Policy:
+    """What the sandbox of a workload has to keep: everything when it is required, what can be had when preferred."""
+    policy = Policy(limits=workload.limits, network=workload.network, env=workload.env)
+    if workload.demand == "required":
+        return policy
+    return Policy(limits=workload.limits, network=workload.network, env=workload.env, demands=frozenset[Guarantee]())
+
+
+async def run_in(sandbox: Sandbox, workload: Workload, emit: Emit) -> Outcome:
+    """Run a workload in a sandbox that is open. Raises RuntimeUnavailable when the sandbox goes away."""
+    job = job_of(workload)
+    frames = Frames(job.nonce, workload.limits.output)
+    try:
+        for path, content in job.files.items():
+            await sandbox.put(path, content)
+        async with sandbox.start(job.command, stdin=job.stdin) as execution:
+            async for output in execution:
+                for event in frames.feed(output):
+                    await emit(event)
+            for event in frames.rest():
+                await emit(event)
+            done = await execution.result()
+        artifacts = await _artifacts(sandbox, workload)
+    except (SandboxClosed, SandboxUnavailable) as error:
+        raise RuntimeUnavailable(f"the {sandbox.kind} sandbox went away: {error.message}", hint=error.hint) from error
+    outcome = Outcome.of(done, artifacts=artifacts, sandbox=sandbox.kind, unenforced=sandbox.unenforced)
+    if not job.nonce:
+        return outcome
+    return told(outcome, frames)
+
+
+def told(outcome: Outcome, frames: Frames) -> Outcome:
+    """The outcome of a guest: its own word on the value and the error, if it came to say one."""
+    if not frames.ended and not outcome.error:
+        return replace(outcome, error="it ended without a result, or with one larger than limits.output")
+    return replace(outcome, value=frames.value, error=frames.error or outcome.error)
+
+
+async def _artifacts(sandbox: Sandbox, workload: Workload) -> dict[str, bytes]:
+    if not workload.artifacts:
+        return {}
+    found: dict[str, bytes] = {}
+    left = workload.limits.disk
+    for file in await sandbox.list():
+        if not file.folder and wanted(file.path, workload.artifacts):
+            content = await sandbox.get(file.path)
+            left -= len(content)
+            if left < 0:
+                raise FileRefused(f"the artifacts are larger than {workload.limits.disk} bytes", path=file.path)
+            found[file.path] = content
+    return found

@@ -1,0 +1,102 @@
+"""Endpoints over HTTP, called by this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, ClassVar
+
+from codin.errors import AddressRefused, ConnectError, DeadlineExceeded, NoRuntime, RuntimeUnavailable, TransportError
+from codin.net import AddressGuard, Transport, open_transport
+from codin.runtime._job import body_of
+from codin.runtime._protocol import Emit, Endpoint, Item, Kind, Outcome, Workload
+from codin.runtime._runtime import Runtime
+
+__all__ = ["HttpRuntime"]
+
+
+class HttpRuntime(Runtime):
+    """Calls an endpoint. Nothing that it answers is run here, so that a sandbox has nothing to hold.
+
+    Args:
+        guard: which addresses may be called; those in the internet unless it says more.
+        transport: sends the requests; one that keeps to the guard is opened when none is given.
+
+    Example:
+        done = await HttpRuntime().run(Endpoint("https://example.com/v1/sum", body={"numbers": [1, 2]}))
+        print(done.value)
+    """
+
+    name: ClassVar[str] = "http"
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"endpoint"})
+
+    def __init__(self, *, guard: AddressGuard | None = None, transport: Transport | None = None) -> None:
+        self._guard = guard or AddressGuard()
+        self._transport = transport
+        self._is_ours = transport is None
+
+    async def missing(self, workload: Workload, /) -> str:
+        return "" if isinstance(workload, Endpoint) else f"it does not run a {workload.kind}"
+
+    async def _execute(self, workload: Workload, emit: Emit, /) -> Outcome:
+        assert isinstance(workload, Endpoint)
+        return await self.call(workload, emit)
+
+    async def close(self) -> None:
+        if self._is_ours and self._transport is not None:
+            transport, self._transport = self._transport, None
+            await transport.aclose()
+
+    async def call(self, workload: Endpoint, emit: Emit) -> Outcome:
+        """Call it once, and hand over its answer in pieces.
+
+        Raises:
+            NoRuntime: its address may not be called from here.
+            RuntimeUnavailable: nobody could be reached, or the connection was lost.
+        """
+        if self._transport is None:
+            self._transport = open_transport(guard=self._guard)
+        try:
+            async with asyncio.timeout(workload.limits.time):
+                return await _called(self._transport, workload, emit)
+        except AddressRefused as error:
+            raise NoRuntime(error.message, able=(), hint="HttpRuntime(guard=AddressGuard(…)) says which may") from error
+        except (DeadlineExceeded, TimeoutError):
+            return Outcome(exit_code=1, ended="time", error=f"no answer within {workload.limits.time} s")
+        except ConnectError as error:
+            raise RuntimeUnavailable(error.message, hint=error.hint) from error
+        except TransportError as error:
+            raise RuntimeUnavailable(
+                f"{workload.url} did not answer to the end: {error.message}",
+                hint="whether it acted is unknown; a workload that is idempotent may say retries",
+            ) from error
+
+
+async def _called(transport: Transport, workload: Endpoint, emit: Emit) -> Outcome:
+    body, headers = body_of(workload)
+    pieces: list[bytes] = []
+    left = workload.limits.output
+    async with transport.stream(
+        workload.method, workload.url, headers=headers, content=body or b"", timeout=workload.limits.time
+    ) as answer:
+        async for chunk in answer.chunks:
+            left -= len(chunk)
+            if left < 0:
+                return Outcome(exit_code=1, ended="output", error="the answer is longer than limits.output")
+            pieces.append(chunk)
+            await emit(Item(chunk.decode(errors="replace")))
+        return _told(answer.status, answer.headers.get("content-type", ""), b"".join(pieces))
+
+
+def _told(status: int, content_type: str, body: bytes) -> Outcome:
+    text = body.decode(errors="replace")
+    value: Any = text
+    error = ""
+    if "json" in content_type:
+        try:
+            value = json.loads(text)
+        except ValueError:
+            error = "the endpoint says JSON, and its answer is none"
+    if status >= 400:
+        error = f"the endpoint answered HTTP {status}: {text[:300]}"
+    return Outcome(value=value, exit_code=1 if error else 0, error=error)

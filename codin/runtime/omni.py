@@ -1,0 +1,111 @@
+"""The one door: picks a back-end by workload, policy and what is there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from codin.errors import NoRuntime, RuntimeUnavailable
+from codin.runtime._kinds import runtime_class, runtime_of, runtimes
+from codin.runtime._protocol import Emit, Kind, Outcome, SandboxDemand, Workload
+from codin.runtime._result import RuntimeResult
+from codin.runtime._runtime import Runtime, able
+
+__all__ = ["OmniRuntime"]
+
+
+class OmniRuntime(Runtime):
+    """Runs a workload on the first back-end that can: the one it names, or else the first in the order given.
+
+    Args:
+        among: the back-ends, by name or made by the caller, the best first; all that are installed when not given.
+        sandbox: the least that every workload has to ask of a sandbox, whatever it says itself: `required` makes it so
+            for all, `off` leaves it to each.
+
+    Example:
+        async with OmniRuntime() as runtime:
+            done = await runtime.run(Command(Code("print(6 * 7)")))
+            print(done.text, done.runtime, done.sandbox)
+    """
+
+    name: ClassVar[str] = "omni"
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"function", "module", "command", "container", "endpoint"})
+
+    def __init__(self, among: Sequence[str | Runtime] | None = None, *, sandbox: SandboxDemand = "off") -> None:
+        self._among: tuple[str | Runtime, ...] = tuple(runtimes() if among is None else among)
+        self._floor: SandboxDemand = sandbox
+        self._made: dict[str, Runtime] = {}
+
+    async def run(self, workload: Workload, /, *, stream: bool = False) -> RuntimeResult:
+        """As `Runtime.run`; the result names the back-end that was chosen.
+
+        Raises:
+            NoRuntime: no back-end that is here can run it under its policy; says why for each, and names those that
+                can run this kind of workload at all.
+        """
+        workload = _demanding(workload, self._floor)
+        return await (await self.choose(workload)).run(workload, stream=stream)
+
+    async def choose(self, workload: Workload, /) -> Runtime:
+        """The back-end that would run it. Raises NoRuntime."""
+        reasons: list[str] = []
+        async for runtime in self._candidates(workload, reasons):
+            if not (reason := await runtime.missing(workload)):
+                return runtime
+            reasons.append(f"{runtime.name}: {reason}")
+        others = [name for name in able(workload.kind) if name not in self._names()]
+        raise NoRuntime(
+            f"nothing here can run this {workload.kind}: {'; '.join(reasons) or 'no back-end was given that could'}",
+            able=able(workload.kind),
+            hint=f"it also runs on: {', '.join(others)}" if others else "`codin runtimes` says what is missing",
+        )
+
+    async def missing(self, workload: Workload, /) -> str:
+        try:
+            await self.choose(_demanding(workload, self._floor))
+        except NoRuntime as error:
+            return error.message
+        return ""
+
+    async def close(self) -> None:
+        """Close the back-ends that it made; those that were handed in are their owner's."""
+        while self._made:
+            await self._made.popitem()[1].close()
+
+    async def _execute(self, workload: Workload, emit: Emit, /) -> Outcome:
+        raise NotImplementedError("run() hands the workload to the chosen back-end, whole")
+
+    async def _candidates(self, workload: Workload, reasons: list[str]) -> AsyncIterator[Runtime]:
+        for one in self._among:
+            name = one if isinstance(one, str) else one.name
+            if workload.on is not None and workload.on != name:
+                continue
+            try:
+                if workload.kind not in (runtime_class(one) if isinstance(one, str) else one).kinds:
+                    if workload.on is not None:
+                        reasons.append(f"{name}: it does not run a {workload.kind}")
+                    continue
+                yield self._runtime(one)
+            except RuntimeUnavailable as error:
+                reasons.append(f"{name}: {error.message}")
+
+    def _runtime(self, one: str | Runtime) -> Runtime:
+        if isinstance(one, Runtime):
+            return one
+        if one not in self._made:
+            self._made[one] = runtime_of(one)
+        return self._made[one]
+
+    def _names(self) -> set[str]:
+        return {one if isinstance(one, str) else one.name for one in self._among}
+
+
+_STRICTNESS: Sequence[SandboxDemand] = ("off", "preferred", "required")
+
+
+def _demanding(workload: Workload, floor: SandboxDemand) -> Workload:
+    """The workload, asking at least this much of a sandbox."""
+    if _STRICTNESS.index(workload.demand) >= _STRICTNESS.index(floor):
+        return workload
+    return replace(workload, sandbox=floor)

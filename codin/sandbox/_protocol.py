@@ -1,0 +1,214 @@
+"""What a sandbox is told, and what it tells: plain data, the same for every back-end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from codin.errors import ExecFailed, ExecTimeout, MemoryExceeded, OutputExceeded
+
+__all__ = [
+    "Code",
+    "Ending",
+    "ExecResult",
+    "FileInfo",
+    "Guarantee",
+    "Limits",
+    "Mount",
+    "Output",
+    "Policy",
+    "Process",
+    "Snapshot",
+    "Stream",
+]
+
+MIB = 1024 * 1024
+
+Guarantee = Literal["files", "network", "processes", "syscalls", "memory", "cpu", "disk", "time"]
+"""What a sandbox can promise.
+
+files: nothing of the host is seen but what the policy mounts. network: the policy's word on it. processes: no other
+process is seen or reached, their number is bounded, and none outlives its command. syscalls: the kernel's dangerous
+doors are shut. memory, cpu, disk: the limits hold for all processes together. time: a command that takes too long
+ends, with everything it began.
+"""
+
+Stream = Literal["stdout", "stderr"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What everything in one sandbox may use at most.
+
+    Args:
+        cpu: cores.
+        memory: bytes.
+        processes: at one time, threads counted.
+        disk: bytes of files, all folders that can be written together.
+        files: how many files; where a back-end cannot count them, `memory` bounds them.
+        output: bytes that are kept of stdout, and as many of stderr. A command that writes sixteen times as much is
+            killed.
+        time: seconds of one command; None for no bound.
+    """
+
+    cpu: float = 1.0
+    memory: int = 256 * MIB
+    processes: int = 64
+    disk: int = 64 * MIB
+    files: int = 10_000
+    output: int = MIB
+    time: float | None = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A file or folder of the host that the sandbox sees.
+
+    Args:
+        source: where it is on the host.
+        target: where the sandbox sees it, an absolute path; the same path when not given.
+        writable: what the sandbox writes there, it writes on the host.
+    """
+
+    source: Path
+    target: str = ""
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a sandbox has to keep. One that cannot keep what is demanded does not open.
+
+    Args:
+        limits: what may be used.
+        network: `none`, or `full` for the network of the host with everything that listens on it.
+        mounts: what is seen of the host beside the programs that every command needs.
+        env: the environment of every command; nothing of the host's is passed on.
+        demands: the guarantees without which it does not open. Leaving one out is how to say that it need not hold.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    network: Literal["none", "full"] = "none"
+    mounts: tuple[Mount, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    demands: frozenset[Guarantee] = frozenset(
+        {"files", "network", "processes", "syscalls", "memory", "cpu", "disk", "time"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A program instead of a command. It is run by the interpreter of the sandbox, which need not be this one."""
+
+    source: str
+    language: Literal["python"] = "python"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A piece of what a command writes, as it comes; a piece is not a line."""
+
+    stream: Stream
+    data: bytes
+
+    @property
+    def text(self) -> str:
+        return self.data.decode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a process ended: `exited` by itself, `killed`, or for want of `memory`. Killed by signal n is -n."""
+
+    exit_code: int
+    cause: Literal["exited", "killed", "memory"] = "exited"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecResult:
+    """What came of a command.
+
+    Attributes:
+        exit_code: 0 is success; -n when signal n killed it.
+        stdout: the first `Limits.output` bytes of it; `stderr` alike.
+        truncated: it wrote more than that.
+        ended: `exited` by itself, `killed` from outside, or what it had too much of: `time`, `memory`, `output`.
+        seconds: from start to end.
+    """
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    truncated: bool
+    ended: Literal["exited", "killed", "memory", "output", "time"]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return self.ended == "exited" and self.exit_code == 0
+
+    @property
+    def text(self) -> str:
+        """stdout as text; what is no UTF-8 becomes U+FFFD."""
+        return self.stdout.decode(errors="replace")
+
+    def check(self) -> ExecResult:
+        """The result itself when the command succeeded.
+
+        Raises:
+            ExecTimeout, MemoryExceeded, OutputExceeded: it was killed for that.
+            ExecFailed: any other end but exit code 0.
+        """
+        if self.ok:
+            return self
+        tail = self.stderr.decode(errors="replace").strip().rsplit("\n", 1)[-1][:500]
+        said = f": {tail}" if tail else ""
+        match self.ended:
+            case "time":
+                raise ExecTimeout(f"the command was stopped after {self.seconds:.1f} s{said}", result=self)
+            case "memory":
+                raise MemoryExceeded(f"the command took more memory than it may{said}", result=self)
+            case "output":
+                raise OutputExceeded("the command wrote far more than the bound on its output", result=self)
+            case _:
+                raise ExecFailed(f"the command ended with exit code {self.exit_code}{said}", result=self)
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file or folder of the working folder; `path` is relative to it, with slashes. `size` is in bytes."""
+
+    path: str
+    size: int
+    folder: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The files of a sandbox at one moment, to begin another one with, of any kind."""
+
+    files: Mapping[str, bytes]
+
+
+class Process(Protocol):
+    """A command that runs, as a back-end knows it; `Execution` is what users see of it."""
+
+    async def read(self) -> Output | None:
+        """The next piece of output, of any size up to 64 KiB; None when both streams have ended."""
+        ...
+
+    async def write(self, chunk: bytes, /) -> None:
+        """Give it input. Does nothing when it no longer reads."""
+        ...
+
+    async def end_input(self) -> None: ...
+
+    async def wait(self) -> Ending:
+        """How it ended. When this answers, nothing that it began runs any more."""
+        ...
+
+    async def kill(self) -> None:
+        """End it at once, with everything it began. Does nothing when it has ended."""
+        ...
