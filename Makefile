@@ -17,6 +17,11 @@ CREW   := $(CREWAI)/.ready
 # The demo's agents, each with nothing but codin's core beside its framework.
 ALONE  := .frameworks/langgraph/.ready .frameworks/adk/.ready
 
+# Programs that tests start, unpacked from Debian's packages and never installed.
+SERVERS := .servers
+SERVER  := $(SERVERS)/made.txt
+export CODIN_SERVERS ?= $(CURDIR)/$(SERVERS)
+
 # The lock names uv too, so that its version stands in one place.
 UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock)
 LOCKED     := UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --quiet --no-progress
@@ -34,7 +39,7 @@ help:  ## what there is
 demo: $(READY) $(CREW) $(ALONE)  ## agents at work on a document: make demo [FILE=path]
 	@$(PY) -m examples.brief $(if $(FILE),"$(FILE)")
 
-test: $(READY) $(CREW) $(ALONE) $(PEER) $(ADKPEER) $(PINNEDPEERS) $(NPMPEERS)  ## the whole suite, in parallel: make test [ARGS="-k name"]
+test: $(READY) $(CREW) $(ALONE) $(PEER) $(ADKPEER) $(PINNEDPEERS) $(NPMPEERS) $(SERVER)  ## the whole suite, in parallel: make test [ARGS="-k name"]
 	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai
 
@@ -43,7 +48,7 @@ test-adapters: $(READY) $(CREW)  ## every framework's adapter, in the environmen
 	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai $(ARGS)
 
 fuzz: $(READY)  ## hostile requests and answers, for about half an hour: make fuzz [CODIN_FUZZ_EXAMPLES=2000]
-	CODIN_FUZZ_EXAMPLES=$(or $(CODIN_FUZZ_EXAMPLES),2000) $(PY) -m pytest -n auto --dist worksteal tests/fuzz $(ARGS)
+	CODIN_FUZZ_EXAMPLES=$(or $(CODIN_FUZZ_EXAMPLES),2000) $(PY) -m pytest -n auto --dist worksteal -o faulthandler_timeout=1800 tests/fuzz $(ARGS)
 
 check: $(READY) $(CREW)  ## format, lint, types, floors, exports
 	$(VENV)/bin/ruff format --check .
@@ -61,7 +66,7 @@ fix: $(READY)  ## let ruff mend what it can
 bench: $(READY) $(CREW) $(PEER)  ## side by side with the official SDK: make bench [ARGS=...]
 	@$(PY) -m benchmarks --json $(ARGS)
 
-docs: $(READY)  ## run every code block and follow every link of README and docs
+docs: $(READY) $(SERVER)  ## run every code block and follow every link of README and docs
 	$(PY) -m pytest -q tests/docs $(ARGS)
 
 interop: $(READY) $(PEER) $(ADKPEER) $(PINNEDPEERS) $(NPMPEERS)  ## other people's clients and servers, and what works: make interop [ARGS="-k GRPC"]
@@ -72,7 +77,7 @@ frameworks: $(READY) $(CREW) $(ALONE)  ## environments for agents whose framewor
 peers: $(PEER) $(ADKPEER) $(PINNEDPEERS) $(NPMPEERS)  ## other people's A2A software, each in an environment of its own
 
 clean:  ## back to a fresh checkout
-	rm -rf $(VENV) $(PEERS) .frameworks build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) $(SERVERS) .frameworks build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name node_modules -type d -prune -exec rm -rf {} +
 
@@ -112,6 +117,10 @@ $(PEER): $(READY)
 $(ADKPEER): $(READY)
 	UV_PROJECT_ENVIRONMENT=$(PEERS)/adk $(LOCKED) --only-group adk-peer --python $(PY)
 	@touch $@
+
+$(SERVER): tests/servers/debian.txt $(READY)
+	$(PY) tests/servers/unpack.py $(SERVERS)
+	@mkdir -p $(@D) && cp $< $@
 
 # Not in uv.lock: what these hold shares no environment with what it names, so each has a list of its own.
 $(PEERS)/a2a03/made.txt: tests/interop/peers/a2a_sdk_03.txt

@@ -25,6 +25,8 @@ _COMMANDS = {
     "registry": "Run a registry, where agents are found.",
     "tasks": "List, get, cancel or follow the tasks of an agent.",
     "push": "Show or revive notifications that could not be delivered.",
+    "run": "Run a program or a file of Python in a sandbox.",
+    "runtimes": "Show where workloads can run, and in which sandboxes.",
     "up": "Run every agent of a workspace.",
     "down": "End what codin up runs.",
     "ps": "Show what codin up runs.",
