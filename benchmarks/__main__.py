@@ -29,6 +29,8 @@ BENCHMARKS = {
     "mesh_call": "benchmarks.mesh_call",
     "registry_search": "benchmarks.registry_search",
     "verified_call": "benchmarks.verified_call",
+    "sandbox": "benchmarks.sandbox",
+    "tool_call": "benchmarks.tool_call",
 }
 
 

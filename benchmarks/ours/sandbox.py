@@ -1,0 +1,117 @@
+"""Times of one sandbox, in milliseconds: `python -m benchmarks.ours.sandbox KIND WHAT SECONDS`.
+
+WHAT is `fresh`: open, run a command, close. `bare`: the same command without codin (and `bwrap` for `local`). `exec`:
+run a command in a sandbox that is open. `pooled`: what it takes more to take the sandbox out of a pool first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+
+from codin.sandbox import Code, Pool, Sandbox, sandbox_of
+
+_TRUE: Sequence[str] = ["true"]
+# The line that a person would write for the same walls.
+_BWRAP = [
+    *("bwrap", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--die-with-parent"),
+    *("--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"),
+    *("--symlink", "usr/bin", "/bin", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/box"),
+    *("--cap-drop", "ALL", "true"),
+]
+
+Once = Callable[[], Awaitable[float]]
+
+
+def _command(kind: str) -> Sequence[str] | Code:
+    return Code("") if kind == "wasm" else _TRUE
+
+
+async def _bare(kind: str, stack: AsyncExitStack) -> Once:
+    command = {"local": _BWRAP, "wasm": [sys.executable, "-I", "-c", ""]}.get(kind, _TRUE)
+
+    async def once() -> float:
+        begun = time.perf_counter()
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)  # noqa: ASYNC221 - alone here
+        return time.perf_counter() - begun
+
+    return once
+
+
+async def _fresh(kind: str, stack: AsyncExitStack) -> Once:
+    async def once() -> float:
+        begun = time.perf_counter()
+        async with sandbox_of(kind) as sandbox:
+            (await sandbox.exec(_command(kind))).check()
+        return time.perf_counter() - begun
+
+    return once
+
+
+async def _exec(kind: str, stack: AsyncExitStack) -> Once:
+    sandbox = await stack.enter_async_context(sandbox_of(kind))
+
+    async def once() -> float:
+        return await _timed(sandbox, kind)
+
+    return once
+
+
+async def _pooled(kind: str, stack: AsyncExitStack) -> Once:
+    """A pool is asked now and then; the sandbox that takes the place of the last one is ready by then."""
+    opened = asyncio.Semaphore(0)
+
+    class Noted(Pool):
+        async def _refill(self) -> None:
+            await super()._refill()
+            opened.release()
+
+    pool = await stack.enter_async_context(Noted(lambda: sandbox_of(kind), size=2))
+    open_one = await stack.enter_async_context(sandbox_of(kind))
+
+    async def once() -> float:
+        alone = await _timed(open_one, kind)
+        begun = time.perf_counter()
+        async with pool.take() as sandbox:
+            (await sandbox.exec(_command(kind))).check()
+            taken = time.perf_counter() - begun
+        await opened.acquire()
+        return taken - alone
+
+    return once
+
+
+async def _timed(sandbox: Sandbox, kind: str) -> float:
+    begun = time.perf_counter()
+    (await sandbox.exec(_command(kind))).check()
+    return time.perf_counter() - begun
+
+
+_WHAT: dict[str, Callable[[str, AsyncExitStack], Awaitable[Once]]] = {
+    "bare": _bare,
+    "exec": _exec,
+    "fresh": _fresh,
+    "pooled": _pooled,
+}
+
+
+async def _measure(kind: str, what: str, seconds: float) -> None:
+    async with AsyncExitStack() as stack:
+        once = await _WHAT[what](kind, stack)
+        for _ in range(3):
+            await once()
+        times: list[float] = []
+        end = time.perf_counter() + seconds
+        while len(times) < 20 or time.perf_counter() < end:
+            times.append(await once())
+    print(json.dumps({"median": statistics.median(times) * 1000, "best": min(times) * 1000}))
+
+
+if __name__ == "__main__":
+    asyncio.run(_measure(sys.argv[1], sys.argv[2], float(sys.argv[3])))

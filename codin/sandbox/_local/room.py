@@ -1,0 +1,321 @@
+"""An open local sandbox as the host holds it: its processes, its control group, and the talk with its supervisor."""
+
+from __future__ import annotations
+
+import json
+import marshal
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio import to_thread
+
+from codin.errors import FileRefused, SandboxClosed, SandboxUnavailable
+from codin.sandbox._local.groups import Group
+from codin.sandbox._local.view import Interpreter, etc
+
+__all__ = ["Channel", "Plan", "Room"]
+
+PATIENCE = (
+    30.0  # seconds that the supervisor has for an answer; on a machine that is not overrun it needs a millisecond
+)
+_REAPING = 5.0
+_REFUSED = re.compile(rb"-(\d{1,3})")
+_OUTSIDE = 18  # EXDEV, by which the supervisor means that a path leads out
+# Reads what it shall be from a descriptor, so that nothing of codin has to be seen inside.
+_BOOT = """\
+import marshal, os
+setup, code = marshal.loads(os.pread({0}, os.fstat({0}).st_size, 0))
+os.close({0})
+room = {{"__name__": "supervisor"}}
+exec(code, room)
+room["main"](setup)
+"""
+_HINT = "it is gone with its files; open another one"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a sandbox is to be.
+
+    Args:
+        bubblewrap: the program.
+        interpreter: runs the supervisor.
+        walls: arguments of bubblewrap.
+        uid: whom the commands run as when the host is root; None when bubblewrap makes a user of its own.
+        setup: what the supervisor is told.
+        filter: the calls of the kernel that may be made; None for all.
+        processors: all that it may run on, if not empty.
+    """
+
+    bubblewrap: str
+    interpreter: Interpreter
+    walls: Sequence[str]
+    uid: int | None
+    setup: Mapping[str, Any]
+    filter: bytes | None
+    processors: Sequence[int] = ()
+
+
+class Room:
+    """An open sandbox. `open` makes one, `end` takes everything away."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, news: int, group: Group) -> None:
+        self._process = process
+        self._control = control
+        self._news = news
+        self._told = b""
+        self._outer = os.pidfd_open(process.pid)
+        self._inner: int | None = None
+        self._is_over = False
+        self.group = group
+
+    @classmethod
+    async def open(cls, plan: Plan, group: Group) -> Room:
+        """Start it, and wait until it takes commands.
+
+        Raises:
+            SandboxUnavailable: bubblewrap or the supervisor did not start; says why.
+        """
+        with ExitStack() as ours:
+            said = ours.enter_context(_Memory(b""))
+            control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.callback(theirs.close)
+            control.setblocking(False)
+            news, newsroom = os.pipe()
+            ours.callback(os.close, news)
+            try:
+                process = _spawn(plan, theirs.fileno(), newsroom, said.fd)
+            except BaseException:
+                control.close()
+                raise
+            finally:
+                os.close(newsroom)
+            theirs.close()
+            try:
+                room = cls(process, control, news, group)
+            except OSError:  # too many open files; the process dies with its parent, and its end of the socket
+                control.close()
+                process.kill()
+                process.wait()
+                raise
+            try:
+                await room._begin(plan.processors)
+            except (SandboxClosed, OSError) as error:
+                await room.end()
+                raise SandboxUnavailable(
+                    f"bubblewrap could not make the sandbox: {said.text() or error}",
+                    hint="in a container that may not, or where users may make no namespaces, take kind 'wasm'",
+                ) from None
+            except BaseException:
+                await room.end()
+                raise
+            return room
+
+    async def ask(self, kind: bytes, asked: Mapping[str, Any], fds: Sequence[int] = ()) -> Channel:
+        """Ask the supervisor for something; the answers come by the channel.
+
+        Raises:
+            SandboxClosed: the sandbox is gone.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        try:
+            with theirs, _Memory(marshal.dumps(dict(asked), 2)) as told, anyio.fail_after(PATIENCE):
+                await self._send(kind, [told.fd, theirs.fileno(), *fds])
+        except TimeoutError:
+            ours.close()
+            self.stop()
+            raise SandboxClosed("the local sandbox does not answer, and was ended", hint=_HINT) from None
+        except OSError:
+            ours.close()
+            raise SandboxClosed("the local sandbox is gone", hint=_HINT) from None
+        except BaseException:
+            ours.close()
+            raise
+        return Channel(self, ours)
+
+    def stop(self) -> None:
+        """End all of its processes at once. Bubblewrap ends by itself then, once it has reaped the supervisor."""
+        if not self._is_over:  # else the numbers of its descriptors may be another sandbox's by now
+            self._kill(self._outer if self._inner is None else self._inner)
+
+    async def end(self) -> None:
+        """End it, and leave nothing behind."""
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(PATIENCE), suppress(SandboxClosed, OSError):
+                # Were bubblewrap killed before it has told of its child, the child would wait for it for ever.
+                await self._learn()
+            self.stop()
+            with anyio.move_on_after(PATIENCE):
+                if self._inner is not None:  # the last of its namespace to go
+                    await anyio.wait_readable(self._inner)
+                with anyio.move_on_after(_REAPING):
+                    await anyio.wait_readable(self._outer)
+                self._kill(self._outer)
+                await anyio.wait_readable(self._outer)
+                self._process.wait()
+            await self.group.remove()
+            self._control.close()
+            for fd in (self._inner, self._outer):
+                if fd is not None:
+                    os.close(fd)
+            self._is_over = True
+
+    @staticmethod
+    def _kill(process: int) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+
+    async def _begin(self, processors: Sequence[int]) -> None:
+        with anyio.move_on_after(PATIENCE) as limit:
+            await self._learn()
+            child = int(json.loads(self._told)["child-pid"])
+            if processors:
+                os.sched_setaffinity(child, processors)
+            # The kernel takes its time for that, in which the interpreter starts; nothing runs before both are done.
+            await to_thread.run_sync(self.group.add, child)
+            await anyio.wait_readable(self._control)
+            with suppress(OSError):
+                if self._control.recv(1) == b"+":
+                    return
+            raise SandboxClosed("the supervisor ended")
+        if limit.cancelled_caught:
+            raise SandboxClosed("the supervisor does not answer")
+
+    async def _learn(self) -> None:
+        """Wait until bubblewrap has said which process is the supervisor. Does nothing when it has."""
+        while self._inner is None:
+            await anyio.wait_readable(self._news)
+            if not (piece := os.read(self._news, 4096)):
+                raise SandboxClosed("bubblewrap ended")
+            self._told += piece
+            if self._told.rstrip().endswith(b"}"):
+                self._inner = os.pidfd_open(int(json.loads(self._told)["child-pid"]))
+
+    async def _send(self, kind: bytes, fds: Sequence[int]) -> None:
+        while True:
+            try:
+                socket.send_fds(self._control, [kind], fds)
+            except BlockingIOError:
+                await anyio.wait_writable(self._control)
+            else:
+                return
+
+
+class Channel:
+    """The answers to one request. Whatever comes is from within the sandbox, and may be anything."""
+
+    def __init__(self, room: Room, ours: socket.socket) -> None:
+        self._room = room
+        self._socket = ours
+
+    async def confirmed(self, path: str = "") -> int | None:
+        """Wait until it is done or begun, and take the file that comes with the word.
+
+        Raises:
+            FileRefused: it cannot be done with this path.
+            SandboxClosed: the sandbox is gone, does not answer, or answers nonsense.
+        """
+        with anyio.move_on_after(PATIENCE):
+            word, file = await self.word()
+            if word == b"+":
+                return file
+            if file is not None:
+                os.close(file)
+            if (refused := _REFUSED.fullmatch(word)) is None:
+                raise self.distrust()
+            raise _refusal(path, int(refused[1]))
+        raise self.distrust()
+
+    async def word(self) -> tuple[bytes, int | None]:
+        while True:
+            try:
+                word, fds, _, _ = socket.recv_fds(self._socket, 64, 1, socket.MSG_CMSG_CLOEXEC)
+            except BlockingIOError:
+                await anyio.wait_readable(self._socket)
+                continue
+            except OSError:
+                word, fds = b"", []
+            if not word:
+                raise SandboxClosed("the local sandbox is gone", hint=_HINT)
+            return word, fds[0] if fds else None
+
+    def say(self, word: bytes) -> None:
+        with suppress(OSError):
+            self._socket.send(word)
+
+    def distrust(self) -> SandboxClosed:
+        """End a sandbox that does not keep to the protocol, and the error to raise."""
+        self._room.stop()
+        return SandboxClosed("the local sandbox does not answer as it should, and was ended", hint=_HINT)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class _Memory:
+    """A file that is nowhere but in memory, with this content."""
+
+    def __init__(self, content: bytes) -> None:
+        self.fd = os.memfd_create("codin")
+        os.write(self.fd, content)
+        os.lseek(self.fd, 0, os.SEEK_SET)
+
+    def text(self) -> str:
+        return os.pread(self.fd, 2000, 0).decode(errors="replace").strip()
+
+    def __enter__(self) -> _Memory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
+
+
+def _spawn(plan: Plan, control: int, news: int, said: int) -> subprocess.Popen[bytes]:
+    # In this thread and no other: a process that dies with its parent dies with the thread that began it.
+    with ExitStack() as stack:
+        boot = stack.enter_context(
+            _Memory(marshal.dumps(({**plan.setup, "control": control}, _code(plan.interpreter.same)), 2))
+        )
+        fds = [control, news, boot.fd]
+        walls = list(plan.walls)
+        inside = 1000 if plan.uid is None else plan.uid
+        for path, content in etc(inside, inside).items():
+            fds.append(stack.enter_context(_Memory(content.encode())).fd)
+            walls += ["--perms", "0444", "--ro-bind-data", str(fds[-1]), path]
+        if plan.filter is not None:
+            fds.append(stack.enter_context(_Memory(plan.filter)).fd)
+            walls += ["--seccomp", str(fds[-1])]
+        python = [str(plan.interpreter.real), "-I", "-S", "-B", "-X", "utf8", "-c", _BOOT.format(boot.fd)]
+        return subprocess.Popen(
+            [plan.bubblewrap, *walls, "--info-fd", str(news), "--", *python],
+            pass_fds=fds,
+            env={},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,
+        )
+
+
+@cache
+def _code(compiled: bool) -> Any:
+    source = Path(__file__).with_name("supervisor.py").read_text()
+    return compile(source, "supervisor", "exec") if compiled else source
+
+
+def _refusal(path: str, number: int) -> FileRefused:
+    if number == _OUTSIDE:
+        return FileRefused(f"{path!r} leads out of the working folder", path=path, hint="links do not lead out of it")
+    return FileRefused(f"{path!r} of the working folder: {os.strerror(number)}", path=path)

@@ -1,0 +1,542 @@
+"""The sandbox of Linux's own means: its walls, its supervisor, and what is left when the host dies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from codin.errors import FileRefused, PolicyNotEnforced, SandboxClosed, SandboxUnavailable
+from codin.sandbox import Code, Limits, Mount, Output, Policy
+from codin.sandbox._local import groups as control_groups
+from codin.sandbox._local.filter import filter_program
+from codin.sandbox._local.groups import Groups
+from codin.sandbox.local import LocalSandbox
+from tests.sandbox.test_attacks import open_descriptors
+from tests.sandbox.test_contract import OBEDIENT, Words, first_line
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.platform != "linux" or not shutil.which("bwrap"), reason="needs Linux, and bubblewrap"),
+]
+ROOT = Path(__file__).parents[2]
+as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+MIB = 1024 * 1024
+
+
+def ours() -> list[Path]:
+    """The control groups of this process's sandboxes."""
+    folders = set(Groups.found().folders.values())
+    return [
+        place for folder in folders if folder.is_dir() for place in folder.iterdir() if f"-{os.getpid()}-" in place.name
+    ]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    yield
+    assert [place for place in ours() if place.is_dir()] == []
+
+
+@as_root
+async def test_everything_is_kept() -> None:
+    async with LocalSandbox() as sandbox:
+        assert sandbox.unenforced == frozenset()
+        assert ours()
+
+
+# Bounds
+
+
+@as_root
+async def test_the_kernel_says_that_memory_ran_out() -> None:
+    source = "kept = []\nwhile True: kept.append(bytearray(b'x') * (1 << 22))"
+    async with asyncio.timeout(60), LocalSandbox(Policy(limits=Limits(memory=64 * MIB))) as sandbox:
+        done = await sandbox.exec(Code(source))
+        assert (done.ended, done.exit_code) == ("memory", -signal.SIGKILL)
+        assert (await sandbox.exec(["sh", "-c", "exit 3"])).ended == "exited"
+
+
+async def test_the_bound_on_files_is_a_little_late() -> None:
+    policy = Policy(limits=Limits(files=1000), demands=Policy().demands - {"memory"})
+    source = "import os\nfor number in range(1_000_000): os.mkdir(f'/tmp/{number}')"
+    async with asyncio.timeout(60), LocalSandbox(policy) as sandbox:
+        assert (await sandbox.exec(Code(source))).ended == "memory"
+        # What is there may be looked at and taken away, though it is too much.
+        (await sandbox.exec(["sh", "-c", "cd /tmp && ls | head -100000 | xargs rm -r; rm -rf /tmp/*"])).check()
+        assert (await sandbox.exec(["ls", "/tmp"])).check().text == ""
+
+
+async def test_all_folders_share_one_bound() -> None:
+    policy = Policy(limits=Limits(disk=4 * MIB), demands=Policy().demands - {"memory"})
+    fill = "for f in /box /tmp /dev/shm; do head -c 2000000 /dev/zero > $f/fill || echo full; done"
+    async with LocalSandbox(policy) as sandbox:
+        assert (await sandbox.exec(["sh", "-c", fill])).text == "full\n"
+        with pytest.raises(FileRefused, match="No space"):
+            await sandbox.put("more", bytes(MIB))
+
+
+# What is seen
+
+
+async def relaxed(**rest: object) -> Policy:
+    return Policy(demands=Policy().demands - {"memory", "disk"}, **rest)  # type: ignore[arg-type]
+
+
+async def test_a_mount_is_read(tmp_path: Path) -> None:
+    (tmp_path / "given").mkdir(mode=0o755)
+    (tmp_path / "given/file").write_text("from the host")
+    mount = Mount(source=tmp_path / "given", target="/data/given")
+    async with LocalSandbox(await relaxed(mounts=(mount,))) as sandbox:
+        assert (await sandbox.exec(["cat", "/data/given/file"])).check().text == "from the host"
+        refused = await sandbox.exec(["sh", "-c", "echo x > /data/given/new"])
+        assert b"Read-only" in refused.stderr or b"Permission denied" in refused.stderr
+    assert [path.name for path in (tmp_path / "given").iterdir()] == ["file"]
+
+
+async def test_a_mount_is_written(tmp_path: Path) -> None:
+    place = tmp_path / "taken"
+    place.mkdir()
+    if os.geteuid() == 0:
+        os.chown(place, 4321, 4321)
+    mounts = (Mount(source=place, target="/box/taken", writable=True),)
+    async with LocalSandbox(await relaxed(mounts=mounts)) as sandbox:
+        assert "disk" in sandbox.unenforced  # the folder of the host has no bound
+        (await sandbox.exec(["sh", "-c", "echo from inside > taken/file; ln -s /etc/shadow taken/link"])).check()
+        await sandbox.put("taken/put", b"as well")
+    assert (place / "file").read_text() == "from inside\n"
+    assert (place / "put").read_bytes() == b"as well"
+    with pytest.raises(PolicyNotEnforced, match="disk"):
+        await LocalSandbox(Policy(mounts=mounts)).check()
+
+
+@as_root
+async def test_a_folder_of_root_is_not_mounted_to_be_written(tmp_path: Path) -> None:
+    policy = await relaxed(mounts=(Mount(source=tmp_path, writable=True),))
+    with pytest.raises(SandboxUnavailable, match="belong to root"):
+        await LocalSandbox(policy).__aenter__()
+
+
+async def test_a_mount_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SandboxUnavailable, match="nowhere"):
+        await LocalSandbox(await relaxed(mounts=(Mount(source=tmp_path / "nowhere"),))).__aenter__()
+
+
+async def test_the_packages_of_a_virtual_environment(tmp_path: Path) -> None:
+    venv.create(tmp_path / "its", symlinks=True)
+    [packages] = (tmp_path / "its").glob("lib/python*/site-packages")
+    (packages / "planted.py").write_text("NAME = 'planted'")
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_mode & 0o005 != 0o005 and os.geteuid() != 0:
+            pytest.skip("nobody else may look into the folder of the tests")
+    async with LocalSandbox(await relaxed(), python=tmp_path / "its/bin/python") as sandbox:
+        for command in (
+            Code("import planted; print(planted.NAME)"),
+            ["python3", "-c", "print(__import__('planted').NAME)"],
+        ):
+            assert (await sandbox.exec(command)).check().text == "planted\n"
+
+
+async def test_another_interpreter() -> None:
+    if (program := shutil.which("python3", path="/usr/bin")) is None:
+        pytest.skip("the system has no Python of its own")
+    async with LocalSandbox(await relaxed(), python=program) as sandbox:
+        assert (await sandbox.exec(Code("import sys; print(sys.executable)"))).check().text == f"{program}\n"
+
+
+async def test_what_is_no_interpreter() -> None:
+    with pytest.raises(SandboxUnavailable, match="no Python"):
+        await LocalSandbox(await relaxed(), python="/bin/true").__aenter__()
+
+
+async def test_without_bubblewrap(tmp_path: Path) -> None:
+    script = """
+        import anyio
+        from codin.errors import SandboxUnavailable
+        from codin.sandbox.local import LocalSandbox
+        async def main():
+            try:
+                await LocalSandbox().check()
+            except SandboxUnavailable as missing:
+                print(missing)
+        anyio.run(main)
+    """
+    done = run(script, PATH=str(tmp_path))
+    assert "no `bwrap`" in done
+    assert "apt install bubblewrap" in done
+
+
+def run(script: str, **environ: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(script)],
+        env=os.environ | environ,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+# A server inside, and its end
+
+
+async def test_a_server_runs_as_long_as_it_is_wanted() -> None:
+    server = """
+        import http.server, sys
+        class Hello(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"hello")
+        with http.server.HTTPServer(("127.0.0.1", 0), Hello) as listener:
+            print(listener.server_port, flush=True)
+            listener.serve_forever()
+    """
+    policy = await relaxed(network="full", limits=Limits(time=None))
+    async with asyncio.timeout(60), LocalSandbox(policy) as sandbox:
+        async with sandbox.start(Code(dedent(server))) as execution:
+            port = int(await first_line(execution))
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.0\r\n\r\n")
+            assert (await reader.read()).endswith(b"hello")
+            writer.close()
+        assert (await execution.result()).ended == "killed"
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+
+
+# The supervisor is not trusted
+
+
+def supervisors(host: int) -> list[int]:
+    """The process ids of the supervisors that a process has made, by way of bubblewrap."""
+    made: list[int] = []
+    for bubblewrap in children(host):
+        if Path(f"/proc/{bubblewrap}/comm").read_text() == "bwrap\n":
+            made += children(bubblewrap)
+    return made
+
+
+def children(process: int) -> list[int]:
+    threads = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for thread in threads for child in thread.read_text().split()]
+
+
+async def gone(pid: int) -> None:
+    """Wait until a process of the host is gone."""
+    try:
+        watch = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        await asyncio.to_thread(select.select, [watch], [], [], 20)
+    finally:
+        os.close(watch)
+
+
+async def test_the_supervisor_is_killed() -> None:
+    async def kill(output: Output) -> None:
+        [supervisor] = supervisors(os.getpid())
+        os.kill(supervisor, signal.SIGKILL)
+
+    async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
+        with pytest.raises(SandboxClosed, match="gone"):
+            await sandbox.exec(OBEDIENT, stdin=Words(), on_output=kill)
+        for attempt in (sandbox.exec(["true"]), sandbox.get("file"), sandbox.put("file", b""), sandbox.list()):
+            with pytest.raises(SandboxClosed, match="gone"):
+                await attempt
+    async with LocalSandbox(await relaxed()) as another:
+        assert (await another.exec(["true"])).ok
+
+
+async def test_commands_cannot_touch_the_supervisor() -> None:
+    source = """
+        import os, resource, signal
+        for number in range(1, 65):
+            try:
+                os.kill(1, number)
+            except OSError:
+                pass
+        for name in ("mem", "environ", "maps"):
+            try:
+                open(f"/proc/1/{name}", "rb").read(1)
+                print("BROKEN", name)
+            except OSError:
+                pass
+        try:
+            resource.prlimit(1, resource.RLIMIT_NOFILE, (0, 0))
+            print("BROKEN prlimit")
+        except OSError:
+            pass
+    """
+    async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
+        assert (await sandbox.exec(Code(dedent(source)))).check().text == ""
+        assert (await sandbox.exec(["true"])).ok
+
+
+async def test_killing_the_keeper_ends_the_command() -> None:
+    source = "import os, time\nos.kill(os.getppid(), 9)\nwhile True: time.sleep(0.05)"
+    words = Words()
+    async with (
+        asyncio.timeout(60),
+        LocalSandbox(await relaxed()) as sandbox,
+        sandbox.start(OBEDIENT, stdin=words) as other,
+    ):
+        await first_line(other)
+        assert (await sandbox.exec(Code(source))).exit_code == -signal.SIGKILL
+        assert "time.sleep" not in (await sandbox.exec(["sh", "-c", "cat /proc/[0-9]*/cmdline"])).text
+        words.say(b"on\n")
+        assert (await other.result()).check()
+
+
+def forge(monkeypatch: pytest.MonkeyPatch, true: str, forged: str) -> None:
+    """Put a supervisor into the next sandboxes that says something else."""
+    source = Path(control_groups.__file__).with_name("supervisor.py").read_text()
+    assert source.count(true) == 1
+
+    def code(compiled: bool) -> str:
+        return source.replace(true, forged)
+
+    monkeypatch.setattr("codin.sandbox._local.room._code", code)
+
+
+@pytest.mark.parametrize("nonsense", [b"=1000", b"+", b"-", b"\xff" * 64, b"= 1"])
+async def test_nonsense_is_not_believed(nonsense: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supervisor that says what it never should is ended."""
+    forge(monkeypatch, 'b"=%d%b" % (os.waitstatus_to_exitcode(status), command.cause)', repr(nonsense))
+    async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
+        with pytest.raises(SandboxClosed, match="does not answer as it should"):
+            await sandbox.exec(["true"])
+
+
+async def test_only_files_are_taken_from_the_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were the host to read what is no file, it could wait for ever."""
+    forge(
+        monkeypatch,
+        '            _say(channel, b"+", file)\n        finally',
+        '            _say(channel, b"+", os.pipe()[0])\n        finally',
+    )
+    async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
+        await sandbox.put("file", b"x")
+        with pytest.raises(FileRefused, match="no file"):
+            await sandbox.get("file")
+
+
+# Nothing is left
+
+
+HOST = """
+    import anyio, sys
+    from codin.sandbox import Code, Policy
+    from codin.sandbox.local import LocalSandbox
+    async def main():
+        policy = Policy(demands=Policy().demands - {"memory"})
+        async with LocalSandbox(policy) as sandbox, sandbox.start(["sh", "-c", "echo begun; sleep 600"]) as execution:
+            async for output in execution:
+                print(output.text, end="", flush=True)
+    anyio.run(main)
+"""
+
+
+async def test_a_host_that_is_killed_leaves_nothing() -> None:
+    command = [sys.executable, "-c", dedent(HOST)]
+    host = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(60):
+            assert host.stdout is not None
+            assert await host.stdout.readline() == b"begun\n"
+            [supervisor] = supervisors(host.pid)
+            left = [place for place in all_groups() if f"-{host.pid}-" in place.name]
+            assert os.geteuid() != 0 or left
+            host.kill()
+            await host.wait()
+            await gone(supervisor)
+            async with LocalSandbox(await relaxed()):
+                assert [place for place in left if place.is_dir()] == []
+    finally:
+        if host.returncode is None:
+            host.kill()
+            await host.wait()
+
+
+def all_groups() -> list[Path]:
+    return [place for folder in set(Groups.found().folders.values()) if folder.is_dir() for place in folder.iterdir()]
+
+
+def with_word(word: str) -> list[str]:
+    """The processes on this machine with a word in their command line."""
+    found: list[str] = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if word in process.read_text().split("\0"):
+                found.append(process.parent.name)
+    return found
+
+
+async def test_cancelled_at_every_step_of_opening() -> None:
+    """However far it has come, whoever turns away finds nothing behind."""
+    marked = 64 * MIB + int.from_bytes(os.urandom(3), "big")
+    policy = await relaxed(limits=Limits(disk=marked))
+    finished = False
+    turns = 0
+    descriptors = open_descriptors()
+    while not finished:
+        sandbox = LocalSandbox(policy)
+        opening = asyncio.create_task(sandbox.__aenter__())
+        for _ in range(turns):
+            await asyncio.sleep(0)  # one turn of the loop
+        finished = opening.done()
+        opening.cancel()
+        await asyncio.wait([opening])
+        if not opening.cancelled():
+            await sandbox.__aexit__(None, None, None)
+        assert (ours(), with_word(str(marked)), open_descriptors()) == ([], [], descriptors), turns
+        turns += 1 + turns // 4
+
+
+# Control groups
+
+
+def second_version(folder: Path, controllers: str, handed: str = "") -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, content in {
+        "cgroup.controllers": controllers,
+        "cgroup.subtree_control": handed,
+        "cgroup.procs": "",
+    }.items():
+        (folder / name).write_text(content)
+    return folder
+
+
+def test_the_second_version_of_control_groups(tmp_path: Path) -> None:
+    """By the files that the kernel would read; this machine may have the first version only."""
+    place = second_version(tmp_path / "group", "memory pids cpu")
+    for name in ("memory.max", "memory.swap.max", "pids.max", "cpu.max", "memory.events"):
+        (place / name).touch()
+    group = control_groups.Group(dict.fromkeys(control_groups.CONTROLLERS, place), 2)
+    for controller in control_groups.CONTROLLERS:
+        group.bound(controller, Limits(cpu=0.5, memory=64 * MIB, processes=10))
+    group.add(1234)
+    told = {file.name: file.read_text() for file in place.iterdir()}
+    assert told["memory.max"] == str(64 * MIB)
+    assert (told["memory.swap.max"], told["pids.max"], told["cpu.max"]) == ("0", "12", "50000 100000")
+    assert told["cgroup.procs"] == "1234"
+    (place / "memory.events").write_text("low 0\noom 2\noom_kill 7\n")
+    assert group.killed_for_memory() == 7
+
+
+# The filter
+
+
+def test_a_filter_for_this_machine() -> None:
+    if platform.machine() not in ("x86_64", "aarch64", "riscv64"):
+        pytest.skip("no filter for this machine, which `unenforced` says")
+    plain, strict = (filter_program(counted=counted, pinned=not counted) for counted in (True, False))
+    assert plain is not None
+    assert strict is not None
+    assert len(plain) % 8 == 0
+    assert len(plain) < len(strict) < 4096 * 8
+
+
+# A host that is not root
+
+
+BOMBS = {
+    "forks": """
+        import os, time
+        made = 0
+        try:
+            while True:
+                if os.fork() == 0:
+                    time.sleep(600)
+                made += 1
+        except OSError:
+            print(made)
+    """,
+    "memory": """
+        import os
+        for _ in range(8):
+            if os.fork() == 0:
+                kept = bytearray(b"x") * (40 << 20)
+                while True: pass
+        while True: pass
+    """,
+}
+NOT_ROOT = """
+    import anyio, json, sys
+    from codin.errors import PolicyNotEnforced
+    from codin.sandbox import Code, Limits, Policy
+    from codin.sandbox.local import LocalSandbox
+    async def main():
+        forks, memory = json.load(sys.stdin)
+        try:
+            await LocalSandbox().check()
+            missing = []
+        except PolicyNotEnforced as refused:
+            missing = sorted(refused.missing)
+        policy = Policy(limits=Limits(memory=64 << 20, processes=16), demands=Policy().demands - {"memory"})
+        async with LocalSandbox(policy) as sandbox:
+            await sandbox.put("a/file", b"content")
+            print(json.dumps({
+                "missing": missing,
+                "shadow": (await sandbox.exec(["cat", "/etc/shadow"])).ok,
+                "root": (await sandbox.exec(["touch", "/planted"])).ok,
+                "uid": (await sandbox.exec(["id", "-u"])).text,
+                "namespace": (await sandbox.exec(["unshare", "-U", "true"])).ok,
+                "forks": int((await sandbox.exec(Code(forks))).text),
+                "memory": (await sandbox.exec(Code(memory))).ended,
+                "file": (await sandbox.get("a/file")).decode(),
+            }))
+    anyio.run(main)
+"""
+
+
+@as_root
+def test_a_host_that_is_not_root() -> None:
+    """The same commands, in a namespace of users; without control groups it says what it does not keep."""
+    python = shutil.which("python3", path="/usr/bin") or ""
+    asked = subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout if python else ""
+    if not asked.startswith("Python {}.{}.".format(*sys.version_info)):
+        pytest.skip("needs an interpreter of this version that everybody may run")
+    packages = [path for path in sys.path if path.endswith("-packages")]
+    done = subprocess.run(
+        [python, "-B", "-c", dedent(NOT_ROOT)],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join([str(ROOT), *packages])},
+        input=json.dumps([dedent(bomb) for bomb in BOMBS.values()]),
+        user=65534,
+        group=65534,
+        extra_groups=[],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if "No module named" in done.stderr:
+        pytest.skip("nobody else may read the checkout, or the packages")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said.pop("missing") in ([], ["memory"])
+    assert 0 < said.pop("forks") <= 16
+    assert said == {
+        "shadow": False,
+        "root": False,
+        "uid": "1000\n",
+        "namespace": False,
+        "memory": "memory",
+        "file": "content",
+    }
