@@ -40,6 +40,7 @@ demo: $(READY) $(CREW) $(ALONE)  ## agents at work on a document: make demo [FIL
 	@$(PY) -m examples.brief $(if $(FILE),"$(FILE)")
 
 test: $(READY) $(CREW) $(ALONE) $(PEER) $(ADKPEER) $(PINNEDPEERS) $(NPMPEERS) $(SERVER)  ## the whole suite, in parallel: make test [ARGS="-k name"]
+	@$(PY) -m codin.sandbox.wasm  # built once for each user, which takes longer than a test may
 	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai
 

@@ -143,6 +143,12 @@ class Sandbox(ABC):
                 feeding.start_soon(_feed, process, stdin)
                 yield execution
                 feeding.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            # The group is ours, and nothing that the caller's block knows of.
+            only, *others = group.exceptions
+            if others:
+                raise
+            raise only from only.__cause__
         finally:
             with anyio.CancelScope(shield=True):
                 await process.kill()
