@@ -2,6 +2,7 @@
 
     CodinError                    catch this to catch everything codin raises on purpose
     ├── ConfigError               a setting is wrong, or a target cannot be served
+    │   └── DocumentRefused       a document of somebody else cannot be read; names the place
     ├── TransportError            a peer could not be reached or did not answer properly
     │   ├── ConnectError          no connection
     │   │   └── AddressRefused    the address is one that may not be called
@@ -51,7 +52,7 @@ Every class has a stable `code`, which documentation, logs and scripts may rely 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from codin.runtime import RuntimeResult
@@ -68,6 +69,7 @@ __all__ = [
     "Conflict",
     "ConnectError",
     "DeadlineExceeded",
+    "DocumentRefused",
     "ExecFailed",
     "ExecTimeout",
     "FileRefused",
@@ -122,11 +124,35 @@ class CodinError(Exception):
     def __str__(self) -> str:
         return f"{self.message.removesuffix('.')}. Hint: {self.hint}" if self.hint else self.message
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What a subclass takes by keyword is in its attributes; `Exception` would call it with the message alone.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[CodinError], args: tuple[Any, ...], state: dict[str, Any]) -> CodinError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
 
 class ConfigError(CodinError):
     """A setting is wrong, or a target cannot be served."""
 
     code: str = "CODIN-1100"
+
+
+class DocumentRefused(ConfigError):
+    """A document that somebody else wrote cannot be read, or is more than is read.
+
+    Args:
+        place: where in it, as a JSON pointer that begins with `#`.
+    """
+
+    code: str = "CODIN-1101"
+
+    def __init__(self, message: str, *, place: str, hint: str | None = None) -> None:
+        super().__init__(f"{place}: {message}", hint=hint)
+        self.place: str = place
 
 
 class TransportError(CodinError):

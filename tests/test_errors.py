@@ -48,7 +48,15 @@ def test_the_hint_follows_the_message() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [errors.Conflict("no", hint="again"), InvalidParams.of("id", "missing", hint="name it")]
+    "error",
+    [
+        errors.Conflict("no", hint="again"),
+        errors.CardChanged("changed", changes=["a", "b"]),
+        errors.FileRefused("no such file", path="a.txt"),
+        errors.NoRuntime("nowhere", able=["docker"]),
+        errors.InvalidArguments("no integer", tool="add", field="a.b"),
+        InvalidParams.of("id", "missing", hint="name it"),
+    ],
 )
 def test_an_error_survives_pickling(error: CodinError) -> None:
     copy = pickle.loads(pickle.dumps(error))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import anyio
 
 from codin.errors import NoRuntime, PolicyNotEnforced, RuntimeUnavailable, SandboxUnavailable
-from codin.runtime._protocol import Emit, Outcome, Workload
+from codin.runtime._protocol import Command, Container, Emit, Outcome, Workload
 from codin.runtime._runtime import Runtime, able
 from codin.runtime._sandboxed import run_in
 from codin.sandbox import Sandbox
 
-__all__ = ["SandboxRuntime"]
+__all__ = ["SandboxRuntime", "command_of"]
 
 
 class SandboxRuntime(Runtime):
@@ -48,3 +49,17 @@ class SandboxRuntime(Runtime):
     async def _plain(self, sandbox: Sandbox, workload: Workload) -> Workload:
         """The workload as one that the guest or a command can do: what a container is made of is a back-end's own."""
         return workload
+
+
+def command_of(workload: Container, argv: Sequence[str]) -> Command:
+    """What an image runs, as a command in it."""
+    return Command(
+        argv,
+        workload.stdin,
+        limits=workload.limits,
+        network=workload.network,
+        env=workload.env,
+        files=workload.files,
+        artifacts=workload.artifacts,
+        sandbox=workload.sandbox,
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from codin.runtime._one_sandbox import SandboxRuntime
-from codin.runtime._protocol import Command, Container, Kind, Workload
+from codin.runtime._one_sandbox import SandboxRuntime, command_of
+from codin.runtime._protocol import Container, Kind, Workload
 from codin.runtime._sandboxed import policy_of
 from codin.sandbox import Sandbox
 from codin.sandbox.docker import DockerSandbox
@@ -44,18 +44,4 @@ class DockerRuntime(SandboxRuntime):
         if not isinstance(workload, Container):
             return workload
         assert isinstance(sandbox, DockerSandbox)
-        return _command_of(workload, [*sandbox.entrypoint, *(workload.command or sandbox.command)])
-
-
-def _command_of(workload: Container, argv: list[str]) -> Command:
-    """What an image runs, as a command in it."""
-    return Command(
-        argv,
-        workload.stdin,
-        limits=workload.limits,
-        network=workload.network,
-        env=workload.env,
-        files=workload.files,
-        artifacts=workload.artifacts,
-        sandbox=workload.sandbox,
-    )
+        return command_of(workload, [*sandbox.entrypoint, *(workload.command or sandbox.command)])

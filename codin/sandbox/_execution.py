@@ -24,7 +24,8 @@ class Execution:
             print((await execution.result()).exit_code)
     """
 
-    def __init__(self, process: Process, limits: Limits, timeout: float | None) -> None:
+    def __init__(self, process: Process, limits: Limits, timeout: float | None, *, keep: bool = True) -> None:
+        self._keep = keep
         self._process = process
         self._limits = limits
         self._began = anyio.current_time()
@@ -37,6 +38,9 @@ class Execution:
     async def __aiter__(self) -> AsyncIterator[Output]:
         """The output as it comes, up to what is kept of it; ends with the command."""
         while (output := await self._next()) is not None:
+            if not self._keep:
+                yield output
+                continue
             kept = self._kept[output.stream]
             room = self._limits.output - len(kept)
             self._seen += len(output.data)

@@ -51,7 +51,7 @@ class Sandbox(ABC):
 
     @property
     def unenforced(self) -> frozenset[Guarantee]:
-        """What this sandbox does not keep on this machine, once it was checked or opened: never anything its policy demands."""
+        """What it does not keep here, once it was checked or opened: never anything that its policy demands."""
         return self._unenforced
 
     async def __aenter__(self) -> Self:
@@ -129,15 +129,21 @@ class Sandbox(ABC):
         env: Mapping[str, str] | None = None,
         cwd: str = "",
         timeout: float | None = None,
+        keep: bool = True,
     ) -> AsyncGenerator[Execution]:
-        """Run a command and look on; leaving the block kills what still runs. Arguments and errors as for `exec`."""
+        """Run a command and look on; leaving the block kills what still runs. Arguments and errors as for `exec`.
+
+        Args:
+            keep: False for a program that one talks with: its output is given as it comes, without a bound, and is not
+                in the result.
+        """
         self._check_open()
         folder = inside(cwd) if cwd else ""
         if not isinstance(command, Code) and (isinstance(command, str | bytes) or not command):
             raise TypeError(f"a command is a list of strings, the program first, not {command!r}")
         process = await self._start(command, {**self._policy.env, **(env or {})}, folder)
         bound = min(self._policy.limits.time or math.inf, math.inf if timeout is None else timeout)
-        execution = Execution(process, self._policy.limits, None if bound == math.inf else bound)
+        execution = Execution(process, self._policy.limits, None if bound == math.inf else bound, keep=keep)
         try:
             async with anyio.create_task_group() as feeding:
                 feeding.start_soon(_feed, process, stdin)

@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import anyio
 import pytest
 
-from codin.sandbox import Policy, Sandbox, sandbox_of
+from codin.sandbox import Policy, Sandbox, sandbox_of, wasm
+from tests.servers.fixtures import (
+    daytona_cloud,
+    daytona_server,
+    docker_daemon,
+    docker_host,
+    e2b_cloud,
+    e2b_server,
+)
+
+__all__ = [
+    "CACHE",
+    "NEEDED",
+    "ROOMS",
+    "Room",
+    "anyio_backend",
+    "daytona_cloud",
+    "daytona_server",
+    "docker_daemon",
+    "docker_host",
+    "e2b_cloud",
+    "e2b_server",
+    "room",
+    "wasm_python",
+]
+
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+"""Of the person who runs the tests, taken before the tests leave their home."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +55,43 @@ class Room:
 
 
 def _local() -> Room:
-    return Room("local", lambda policy: sandbox_of("local", policy))
+    def make(policy: Policy | None) -> Sandbox:
+        policy = policy or Policy()
+        # Who is not root may have no control groups, and then shares of a processor are refused by those that ask.
+        short = {"memory"} if os.geteuid() != 0 else set[str]()
+        return sandbox_of("local", replace(policy, demands=policy.demands - short))
+
+    return Room("local", make)
 
 
 def _wasm() -> Room:
     return Room("wasm", lambda policy: sandbox_of("wasm", policy), commands=False)
 
 
-ROOMS: dict[str, Callable[[], Room]] = {"local": _local, "wasm": _wasm}
+def _docker() -> Room:
+    return Room("docker", lambda policy: sandbox_of("docker", policy))
+
+
+def _rented(kind: str, short: set[str]) -> Callable[[], Room]:
+    """A kind whose vendor does not let the user say some of the limits."""
+
+    def make(policy: Policy | None) -> Sandbox:
+        policy = policy or Policy()
+        return sandbox_of(kind, replace(policy, demands=policy.demands - short))
+
+    return lambda: Room(kind, make)
+
+
+ROOMS: dict[str, Callable[[], Room]] = {
+    "local": _local,
+    "wasm": _wasm,
+    "docker": _docker,
+    "e2b": _rented("e2b", {"memory", "cpu", "disk"}),
+    "daytona": _rented("daytona", {"memory", "cpu", "disk", "syscalls"}),
+}
+
+NEEDED = {"docker": "docker_host", "wasm": "wasm_python", "e2b": "e2b_cloud", "daytona": "daytona_cloud"}
+"""What has to run for a kind: a fixture."""
 
 
 @pytest.fixture
@@ -39,6 +99,17 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session")
+def wasm_python() -> Iterator[None]:
+    """The interpreter of wasm sandboxes: built once for all workers, and kept for the next run."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE))
+        anyio.run(wasm.build)
+        yield
+
+
 @pytest.fixture(params=ROOMS)
 def room(request: pytest.FixtureRequest) -> Room:
+    if (needed := NEEDED.get(request.param)) is not None:
+        request.getfixturevalue(needed)
     return ROOMS[request.param]()

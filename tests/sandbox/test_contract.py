@@ -559,12 +559,12 @@ async def test_what_it_cannot_keep_it_refuses(room: Room) -> None:
     sandbox = room()
 
     async def short() -> frozenset[str]:
-        return frozenset({"network", "disk"})
+        return frozenset({"network", "files"})
 
     sandbox._shortfall = short  # type: ignore[method-assign, assignment] # a machine that lacks something
     with pytest.raises(PolicyNotEnforced) as refused:
         await sandbox.__aenter__()
-    assert refused.value.missing == {"network", "disk"}
+    assert refused.value.missing == {"network", "files"}
     await use(sandbox)
 
 

@@ -1,0 +1,1 @@
+"""What `DockerSandbox` is made of."""

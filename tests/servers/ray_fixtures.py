@@ -1,0 +1,47 @@
+"""A Ray cluster, and a runtime on it, as fixtures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from codin.runtime import Runtime
+from codin.runtime.ray import RayRuntime
+from tests.servers import ray
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ray.RayCluster]:
+    """A Ray cluster that all processes of a run of tests share."""
+    if (reason := ray.why_not()) is not None:
+        pytest.skip(reason)
+    base = tmp_path_factory.getbasetemp()
+    cluster = ray.RayCluster(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in ray.ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
+        cluster.start()
+        yield cluster
+        cluster.stop()
+
+
+class KeptRay(RayRuntime):
+    """One driver for all tests of a process, since one takes seconds to start."""
+
+    one: Runtime
+
+    async def close(self) -> None:
+        return
+
+    async def end(self) -> None:
+        await super().close()
+
+
+@pytest.fixture(scope="session")
+async def ray_runtime(ray_cluster: ray.RayCluster, anyio_backend: str) -> AsyncIterator[Runtime]:
+    """A runtime on the cluster. All tests of a process run in one event loop from then on."""
+    KeptRay.one = kept = KeptRay(ray_cluster.address, patience=120)
+    yield kept
+    await kept.end()
