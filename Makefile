@@ -31,7 +31,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 # Where the tests and the benchmarks look for other people's implementations.
 export CODIN_PEERS ?= $(CURDIR)/$(PEERS)
 
-.PHONY: help demo test test-adapters fuzz check fix bench docs peers frameworks clean
+.PHONY: help demo test test-adapters test-distributed fuzz check fix bench docs peers frameworks clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ test: $(READY) $(CREW) $(ALONE) $(PEER) $(ADKPEER) $(PINNEDPEERS) $(NPMPEERS) $(
 	@$(PY) -m codin.sandbox.wasm  # built once for each user, which takes longer than a test may
 	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
 	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai
+
+test-distributed: $(READY) $(SERVER)  ## runtimes on a Ray cluster of two nodes, and on a Kubernetes API server
+	$(PY) tests/servers/build_kubernetes.py $(SERVERS)/kubernetes  # from Debian's source, 10 minutes; once
+	CODIN_DISTRIBUTED=1 $(PY) -m pytest -n auto tests/runtime/test_contract.py tests/runtime/test_kubernetes.py tests/runtime/test_ray.py tests/server/test_ray.py $(ARGS)
 
 test-adapters: $(READY) $(CREW)  ## every framework's adapter, in the environment that holds its newest release
 	$(PY) -m pytest -n auto --dist worksteal tests/agent/adapters $(ARGS)
@@ -70,7 +74,7 @@ bench: $(READY) $(CREW) $(PEER)  ## side by side with the official SDK: make ben
 docs: $(READY) $(SERVER)  ## run every code block and follow every link of README and docs
 	$(PY) -m pytest -q tests/docs $(ARGS)
 
-interop: $(READY) $(PEER) $(ADKPEER) $(PINNEDPEERS) $(NPMPEERS)  ## other people's clients and servers, and what works: make interop [ARGS="-k GRPC"]
+interop: $(READY) $(CREW) $(PEER) $(ADKPEER) $(PINNEDPEERS) $(NPMPEERS)  ## other people's clients and servers, and what works: make interop [ARGS="-k GRPC"]
 	$(PY) -m pytest -q -n auto --dist worksteal tests/interop $(ARGS)
 
 frameworks: $(READY) $(CREW) $(ALONE)  ## environments for agents whose frameworks cannot share one

@@ -12,7 +12,7 @@ from benchmarks.rig.figure import Bound, Figure, compare, unmeasured
 from benchmarks.rig.plan import Plan, interleave
 from benchmarks.rig.process import child, cpu_reading
 
-FRAMEWORKS = ("langchain", "langgraph", "adk", "pydantic_ai", "openai_agents", "agno", "crewai")
+FRAMEWORKS = ("langchain", "langchain_bare", "langgraph", "adk", "pydantic_ai", "openai_agents", "agno", "crewai")
 ALONE = {"crewai"}  # in an environment of its own
 RATIO = 1.05
 ADDED = 2.0  # milliseconds

@@ -51,7 +51,7 @@ _TAIL = """\
 
 ## Run it
 
-`make interop` makes an environment for each peer below `.peers`, at pinned versions, starts every peer once, and
+`make interop` makes an environment for each peer, at pinned versions, starts every peer once, and
 runs `tests/interop`. Peers in JavaScript need Node.js 20. One binding alone: `make interop ARGS="-k GRPC"`.
 
 codin's client calls servers of 0.3 over JSON-RPC, and has no other binding of 0.3; its server answers 0.3 over JSON-RPC

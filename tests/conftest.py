@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from secrets import token_hex
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from codin.client import _card
+from tests.servers.docker import SERVERS
 
 # A busy machine draws slowly and runs unevenly; neither is a failure. The seed is printed with a failure.
 settings.register_profile("codin", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("codin")
+
+# What takes a minute to build is kept for the next run, although the tests leave the home of whoever runs them.
+os.environ.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+# Programs that are not installed here come from `make test`'s folder.
+os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], f"{SERVERS}/usr/bin"])
+# Clusters take minutes to test: `make test-distributed`.
+if "CODIN_DISTRIBUTED" not in os.environ:
+    collect_ignore = ["runtime/test_kubernetes.py", "runtime/test_ray.py", "server/test_ray.py"]
 
 
 @pytest.fixture(autouse=True)

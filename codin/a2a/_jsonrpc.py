@@ -2,7 +2,8 @@
 
 | part of the envelope        | rule                                                                             |
 |-----------------------------|----------------------------------------------------------------------------------|
-| body                        | one JSON document in UTF-8, at most `max_depth` levels; NaN and Infinity refused  |
+| body                        | one JSON document in UTF-8, at most `max_depth` levels and `max_values` values;  |
+|                             | NaN and Infinity refused                                                         |
 | `jsonrpc`                   | exactly `"2.0"`                                                                  |
 | `method`                    | a string                                                                         |
 | `id` string or integer      | a request; echoed as it came                                                     |
@@ -51,6 +52,7 @@ from codin.a2a._requests import (
     SubscribeToTaskRequest,
     TaskPushNotificationConfig,
 )
+from codin.a2a._values import check_values
 
 __all__ = [
     "METHODS",
@@ -65,6 +67,7 @@ __all__ = [
 ]
 
 MAX_DEPTH = 100
+MAX_VALUES = 250_000
 
 METHODS: Mapping[str, type[Model]] = {
     "SendMessage": SendMessageRequest,
@@ -90,13 +93,13 @@ class Call(NamedTuple):
     params: dict[str, Any]
 
 
-def parse_call(body: bytes, max_depth: int = MAX_DEPTH) -> Call | None:
+def parse_call(body: bytes, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> Call | None:
     """The call in a request body, or None for what needs the long way: batch, notification, malformed envelope.
 
     Raises:
-        ParseError: not JSON, or nested deeper than `max_depth`.
+        ParseError, InvalidParams: as `parse_json` does.
     """
-    envelope = parse_json(body, max_depth)
+    envelope = parse_json(body, max_depth, max_values)
     # `type() is`, here and below: a bool is an int to isinstance.
     if type(envelope) is not dict:
         return None
@@ -114,12 +117,18 @@ def parse_call(body: bytes, max_depth: int = MAX_DEPTH) -> Call | None:
 _NO_ID: Any = object()
 
 
-def parse_json(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
-    """JSON text within a bound of nesting.
+def parse_json(body: bytes, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> Any:
+    """JSON text within bounds.
+
+    Args:
+        max_values: objects, arrays, texts, numbers and so on: an object of three bytes is one of a hundred in memory.
 
     Raises:
         ParseError: not JSON, or nested deeper than `max_depth`.
+        InvalidParams: more than `max_values`; it names the field where they are.
     """
+    if len(body) > max_values:
+        check_values(body, max_values)
     try:
         # Caching keys only: values are ids and texts, seldom seen twice.
         document = from_json(body, allow_inf_nan=False, cache_strings="keys")

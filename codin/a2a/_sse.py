@@ -43,13 +43,13 @@ class SSEDecoder:
     def __init__(self, max_event: int = MAX_EVENT) -> None:
         self.last_id: str | None = None
         self._max_event = max_event
-        self._pieces: list[bytes] = []  # of the line that is not complete yet
-        self._size = 0  # bytes held: the pieces and the data lines
+        self._rest = bytearray()  # of the line that is not complete yet
+        self._size = 0  # bytes held: of that line and of the data
         self._after_cr = False
         self._at_start = True
         self._id: str | None = None
         self._event = ""
-        self._data: list[bytes] = []
+        self._data: bytes | bytearray | None = None  # one object however many lines it is of, which may be tiny
 
     def feed(self, chunk: bytes) -> list[SSEEvent]:
         """The events that are complete with this chunk.
@@ -69,15 +69,15 @@ class SSEDecoder:
             self._line(line, events)
         self._after_cr = chunk.endswith(b"\r")
         if rest:
-            self._pieces.append(rest)
+            self._rest += rest
             self._hold(len(rest))
         return events
 
     def _line(self, line: bytes, events: list[SSEEvent]) -> None:
-        if self._pieces:
-            line = b"".join((*self._pieces, line))
-            self._size -= sum(map(len, self._pieces))
-            self._pieces.clear()
+        if self._rest:
+            self._size -= len(self._rest)
+            line = bytes(self._rest + line)
+            self._rest.clear()
         if self._at_start:
             self._at_start = False
             line = line.removeprefix(_BOM)
@@ -87,7 +87,7 @@ class SSEDecoder:
         name, _, value = line.partition(b":")  # a comment has an empty name
         value = value.removeprefix(b" ")
         if name == b"data":
-            self._data.append(value)
+            self._data = value if self._data is None else _added(self._data, value)
             self._hold(len(value) + 1)
         elif name == b"id":
             if b"\0" not in value:
@@ -96,11 +96,18 @@ class SSEDecoder:
             self._event = value.decode("utf-8", "replace")
 
     def _dispatch(self, events: list[SSEEvent]) -> None:
-        if self._data:
-            events.append(SSEEvent(self._id, self._event or "message", b"\n".join(self._data)))
-        self._id, self._event, self._data, self._size = None, "", [], 0
+        if self._data is not None:
+            events.append(SSEEvent(self._id, self._event or "message", bytes(self._data)))
+        self._id, self._event, self._data, self._size = None, "", None, 0
 
     def _hold(self, count: int) -> None:
         self._size += count
         if self._size > self._max_event:
             raise ResponseTooLarge(f"An event of the stream is larger than {self._max_event} bytes")
+
+
+def _added(data: bytes | bytearray, line: bytes) -> bytearray:
+    """The data with one more line: the very object, from the second line on."""
+    held = bytearray(data) if isinstance(data, bytes) else data
+    held += b"\n" + line
+    return held

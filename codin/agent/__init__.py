@@ -3,9 +3,9 @@
 from codin.agent._adapt import as_agent
 from codin.agent._decorator import agent
 from codin.agent._function import FunctionAgent
-from codin.agent._hints import Media
 from codin.agent._protocol import Agent, Describes
 from codin.task import AgentResponse, NeedAuth, NeedInput, Reject, Task
+from codin.tool._hints import Media
 
 __all__ = [
     "Agent",

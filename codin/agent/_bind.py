@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence, Set
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from codin import a2a
 from codin.agent._field_names import field_names
-from codin.agent._hints import Kind, object_of
-from codin.agent._signature import Parameter
-from codin.errors import ConfigError
 from codin.task import Task
+from codin.tool._fields import fields_adapter, hint_adapter
+from codin.tool._hints import Kind
+from codin.tool._signature import Parameter
 
 __all__ = ["Bind", "Inputs", "Unfit", "plan"]
 
@@ -54,9 +54,9 @@ class Inputs:
         self._share(content)
         self.schema: TypeAdapter[Any] | None = None
         if self.fields:
-            self.schema = _adapter_of(content, label)
+            self.schema = fields_adapter(content, label)
         elif self.whole is not None and self.whole.hint.kind is Kind.OBJECT:
-            self.schema = _adapter(self.whole, label)
+            self.schema = hint_adapter(self.whole, label)
 
     def _share(self, content: Sequence[Parameter]) -> None:
         """Decide who reads the text and who the data part."""
@@ -121,8 +121,8 @@ def _direct(parameter: Parameter) -> Reader:
 def _text(parameter: Parameter, label: str, *, alone: bool) -> Reader:
     """The text; for a function of nothing else, also a data part that holds it by name."""
     name = parameter.name
-    constrained = _adapter(parameter, label) if parameter.hint.constrained else None
-    by_name = _Fields([parameter], None, _adapter_of([parameter], label)) if alone else None
+    constrained = hint_adapter(parameter, label) if parameter.hint.constrained else None
+    by_name = _Fields([parameter], None, fields_adapter([parameter], label)) if alone else None
 
     def read_text(task: Task, arguments: Arguments) -> None:
         parts = task.message.parts
@@ -252,26 +252,6 @@ def _no_more_files(taken: int) -> Reader:
 
 
 # -- checks ------------------------------------------------------------------------------------------------------------
-
-
-def _adapter(parameter: Parameter, label: str) -> TypeAdapter[Any]:
-    try:
-        return TypeAdapter(parameter.hint.full)
-    except (PydanticUserError, TypeError, NameError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"parameter {parameter.name!r} of {label} has a type no message can fill: {reason}",
-            hint="bind it by functools.partial, or take a type pydantic knows",
-        ) from None
-
-
-def _adapter_of(fields: Sequence[Parameter], label: str) -> TypeAdapter[Any]:
-    for parameter in fields:
-        _adapter(parameter, label)  # an error that names the parameter
-    required = {parameter.name for parameter in fields if parameter.required}
-    made = object_of(label, {parameter.name: parameter.hint.full for parameter in fields}, required)
-    made.__pydantic_config__ = ConfigDict(extra="forbid")
-    return TypeAdapter(made)
 
 
 def _checked(validate: Callable[[Any], Any], value: Any, name: str = "") -> Any:

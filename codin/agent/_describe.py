@@ -1,67 +1,25 @@
-"""What a function tells about itself: from its name, its docstring and its types."""
+"""What the card says of a function: from its name, its docstring and its types."""
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
 from pydantic import TypeAdapter
-from pydantic_core import to_jsonable_python
 
 from codin.agent._bind import Inputs
-from codin.agent._hints import Hint, Kind, is_union, read_hint
-from codin.agent._signature import Parameter
-from codin.errors import ConfigError
+from codin.tool._describe import annotate, parameter_docs, schema_of
+from codin.tool._hints import Hint, Kind, is_union, read_hint
 
-__all__ = ["doc_of", "id_of", "input_modes", "input_schema", "name_of", "output_modes", "output_schema", "summary_of"]
+__all__ = ["id_of", "input_modes", "input_schema", "output_modes", "output_schema"]
 
 TEXT, JSON, BYTES = "text/plain", "application/json", "application/octet-stream"
-
-
-def name_of(function: Callable[..., Any]) -> str:
-    """The function's own name. Raises ConfigError for a lambda, which has none."""
-    inner: Any = function
-    while not hasattr(inner, "__name__") and hasattr(inner, "func"):
-        inner = inner.func
-    name: str = getattr(inner, "__name__", type(inner).__name__)
-    if name == "<lambda>":
-        raise ConfigError("a lambda has no name", hint="pass name=")
-    return name
 
 
 def id_of(name: str) -> str:
     """A name as a segment of a URL."""
     return re.sub(r"[^a-z0-9._~-]+", "-", name.lower()).strip("-.")
-
-
-def doc_of(function: Callable[..., Any]) -> str:
-    """The docstring of a function, or of what a partial or an object calls."""
-    inner: Any = function
-    while hasattr(inner, "func") and not inspect.isroutine(inner):
-        inner = inner.func
-    if inspect.isroutine(inner):
-        return inspect.getdoc(inner) or ""
-    # not `getdoc` of the method, which would find Python's own words for being called
-    return inspect.cleandoc(inner.__call__.__doc__ or inner.__class__.__doc__ or "")
-
-
-def summary_of(doc: str) -> str:
-    """The first paragraph on one line."""
-    return " ".join(doc.partition("\n\n")[0].split())
-
-
-_SECTION = re.compile(r"^(?:Args|Arguments|Parameters):[ ]*\n((?:[ \t]+.*\n?|[ \t]*\n)*)", re.MULTILINE)
-_ENTRY = re.compile(r"^(\w+)(?:[ ]*\([^)]*\))?:[ ]*(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
-
-
-def _parameter_docs(doc: str) -> Mapping[str, str]:
-    """What the `Args:` section says about each parameter."""
-    section = _SECTION.search(doc)
-    if section is None:
-        return {}
-    return {name: " ".join(text.split()) for name, text in _ENTRY.findall(inspect.cleandoc("\n" + section[1]))}
 
 
 def input_modes(inputs: Inputs) -> Sequence[str]:
@@ -105,24 +63,14 @@ def input_schema(inputs: Inputs, name: str, doc: str) -> Mapping[str, Any] | Non
     """The JSON Schema of the data part, with the descriptions and defaults of parameters. None where there is none."""
     if inputs.schema is None:
         return None
-    schema = _schema_of(inputs.schema, "validation")
+    schema = schema_of(inputs.schema, "validation")
     if schema is not None and inputs.fields:
         schema["title"] = name
         properties = cast("dict[str, dict[str, Any]]", schema["properties"])
-        docs = _parameter_docs(doc)
+        docs = parameter_docs(doc)
         for field in inputs.fields:
-            _annotate(properties[field.name], field, docs.get(field.name))
+            annotate(properties[field.name], field, docs.get(field.name))
     return schema
-
-
-def _annotate(schema: dict[str, Any], field: Parameter, doc: str | None) -> None:
-    if doc:
-        schema.setdefault("description", doc)
-    if field.has_default:
-        try:
-            schema.setdefault("default", to_jsonable_python(field.default, by_alias=True))
-        except ValueError:  # a default that is no JSON stays Python's
-            return
 
 
 def output_schema(returns: Hint | None) -> Mapping[str, Any] | None:
@@ -133,12 +81,4 @@ def output_schema(returns: Hint | None) -> Mapping[str, Any] | None:
         adapter: TypeAdapter[Any] = TypeAdapter(returns.full)
     except Exception:
         return None
-    return _schema_of(adapter, "serialization")
-
-
-def _schema_of(adapter: TypeAdapter[Any], mode: Any) -> dict[str, Any] | None:
-    """A schema is a courtesy: a type that has none is served all the same."""
-    try:
-        return adapter.json_schema(mode=mode)
-    except Exception:
-        return None
+    return schema_of(adapter, "serialization")

@@ -12,7 +12,7 @@ from pydantic import PydanticUserError, RootModel
 from pydantic.fields import FieldInfo
 from typing_extensions import is_typeddict  # that of `typing` does not know the other's before Python 3.12
 
-from codin.agent._hints import is_union
+from codin.tool._hints import is_union
 
 __all__ = ["field_names"]
 

@@ -13,23 +13,16 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast
 
 from codin import a2a
 from codin.agent._bind import Inputs, Unfit, plan
-from codin.agent._describe import (
-    doc_of,
-    id_of,
-    input_modes,
-    input_schema,
-    name_of,
-    output_modes,
-    output_schema,
-    summary_of,
-)
-from codin.agent._hints import Kind
+from codin.agent._describe import id_of, input_modes, input_schema, output_modes, output_schema
 from codin.agent._result import Unsendable, message_of, response_of, stream_item
-from codin.agent._signature import Flavour, read_signature
-from codin.agent._threads import Ended, Pulled, Threads
+from codin.agent._signature import read_signature
 from codin.errors import ConfigError
 from codin.task import AgentResponse, Task
 from codin.tool import Tool
+from codin.tool._describe import doc_of, name_of, summary_of
+from codin.tool._hints import Kind
+from codin.tool._signature import Flavour
+from codin.tool._threads import Ended, Pulled, Threads
 
 __all__ = ["FunctionAgent", "check_options"]
 

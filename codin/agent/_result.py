@@ -8,8 +8,8 @@ from typing import Any, cast
 from pydantic_core import to_jsonable_python
 
 from codin import a2a
-from codin.agent._hints import Media
 from codin.task import AgentResponse, Task
+from codin.tool._hints import Media
 
 __all__ = ["Unsendable", "message_of", "response_of", "stream_item"]
 

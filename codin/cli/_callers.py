@@ -58,7 +58,7 @@ class WhoMayCall(TypedDict):
     anonymous: bool | None
 
 
-def who_may_call(said: Mapping[str, str | None]) -> WhoMayCall:
+def who_may_call(said: Mapping[str, Any]) -> WhoMayCall:
     """What the options make, given by their names in Python.
 
     Raises:

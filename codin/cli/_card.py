@@ -13,8 +13,7 @@ import click
 
 from codin import a2a
 from codin.a2a.v03 import card_of
-from codin.cli._callers import who_may_call
-from codin.cli._card_files import sign, verify
+from codin.cli._card_files import app_of, sign, verify
 from codin.cli._card_view import show_card
 from codin.cli._connection import Connection, connection_options, keys_option
 from codin.cli._interpreter import go_on_in, here_option, python_option, typed
@@ -68,19 +67,27 @@ class _Show(click.Command):
 @card.command(cls=_Show)
 @click.argument("place", metavar="URL_OR_TARGET")
 @click.option("--json", "as_json", is_flag=True, help="Print the document as the agent publishes it.")
+@click.option("--extended", is_flag=True, help="The card that the agent at a URL has for you, by your credential.")
 @click.option("--public-url", metavar="URL", help=f"For a TARGET: where it would be reached.  [default: {_LOCAL}]")
 @python_option
 @here_option
 @keys_option
 @connection_options
 def show(
-    place: str, as_json: bool, public_url: str | None, python: str | None, here: bool, connection: Connection
+    place: str,
+    as_json: bool,
+    extended: bool,
+    public_url: str | None,
+    python: str | None,
+    here: bool,
+    connection: Connection,
 ) -> int:
     """Show the card of the agent at a URL, or the card that `codin serve TARGET` would publish, which serves nothing.
 
     \b
     codin card http://127.0.0.1:8000
     codin card hello
+    codin card https://agents.example.com --extended --token-file me.txt
     codin card hello.py --json
     codin card package.module:name
     """
@@ -89,8 +96,10 @@ def show(
     if place.startswith(("http://", "https://")):
         if public_url is not None or python is not None:
             raise click.UsageError("--public-url and --python belong to a TARGET", click.get_current_context())
-        document, trusted = anyio.run(_fetch, connection, place)
+        document, trusted = anyio.run(_fetch_extended if extended else _fetch, connection, place)
         documents = [document]
+    elif extended:
+        raise click.UsageError("--extended belongs to a URL", click.get_current_context())
     else:
         served = read_folders([place], python)
         if served.python is not None and not here:
@@ -120,13 +129,12 @@ def _local(served: Served, base: str, keys: str | None) -> list[bytes]:
         keys: where the keys are that let agents in; None finds them, "" uses none.
     """
     from codin.cli._target import load_agents
-    from codin.server import App
     from codin.trust import KeyRing
 
     if not base.startswith(("http://", "https://")):
         raise ConfigError(f"the public URL {base!r} is none", hint="write it like https://agents.example.com")
     ring = None if keys == "" else KeyRing.find() if keys is None else KeyRing.open(keys)
-    app = App(*load_agents(served.targets), keys=ring, **who_may_call(served.callers))
+    app = app_of(served, load_agents(served.targets), ring)
     return [
         endpoint.cards.render(f"{base}{path}/").body for path, endpoint in zip(app.places, app.endpoints, strict=True)
     ]
@@ -147,6 +155,13 @@ async def _fetch(connection: Connection, url: str) -> tuple[bytes, Trusted | Non
         return transport.body, None
     finally:
         await transport.aclose()
+
+
+async def _fetch_extended(connection: Connection, url: str) -> tuple[bytes, Trusted | None]:
+    """The card for this caller, which has to be signed by whoever has signed the public one."""
+    async with connection.open(url) as peer:
+        await peer.extended_card()
+        return peer.document, peer.trusted
 
 
 def _is_card(body: bytes) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +17,16 @@ from codin.cli._connection import Connection, connection_options
 from codin.cli._interpreter import go_on_in, here_option, python_option, typed
 from codin.cli._keys import open_ring
 from codin.cli._manifest import Served, read_folders
+from codin.cli._spoken import what_is_spoken
 from codin.cli._terminal import write
 from codin.errors import CardNotTrusted, ConfigError
 
 if TYPE_CHECKING:
+    from codin.agent import Agent
+    from codin.server import App
     from codin.trust import KeyRing, PublicKey
 
-__all__ = ["keys_at", "sign", "verify"]
+__all__ = ["app_of", "keys_at", "sign", "verify"]
 
 _LOCAL = "http://127.0.0.1:8000"
 _MAX_BYTES = 1024 * 1024
@@ -79,7 +83,6 @@ def _signed_file(path: Path, ring: KeyRing) -> bytes:
 
 def _signed_target(served: Served, base: str, ring: KeyRing) -> bytes:
     from codin.cli._target import load_agents
-    from codin.server import App
     from codin.server._jwks import JWKS_PATH
 
     if not base.startswith(("http://", "https://")):
@@ -89,8 +92,18 @@ def _signed_target(served: Served, base: str, ring: KeyRing) -> bytes:
         (target,) = served.targets
         hint = f"name one: {', '.join(f'{target}:{agent.id}' for agent in agents)}"
         raise ConfigError(f"{target!r} has {len(agents)} agents, each with a card of its own", hint=hint)
-    app = App(*agents, keys=ring, **who_may_call(served.callers))
+    app = app_of(served, agents, ring)
     return app.endpoints[0].cards.render(f"{base}/", f"{base}{JWKS_PATH}").body
+
+
+def app_of(served: Served, agents: Sequence[Agent], ring: KeyRing | None) -> App:
+    """The application that `codin serve` would run, for its cards; it serves nothing."""
+    from codin.server import App
+
+    app = App(*agents, keys=ring, **who_may_call(served.settings), **what_is_spoken(served.settings))
+    if app.grpc is not None:
+        app.grpc.port = served.settings["grpc_port"] or None  # where it would listen; a free one is not known
+    return app
 
 
 @click.command()

@@ -12,10 +12,10 @@ import anyio
 import click
 
 from codin.cli._connection import secret_in
-from codin.cli._exits import Exit
+from codin.cli._exits import Exit, exit_of
 from codin.cli._names import address_of, is_name
 from codin.cli._terminal import errors, interactive, write
-from codin.errors import ConfigError
+from codin.errors import CodinError, ConfigError
 
 if TYPE_CHECKING:
     from codin.cli.check._bench import Wishes
@@ -99,7 +99,13 @@ def check(
     caller = Caller({**secret, **_bearer(token)}, plain)
     second = Caller(_bearer(second_token), plain) if second_token else None
     wishes = Wishes(message, asks, lasts, webhook, caller, second, timeout)
-    report = anyio.run(_check, url, chosen(only, skip), wishes, bindings)
+    checks = chosen(only, skip)
+    try:
+        report = anyio.run(_check, url, checks, wishes, bindings)
+    except CodinError as error:
+        if junit is not None and exit_of(error) is Exit.PEER:
+            files.write_file(junit, files.junit_without_report(url, error.message))
+        raise
     if junit is not None:
         files.write_file(junit, files.junit(report))
     if badge is not None:

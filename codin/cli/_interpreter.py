@@ -93,8 +93,9 @@ def _found(python: str) -> str:
 
 def typed(settings: Mapping[str, Any]) -> list[str]:
     """Options by their names in Python, as they are typed."""
+    singular = {"bindings": "binding", "versions": "protocol-version"}  # what is typed once for each
     found: list[str] = []
     for name, value in settings.items():
         for each in value if isinstance(value, tuple) else [value]:  # pyright: ignore[reportUnknownVariableType]
-            found += [f"--{name.replace('_', '-')}={each}"] if each is not None else []
+            found += [f"--{singular.get(name, name).replace('_', '-')}={each}"] if each is not None else []
     return found

@@ -11,25 +11,47 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from codin.cli._callers import CALLER_FILES, CALLER_OPTIONS
+from codin.cli._spoken import SPOKEN_OPTIONS, Binding, Push, Version
+from codin.cli._tool_options import TOOL_OPTIONS
 from codin.errors import ConfigError
 
-__all__ = ["NAME", "Manifest", "Served", "callers_of", "read_folders", "read_manifest"]
+__all__ = ["NAME", "SERVED_KEYS", "Manifest", "Served", "read_folders", "read_manifest", "settings_of"]
 
 NAME = "agent.toml"
 
+SERVED_KEYS = (*SPOKEN_OPTIONS, *CALLER_OPTIONS, *TOOL_OPTIONS)
+"""Those that are options of `codin serve` too, by their names in Python."""
+
+Port = Annotated[int, Field(ge=0, le=65535)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 _REFERENCE = re.compile(r"(env|file):.+", re.DOTALL)
 _STORE = re.compile(r"memory://|sqlite:///.+")
 _REPLICA = "{replica}"
+_FILE = re.compile(r"[^\s\x00-\x1f]{1,100}\.[a-z]{1,5}")  # the name of a file, and no token
 _WORDS = {  # pydantic speaks to programmers
     "string_type": "is text",
     "string_too_short": "is text, and not empty",
     "int_type": "is a whole number",
+    "is_instance_of": "is a list of text",
+    "sequence_str": "is a list of text",
+    "too_short": "is an empty list",
     "dict_type": "is a table of names and text",
     "string_pattern_mismatch": "is no name of an environment variable",
 }
+
+
+class ToolTable(BaseModel):
+    """What a table `[tools.NAME]` says of one tool of the agent.
+
+    Args:
+        sandbox: whether it runs in a sandbox, in place of what the tool says.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    sandbox: Literal["required", "preferred", "off"] | None = None
 
 
 class Manifest(BaseModel):
@@ -43,13 +65,17 @@ class Manifest(BaseModel):
         port: of the first replica, the others take the next ones; 0 takes free ones.
         replicas: how many processes.
         store: where tasks are kept, as `codin serve --store`; a path is one from the folder, and may hold {replica}.
-        callers: who may call, as `codin serve --callers`. What follows are options of it, too; files are paths from the
-            folder.
+        bindings: what is spoken, as `codin serve --binding`; what follows are options of it, too.
+        versions: of the protocol, as `--protocol-version`.
+        push: where notifications may go.
+        grpc_port: of the first replica, the others take the next ones; 0 takes free ones; None speaks no gRPC.
+        callers: who may call. Files, here and below, are paths from the folder.
         token_file: the bearer tokens of callers.
         api_key_file: their API keys.
         oidc_issuer: whose tokens are taken as well.
         oidc_audience: whom those have to be for.
         access: the scopes that each agent, skill and tool needs.
+        tools: by the names of the agent's tools.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -58,15 +84,25 @@ class Manifest(BaseModel):
     python: Text | None = None
     env: Mapping[Variable, str] = Field(default_factory=dict[str, str])
     secrets: Mapping[Variable, Text] = Field(default_factory=dict[str, str])
-    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    port: Port = 0
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
     store: Text = "memory://"
+    bindings: Annotated[Sequence[Binding], Field(min_length=1)] | None = None
+    versions: Annotated[Sequence[Version], Field(min_length=1)] | None = None
+    push: Push | None = None
+    grpc_port: Port | None = None
     callers: Literal["any", "known"] | None = None
     token_file: Text | None = None
     api_key_file: Text | None = None
     oidc_issuer: Text | None = None
     oidc_audience: Text | None = None
     access: Text | None = None
+    tools: Mapping[Text, ToolTable] = Field(default_factory=dict[str, ToolTable])
+
+    @property
+    def tool_sandbox(self) -> tuple[str, ...] | None:
+        """As it is typed."""
+        return tuple(f"{name}={said.sandbox}" for name, said in self.tools.items() if said.sandbox) or None
 
 
 class Served(NamedTuple):
@@ -75,12 +111,12 @@ class Served(NamedTuple):
     Args:
         targets: files and modules.
         python: the interpreter; None for this one.
-        callers: the options of `codin serve` that say who may call.
+        settings: the options of `codin serve` that say what is spoken and who may call, by their names in Python.
     """
 
     targets: tuple[str, ...]
     python: str | None
-    callers: Mapping[str, str]
+    settings: Mapping[str, Any]
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -104,8 +140,8 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def callers_of(folder: Path, manifest: Manifest, given: Mapping[str, str] | None = None) -> Mapping[str, str]:
-    """What a manifest says of who may call, as options of `codin serve` by their names in Python.
+def settings_of(folder: Path, manifest: Manifest, given: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    """What a manifest says of what is spoken and who may call, as options of `codin serve` by their names in Python.
 
     Args:
         given: takes the place of what the manifest says.
@@ -114,49 +150,59 @@ def callers_of(folder: Path, manifest: Manifest, given: Mapping[str, str] | None
         ConfigError: a file is not there.
     """
     given = given or {}
-    wanted = [name for name in CALLER_OPTIONS if name not in given]
-    said: dict[str, str] = {name: value for name in wanted if (value := getattr(manifest, name)) is not None}
+    wanted = [name for name in SERVED_KEYS if name not in given]
+    said: dict[str, Any] = {name: value for name in wanted if (value := getattr(manifest, name)) is not None}
     for name in said.keys() & set(CALLER_FILES):
-        path = folder.resolve() / said[name]
-        if not path.is_file():  # its name is not repeated: it may be a secret that somebody has put there
-            raise ConfigError(f"{folder / NAME}: {name} names no file", hint="it is a path from the agent's folder")
-        said[name] = str(path)
+        said[name] = _file(folder, name, said[name])
+    for name in said.keys() & {"bindings", "versions"}:
+        said[name] = tuple(said[name])  # as they are when they are typed
     return {**said, **given}
 
 
-def read_folders(targets: Sequence[str], python: str | None, given: Mapping[str, str] | None = None) -> Served:
+def _file(folder: Path, key: str, named: str) -> str:
+    path = folder.resolve() / named
+    if not path.is_file():
+        # What is not like the name of a file is not repeated: it may be a secret that somebody has put there.
+        shown = f": {named}" if key == "access" or _FILE.fullmatch(named) else ""
+        raise ConfigError(f"{folder / NAME}: {key} names no file{shown}", hint="it is a path from the agent's folder")
+    return str(path)
+
+
+def read_folders(targets: Sequence[str], python: str | None, given: Mapping[str, Any] | None = None) -> Served:
     """The targets with what stands for each folder. A folder without a manifest stands for the `agent.py` in it.
 
     Args:
         python: takes the place of the interpreter that manifests name.
-        given: takes the place of what manifests say of who may call.
+        given: takes the place of what manifests say to `codin serve`.
 
     Raises:
         ConfigError: a manifest cannot be read, or two of them do not go together.
     """
     found: list[str] = []
     wanted: dict[str | None, str] = {}
-    callers: dict[str, Mapping[str, str]] = {}
+    settings: dict[str, Mapping[str, Any]] = {}
     for target in targets:
         folder = Path(target)
         if not folder.is_dir():
             found.append(target)
             wanted.setdefault(None, target)
-            callers[target] = given or {}
+            settings[target] = given or {}
             continue
         manifest = read_manifest(folder)
         found.append(str(folder / manifest.target))
-        callers[target] = callers_of(folder, manifest, given)
+        settings[target] = settings_of(folder, manifest, given)
         named = manifest.python
         # A link is not resolved: by the place where it stands a virtual environment is known.
         wanted.setdefault(str(folder / named) if named and "/" in named else named, target)
     if python is None and len(wanted) > 1:
         hint = "serve each with a command of its own, or choose one with --python"
         raise ConfigError(f"{' and '.join(wanted.values())} are not for the same interpreter", hint=hint)
-    first, *others = callers.values()
-    if any(each != first for each in others):
+    first, *others = settings.values()
+    differs = [key for key in SERVED_KEYS if any(each.get(key) != first.get(key) for each in others)]
+    if differs:
+        words = "who may call" if differs[0] in CALLER_OPTIONS else differs[0]
         hint = "serve each with a command of its own"
-        raise ConfigError(f"{' and '.join(callers)} do not say the same of who may call", hint=hint)
+        raise ConfigError(f"{' and '.join(settings)} do not say the same of {words}", hint=hint)
     return Served(tuple(found), python or next(iter(wanted), None), first)
 
 
@@ -164,6 +210,8 @@ def _wrong(path: Path, error: ValidationError) -> ConfigError:
     """The first thing that is wrong, by its key. What stands there may be a secret and is not repeated."""
     first = error.errors(include_input=False, include_url=False)[0]
     key = ".".join(str(step) for step in first["loc"] if step != "[key]")
+    if first["type"] == "extra_forbidden" and first["loc"][0] == "tools":
+        return ConfigError(f"{path} has no key {key!r}", hint=f"a tool may have {', '.join(ToolTable.model_fields)}")
     if first["type"] == "extra_forbidden":
         return ConfigError(f"{path} has no key {key!r}", hint=f"it may have {', '.join(Manifest.model_fields)}")
     return ConfigError(f"{path}: {key} {_WORDS.get(first['type'], 'is wrong: ' + first['msg'])}")
@@ -185,5 +233,13 @@ def _check(path: Path, manifest: Manifest) -> None:
     if (manifest.oidc_issuer is None) != (manifest.oidc_audience is None):
         hint = "the audience is what the issuer calls this server"
         raise ConfigError(f"{path}: oidc_issuer and oidc_audience go together", hint=hint)
-    if manifest.port and manifest.port + manifest.replicas > 65536:
-        raise ConfigError(f"{path}: port leaves no room for {manifest.replicas} replicas")
+    _check_ports(path, manifest)
+
+
+def _check_ports(path: Path, manifest: Manifest) -> None:
+    ports = {"port": manifest.port, "grpc_port": manifest.grpc_port}
+    for name, port in ports.items():
+        if port and port + manifest.replicas > 65536:
+            raise ConfigError(f"{path}: {name} leaves no room for {manifest.replicas} replicas")
+    if manifest.port and manifest.grpc_port and abs(manifest.port - manifest.grpc_port) < manifest.replicas:
+        raise ConfigError(f"{path}: port and grpc_port are too close for {manifest.replicas} replicas")

@@ -31,14 +31,14 @@ async def known_as(name: str, *, has_token: bool) -> str | None:
         ConfigError: several are called so.
         TransportError: the registry cannot be asked.
     """
-    from codin.mesh import Nearby
+    from codin.mesh import Nearby, parties
     from codin.mesh.registry import Registry
 
-    place = _only(name, await Nearby().find(name=name))
+    place = _only(name, await parties(Nearby(), name))
     registry = Registry.of_environment() if place is None else None
     if registry is not None:
         async with registry:
-            place = _only(name, await registry.find(name=name))
+            place = _only(name, await parties(registry, name))
         if place is not None and has_token:
             raise ConfigError(
                 f"{name!r} is at {place}, says the registry; a token is not sent to where somebody else says",
@@ -58,9 +58,11 @@ async def address_of(name: str, *, has_token: bool) -> str:
     return place
 
 
-def _only(name: str, found: Sequence[Found]) -> str | None:
+def _only(name: str, parties: Sequence[Sequence[Found]]) -> str | None:
     """The one; replicas of one agent are one."""
-    if len({each.identity or each.url for each in found}) > 1:
-        places = ", ".join(each.url.removesuffix("/.well-known/agent-card.json") for each in found)
-        raise ConfigError(f"{len(found)} agents are called {name!r}: {places}", hint="give the address of one")
-    return found[0].url if found else None
+    if len(parties) > 1:
+        found = [each.url.removesuffix("/.well-known/agent-card.json") for party in parties for each in party]
+        raise ConfigError(
+            f"{len(found)} agents are called {name!r}: {', '.join(found)}", hint="give the address of one"
+        )
+    return parties[0][0].url if parties else None

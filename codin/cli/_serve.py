@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
-from codin.cli._callers import CALLER_OPTIONS, caller_options, who_may_call
+from codin.cli._callers import caller_options, who_may_call
 from codin.cli._interpreter import go_on_in, python_option, typed
-from codin.cli._manifest import read_folders
+from codin.cli._manifest import SERVED_KEYS, read_folders
+from codin.cli._spoken import spoken_options, what_is_spoken
+from codin.cli._tool_options import tool_options, what_tools_may
 
 __all__ = ["serve"]
 
@@ -17,32 +19,25 @@ __all__ = ["serve"]
 @click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
-@click.option("--grpc-port", type=click.IntRange(0, 65535), help="Serve gRPC too, on a port of its own; 0 takes one.")
-@click.option(
-    "--binding",
-    multiple=True,
-    type=click.Choice(["JSONRPC", "HTTP+JSON"]),
-    help="Speak this and not the other; may be repeated.  [default: both]",
-)
-@click.option(
-    "--protocol-version",
-    multiple=True,
-    type=click.Choice(["1.0", "0.3"]),
-    help="Speak this and not the other; may be repeated.  [default: both]",
-)
-@click.option(
-    "--push",
-    type=click.Choice(["off", "internet", "anywhere"]),
-    default="internet",
-    show_default=True,
-    help="Where callers may have notifications posted to.",
-)
+@spoken_options
 @click.option(
     "--store", default="memory://", show_default=True, help="Where tasks are kept: memory://, or sqlite:///file.db."
 )
 @click.option("--public-url", metavar="URL", help="Where the outside reaches the server, for the card.")
 @click.option("--trusted-proxy", metavar="IP", multiple=True, help="Believe this proxy's X-Forwarded-* headers.")
+@click.option(
+    "--hsts",
+    type=click.IntRange(0),
+    metavar="SECONDS",
+    help="Ask who has come by HTTPS to come by nothing else for so long; 0 asks nobody.  [default: a year]",
+)
 @caller_options
+@tool_options
+@click.option(
+    "--extended-card",
+    metavar="FUNCTION",
+    help="path.py:name of what makes the card for known callers, out of the public one and the caller.",
+)
 @click.option("--registry", metavar="URL", help="Where the agents are found by others, too. Or: CODIN_REGISTRY.")
 @click.option("--keys", metavar="PATH", help="Keys that sign the cards.  [default: those that `codin keys list` shows]")
 @click.option("--no-keys", "keys", flag_value="", help="Sign nothing, though there are keys.")
@@ -78,9 +73,9 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, **settings
     codin serve hello.py --store sqlite:///tasks.db --token-file tokens.txt
     codin serve crew.py --python crew/.venv/bin/python
     """
-    given = {name: settings[name] for name in CALLER_OPTIONS if settings[name] is not None}
-    targets, python, callers = read_folders(targets, python, given)
-    settings |= callers
+    given = {name: settings[name] for name in SERVED_KEYS if settings[name] not in (None, ())}
+    targets, python, served = read_folders(targets, python, given)
+    settings |= served
     if reload:
         from codin.cli._reload import serve_and_reload
 
@@ -88,27 +83,24 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, **settings
     if python is not None:
         go_on_in(python, ["serve", *typed(settings), "--", *targets])
     from codin import serve as run
-    from codin.cli._target import load_agents
+    from codin.cli._target import load_agents, load_function
     from codin.server import log_lines
 
     log_lines(settings.pop("log_format"), settings["log_level"])
     proxies = settings.pop("trusted_proxy")
     place = settings.pop("keys")
-    settings |= _spoken(settings.pop("binding"), settings.pop("protocol_version"), settings.pop("push"))
-    settings |= who_may_call({name: settings.pop(name) for name in CALLER_OPTIONS})
+    said = {name: settings.pop(name) for name in SERVED_KEYS}
+    if settings["hsts"] is None:
+        del settings["hsts"]
+    extend = settings.pop("extended_card")
     run(
         *load_agents(targets, serving=True),
+        extended_card=None if extend is None else load_function(extend),
         trusted_proxies=proxies,
         keys=True if place is None else place or False,
+        **who_may_call(said),
+        **what_is_spoken(said),
+        **what_tools_may(said),
         **settings,
     )
     return 0
-
-
-def _spoken(bindings: tuple[str, ...], versions: tuple[str, ...], push: str) -> dict[str, Any]:
-    """What `codin.serve` takes for what is typed; what is not typed is its own business."""
-    from codin.task import PushPolicy
-
-    given: dict[str, Any] = {"bindings": bindings, "versions": versions}
-    ways = {"off": False, "internet": True, "anywhere": PushPolicy(guard=None)}
-    return {"push": ways[push], **{name: value for name, value in given.items() if value}}

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +21,7 @@ from codin.cli._findings import find_agents, offered
 from codin.cli._terminal import say
 from codin.errors import CodinError, ConfigError
 
-__all__ = ["load_agents", "source_folders"]
+__all__ = ["load_agents", "load_function", "source_folders"]
 
 _NAMESPACES = {"google": "google.adk"}  # top-level packages of more than the framework, and where in them it is
 _FILE = re.compile(r"(?P<place>.+\.py)(?::(?P<name>.*))?", re.DOTALL)
@@ -46,6 +46,21 @@ def load_agents(targets: Sequence[str], *, serving: bool = False) -> list[Agent]
     return list({id(agent): agent for agent in found}.values())
 
 
+def load_function(target: str) -> Callable[..., Any]:
+    """The function that a target names.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    place, name = _split(target)
+    if name is None:
+        raise ConfigError(f"{target!r} names no function", hint="write path.py:name, or package.module:name")
+    found = _member(_load(place), place, name)
+    if not callable(found):
+        raise ConfigError(f"{target!r} is no function")
+    return found
+
+
 def source_folders(targets: Sequence[str]) -> list[Path]:
     """Where the code of the targets is: the folders of the files, and the working directory for modules."""
     places = [_split(target)[0] for target in targets]
@@ -55,18 +70,24 @@ def source_folders(targets: Sequence[str]) -> list[Path]:
 def _agents_of(target: str) -> dict[str, Agent]:
     """By their names in the module."""
     place, name = _split(target)
+    module = _load(place)
+    return find_agents(module, place) if name is None else {name: as_agent(_member(module, place, name))}
+
+
+def _load(place: str) -> ModuleType:
     quiet()
     with _serving_nothing():
-        module = _load_file(place) if place.endswith(".py") else _load_module(place)
-    if name is None:
-        return find_agents(module, place)
+        return _load_file(place) if place.endswith(".py") else _load_module(place)
+
+
+def _member(module: ModuleType, place: str, name: str) -> Any:
     found: Any = module
     for step in name.split("."):
         try:
             found = getattr(found, step)
         except AttributeError:
             raise ConfigError(f"{place!r} has no {name!r}", hint=offered(module, place) or None) from None
-    return {name: as_agent(found)}
+    return found
 
 
 def _split(target: str) -> tuple[str, str | None]:

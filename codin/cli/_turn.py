@@ -21,7 +21,8 @@ from codin.trust import identity_in
 __all__ = ["Outgoing", "cancel_task", "take_turn"]
 
 _LAST_WORDS = 2.0  # seconds that a canceled task's stream has to end by itself
-_UNWIND = 6.0  # seconds that an agent has to end when the time is over; one of codin's takes five at most
+_UNWIND = 6.0  # seconds that an agent has to end when it is canceled; one of codin's takes five at most
+_OWN_END = 6.0  # seconds that one has which keeps to deadlines, and says why it ends: that is told, streamed or not
 
 
 @dataclass
@@ -118,8 +119,12 @@ class _Turn:
                 group.start_soon(self._cancel, self.answer.task_id, group)
 
     async def heed_deadline(self, seconds: float, group: TaskGroup) -> None:
-        """Do not wait longer than was allowed. A peer that keeps to deadlines ends at the same moment."""
+        """Do not wait longer than was allowed. A peer that keeps to deadlines ends by itself, and is not canceled."""
         await anyio.sleep(seconds)
+        if identity_in(self.peer.card) is not None:
+            with anyio.move_on_after(_OWN_END):
+                await self.ended.wait()
+                return
         with anyio.move_on_after(_UNWIND):
             if self.answer.task_id is not None:
                 self.answer.end_line()

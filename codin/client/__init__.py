@@ -3,7 +3,7 @@
 from codin.client._backoff import Backoff
 from codin.client._connect import connect
 from codin.client._content import Content, FileContent
-from codin.client._delegate import OnEvent, delegate
+from codin.client._delegate import OnEvent, begun_by, delegate
 from codin.client._event import Event
 from codin.client._fetch import FetchedCard, fetch_card
 from codin.client._peer import Peer
@@ -18,6 +18,7 @@ __all__ = [
     "OnEvent",
     "Peer",
     "Reply",
+    "begun_by",
     "connect",
     "delegate",
     "fetch_card",

@@ -16,14 +16,16 @@ from codin.client._peer import Peer
 from codin.client._reply import Reply
 from codin.errors import BadResponse, CodinError, DeadlineExceeded
 
-__all__ = ["OnEvent", "delegate"]
+__all__ = ["OnEvent", "begun_by", "delegate"]
 
 OnEvent: TypeAlias = Callable[[Event], Awaitable[None]]
 Learn: TypeAlias = Callable[["a2a.Task | a2a.Message"], None]
+Sending: TypeAlias = Callable[[a2a.Message], Awaitable[None]]
 
 _logger = logging.getLogger("codin.client")
 _GRACE = 4.0  # seconds for telling the peer; less than a server gives a canceled run to unwind
-_LOOKED_THROUGH = 20  # of the newest tasks, for the one that a message made
+_LOOKED_THROUGH = 100  # of the newest tasks of a context, and of the messages of each, for the one that a message made
+_PAGE = 20
 
 
 async def delegate(
@@ -33,6 +35,7 @@ async def delegate(
     timeout: float | None = None,
     on_event: OnEvent | None = None,
     learn: Learn | None = None,
+    sending: Sending | None = None,
     **options: Any,
 ) -> Reply:
     """Send a message and wait until the task has ended or asks for something; cancel it when nobody waits any more.
@@ -44,6 +47,7 @@ async def delegate(
         on_event: is given every event of the answer as it comes.
         learn: is given what the peer's task has come to, or its message, also when it had to be canceled; and the
             task as it begins, when it is streamed.
+        sending: is awaited with the message before it leaves.
         options: what `Peer.send` takes beside.
 
     Raises:
@@ -54,6 +58,8 @@ async def delegate(
     message = a2a.Message.model_validate(await message_of(content, files=files, **parts))
     seen: list[str] = [message.task_id] if message.task_id else []
     learn = learn or _forget
+    if sending is not None:
+        await sending(message)
     try:
         if on_event is None:
             reply = await peer.send(message, timeout=timeout, **options)
@@ -95,7 +101,9 @@ async def _watch(
 async def _call_off(peer: Peer, message: a2a.Message, seen: list[str], learn: Learn) -> None:
     with anyio.CancelScope(shield=True), anyio.move_on_after(_GRACE):
         try:
-            task_id = seen[0] if seen else await _made_by(peer, message)
+            task_id = seen[0] if seen else None
+            if task_id is None and (task := await begun_by(peer, message.message_id, message.context_id)) is not None:
+                task_id = task.id
             if task_id is not None:
                 learn(await _canceled(peer, task_id))
         except CodinError as error:
@@ -113,15 +121,18 @@ def _forget(value: a2a.Task | a2a.Message) -> None:
     """Nobody wants to know."""
 
 
-async def _made_by(peer: Peer, message: a2a.Message) -> str | None:
-    """The task that the message began. A plain send tells the id only with the answer; the history tells the rest."""
+async def begun_by(peer: Peer, message_id: str, context_id: str | None) -> a2a.Task | None:
+    """The task that a message began, if it is among the newest of its context.
+
+    A plain send tells the id of its task with the answer only. The history of the task has the message before that.
+    """
     looked = 0
-    async for task in peer.list(
-        context_id=message.context_id, history_length=_LOOKED_THROUGH, page_size=_LOOKED_THROUGH
-    ):
-        if any(said.message_id == message.message_id for said in task.history):
-            return task.id
-        looked += 1
-        if looked == _LOOKED_THROUGH:
-            break
+    tasks = peer.list(context_id=context_id, history_length=_LOOKED_THROUGH, page_size=_PAGE)
+    async with aclosing(tasks):
+        async for task in tasks:
+            if any(said.message_id == message_id for said in task.history):
+                return task
+            looked += 1
+            if looked == _LOOKED_THROUGH:
+                break
     return None

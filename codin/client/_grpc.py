@@ -22,7 +22,7 @@ from codin.net import MAX_BODY, AddressGuard
 __all__ = ["Grpc"]
 
 T = TypeVar("T", bound=a2a.Model)
-_Unary: TypeAlias = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+_Unary: TypeAlias = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes | None]  # None: a good end, and no answer
 _Streaming: TypeAlias = grpc.aio.UnaryStreamMultiCallable[bytes, bytes]
 _Stream: TypeAlias = grpc.aio.UnaryStreamCall[bytes, bytes]
 
@@ -73,6 +73,8 @@ class Grpc:
         rpc: _Unary = channel.unary_unary(f"/{proto.SERVICE}/{asked.method}")
         with self._translated(timeout):
             body = await rpc(asked.body, metadata=_metadata(request.headers), timeout=timeout)
+        if body is None:
+            raise BadResponse(f"{self.url} answered neither a result nor an error.")
         return self._read(proto.RPCS[asked.method].response, body, result)[0]
 
     @asynccontextmanager
@@ -83,6 +85,9 @@ class Grpc:
         call = rpc(asked.body, metadata=_metadata(request.headers))
         self._streams.add(call)
         try:
+            with self._translated(timeout):  # that it answers at all; what is an error is raised with the first event
+                async with asyncio.timeout(timeout):
+                    await call.initial_metadata()
             # Pings tell that a quiet peer is there, as comments do in an event stream.
             arrivals = _Arrivals(self, call, None if self._numbered else timeout)
             await arrivals.begin()

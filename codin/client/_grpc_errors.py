@@ -49,7 +49,7 @@ def problem_of(error: grpc.aio.AioRpcError, url: str, timeout: float | None) -> 
         return (ConnectError if unreached else TransportError)(f"{url} could not be reached: {words}")
     if code is grpc.StatusCode.CANCELLED:
         return TransportError(f"{url} broke the call off: {words}")
-    if words.startswith(_OUR_BOUND):
+    if _OUR_BOUND in words:
         return ResponseTooLarge(f"The answer of {url} is too large: {words}")
     if code in _BY_CODE:
         return _BY_CODE[code](words)

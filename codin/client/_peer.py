@@ -82,6 +82,11 @@ class Peer:
         return self._looked_up.card
 
     @property
+    def document(self) -> bytes:
+        """The card as the peer sent it, with what this version does not know."""
+        return self._looked_up.raw
+
+    @property
     def connected(self) -> bool:
         """Whether it can be called now: it was entered, and not left."""
         return self._line is not None

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from codin.mesh._many import Answer
     from codin.mesh._mesh import Mesh
     from codin.mesh._nearby import Nearby, Note
+    from codin.mesh._parties import parties
     from codin.mesh._roster import Wish
     from codin.mesh._route import PeerState, RandomOfTwo, Route, first_healthy, least_loaded, lowest_latency
     from codin.mesh._sources import Source
@@ -44,6 +45,7 @@ __all__ = [
     "first_healthy",
     "least_loaded",
     "lowest_latency",
+    "parties",
     "surroundings",
 ]
 
@@ -57,6 +59,7 @@ _HOMES = {
     "codin.mesh._many": "Answer",
     "codin.mesh._mesh": "Mesh",
     "codin.mesh._nearby": "Nearby Note",
+    "codin.mesh._parties": "parties",
     "codin.mesh._roster": "Wish",
     "codin.mesh._route": "PeerState RandomOfTwo Route first_healthy least_loaded lowest_latency",
     "codin.mesh._sources": "Source",

@@ -21,12 +21,12 @@ class Gate:
         latency: seconds to an answer, the newer ones counting more; None before the first.
     """
 
-    __slots__ = ("_clock", "_limits", "_name", "breaker", "in_flight", "latency")
+    __slots__ = ("_limits", "_name", "breaker", "clock", "in_flight", "latency")
 
     def __init__(self, name: str, limits: MeshLimits, clock: Clock) -> None:
         self._name = name
         self._limits = limits
-        self._clock = clock
+        self.clock = clock
         self.breaker = Breaker(limits, clock)
         self.in_flight: int = 0
         self.latency: float | None = None
@@ -43,24 +43,25 @@ class Gate:
             PeerBusy: as many as may be are under way.
             CircuitOpen: the peer is left alone for now.
         """
+        passage = self.admit()
+        if passage is not None:
+            return passage
         if self.in_flight >= self._limits.in_flight:
             raise PeerBusy(
                 f"{self.in_flight} messages to {self._name!r} are under way, and no more may be.",
                 hint="Send fewer at once, or raise MeshLimits.in_flight.",
             )
-        era = self.breaker.admit()
-        if era is None:
-            raise CircuitOpen(
-                f"{self._name!r} failed {self.breaker.failures} times in a row and is left alone for now.",
-                hint=f"It is tried again in {self.breaker.rest:.1f} s.",
-            )
-        self.in_flight += 1
-        return Passage(self, era, self._clock.now())
+        raise CircuitOpen(
+            f"{self._name!r} failed {self.breaker.failures} times in a row and is left alone for now.",
+            hint=f"It is tried again in {self.breaker.rest:.1f} s.",
+        )
 
-    def answered(self, begun: float) -> None:
-        """Take the time to an answer into the average."""
-        seconds = self._clock.now() - begun
-        self.latency = seconds if self.latency is None else self.latency + _WEIGHT * (seconds - self.latency)
+    def admit(self) -> Passage | None:
+        """The same; None when the message may not pass."""
+        if self.in_flight >= self._limits.in_flight or (era := self.breaker.admit()) is None:
+            return None
+        self.in_flight += 1
+        return Passage(self, era, self.clock.now())
 
 
 class Passage:
@@ -78,8 +79,10 @@ class Passage:
         """The peer answers: all of it, or the first event of a stream."""
         if not self._heard:
             self._heard = True
-            self._gate.breaker.settle(self._era, True)
-            self._gate.answered(self._begun)
+            gate = self._gate
+            gate.breaker.settle(self._era, True)
+            seconds = gate.clock.now() - self._begun
+            gate.latency = seconds if gate.latency is None else gate.latency + _WEIGHT * (seconds - gate.latency)
 
     def leave(self, error: BaseException | None = None) -> None:
         """It is over; what went wrong tells whether the peer is at fault."""

@@ -23,7 +23,7 @@ from codin.mesh._peer import RoutedPeer
 from codin.mesh._remembering import Remembering
 from codin.mesh._roster import Name, Roster, Wish
 from codin.mesh._route import PeerState, RandomOfTwo, Route, first_healthy
-from codin.mesh._router import Router
+from codin.mesh._router import Router, only_connect
 from codin.mesh._signed import Signatures
 from codin.mesh._sources import Source, Sources
 from codin.mesh._union import Union
@@ -219,9 +219,6 @@ class Mesh:
         """
         opened = self._ready()
         replicas = await opened.roster.fitting(Name(name))
-
-        async def only_connect(peer: Peer, left: float) -> None:
-            pass
 
         # The same one every time, as long as it can: what a task calls has one context there.
         reached = await opened.router.reach(only_connect, replicas, route=first_healthy)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from codin import a2a
 from codin.client import Content, Event, Peer, Reply
+from codin.errors import CodinError
 from codin.mesh._connections import Replica
 from codin.mesh._router import Router
 
@@ -14,7 +16,11 @@ __all__ = ["RoutedPeer"]
 
 
 class RoutedPeer(Peer):
-    """A connected peer whose messages are routed. About tasks it asks the replica that had the newest message."""
+    """A connected peer whose messages are routed.
+
+    A task is read and ended at the replica that has it, and the tasks of all replicas are listed. For anything else the
+    replica that had the newest message is asked.
+    """
 
     def __init__(self, peer: Peer, replicas: Sequence[Replica], router: Router) -> None:
         self._replicas = replicas
@@ -38,3 +44,45 @@ class RoutedPeer(Peer):
         async with aclosing(events):
             async for event in events:
                 yield event
+
+    async def get(self, task_id: str, **options: Any) -> a2a.Task:
+        """The task as it is now."""
+        return await self._where(task_id, lambda peer: peer.get(task_id, **options))
+
+    async def cancel(self, task_id: str, **options: Any) -> a2a.Task:
+        """Ask the agent to end a task. Returns the task after that."""
+        return await self._where(task_id, lambda peer: peer.cancel(task_id, **options))
+
+    async def list(self, **options: Any) -> AsyncGenerator[a2a.Task]:
+        """Yield the caller's tasks, one replica after the other, as `Peer.list` does.
+
+        Raises:
+            CodinError: what went wrong with a replica, once the others have been asked.
+        """
+        problem: CodinError | None = None
+        for replica in self._replicas:
+            try:
+                tasks = (await self._router.connected(replica)).list(**options)
+                async with aclosing(tasks):
+                    async for task in tasks:
+                        self._router.remember(replica, task.id)
+                        yield task
+            except CodinError as error:
+                problem = error
+        if problem is not None:
+            raise problem
+
+    async def _where(self, task_id: str, act: Callable[[Peer], Awaitable[a2a.Task]]) -> a2a.Task:
+        """Act where the task is; when that is not known, where it is found."""
+        problem: CodinError | None = None
+        for replica in self._router.holders(task_id, self._replicas):
+            try:
+                return await act(await self._router.connected(replica))
+            except a2a.TaskNotFound as error:
+                problem = problem or error
+            except a2a.A2AError:
+                raise
+            except CodinError as error:  # this one cannot be asked, so nobody knows that there is no such task
+                problem = error
+        assert problem is not None
+        raise problem

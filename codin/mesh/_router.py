@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -25,9 +24,9 @@ from codin.mesh._gate import Passage
 from codin.mesh._limits import MeshLimits
 from codin.mesh._route import Route, first_healthy
 
-__all__ = ["Act", "Reached", "Router"]
+__all__ = ["Act", "Reached", "Router", "only_connect"]
 
-_PLACES = 4096
+_PLACES = 2048
 _TIERS = {"healthy": 0, "unknown": 0, "suspect": 1, "gone": 2}
 
 T = TypeVar("T")
@@ -52,7 +51,8 @@ class Router:
         self._limits = limits
         self._clock = clock
         self._route = route
-        self._places: OrderedDict[str, Replica] = OrderedDict()
+        self._places: dict[str, Replica] = {}  # by task or context
+        self._former_places: dict[str, Replica] = {}
 
     async def reach(
         self,
@@ -62,6 +62,7 @@ class Router:
         route: Route | None = None,
         timeout: float | None = None,
         used: list[Replica] | None = None,
+        failed: CodinError | None = None,
     ) -> Reached[T]:
         """Act on the first replica that is reached.
 
@@ -71,6 +72,7 @@ class Router:
         Args:
             timeout: seconds for all of it.
             used: replicas to leave out; those that are tried are added while it goes on.
+            failed: why the only replica was not reached a moment ago.
 
         Raises:
             CodinError: what went wrong with the last one; or what `act` raises.
@@ -79,17 +81,18 @@ class Router:
         used = [] if used is None else used
         deadline = self._clock.now() + (self._limits.timeout if timeout is None else timeout)
         rounds = 0
-        problem: CodinError | None = None
+        problem = failed
+        if failed is not None:
+            used += replicas
         while True:
-            replica = self._choose(replicas, used, route or self._route)
-            used.append(replica)
-            outcome = await self._try(act, replica, deadline)
-            if isinstance(outcome, Reached):
-                return outcome
-            if problem is None or not isinstance(outcome, CircuitOpen):
-                problem = outcome
-            if any(other not in used for other in replicas) and self._clock.now() < deadline:
-                continue
+            while problem is None or (any(other not in used for other in replicas) and self._clock.now() < deadline):
+                replica = self._choose(replicas, used, route or self._route)
+                used.append(replica)
+                outcome = await self._try(act, replica, deadline)
+                if isinstance(outcome, Reached):
+                    return outcome
+                if problem is None or not isinstance(outcome, CircuitOpen):
+                    problem = outcome
             pause = self._limits.backoff.pause(rounds)
             late = self._clock.now() + pause >= deadline
             if late or rounds >= self._limits.backoff.tries or not _may_pass(problem):
@@ -148,13 +151,42 @@ class Router:
         timeout: float | None = None,
     ) -> tuple[Reply, Peer]:
         """Send a message. Gives the answer and who gave it."""
+        timeout = self._limits.timeout if timeout is None else timeout
+        failed: ConnectError | None = None
+        if len(replicas) == 1:  # most names are such, so there is a short way while all is well
+            (replica,) = replicas
+            peer = self._connections.connected(replica)
+            if peer is not None and (passage := replica.gate.admit()) is not None:
+                begun = self._clock.now()
+                try:
+                    reply = await peer.send(content, timeout=timeout, **options)
+                except BaseException as error:
+                    passage.leave(error)
+                    if not isinstance(error, ConnectError):
+                        raise
+                    replica.until = float("-inf")  # whoever is there next time may be another agent
+                    timeout -= self._clock.now() - begun
+                    failed = error
+                else:
+                    passage.leave()
+                    self.remember(replica, reply.task_id, reply.context_id)
+                    return reply, peer
+        return await self._send(replicas, content, options, route, timeout, failed)
 
+    async def _send(
+        self,
+        replicas: Sequence[Replica],
+        content: Any,
+        options: Mapping[str, Any],
+        route: Route | None,
+        timeout: float,
+        failed: ConnectError | None,
+    ) -> tuple[Reply, Peer]:
         async def act(peer: Peer, left: float) -> Reply:
             return await peer.send(content, timeout=left, **options)
 
-        if len(replicas) > 1:
-            replicas, route = self._placed(replicas, content, options, route)
-        reached = await self.reach(act, replicas, route=route, timeout=timeout)
+        replicas, route = self._placed(replicas, content, options, route)
+        reached = await self.reach(act, replicas, route=route, timeout=timeout, failed=failed)
         reached.passage.leave()
         reply = reached.result
         self.remember(reached.replica, reply.task_id, reply.context_id)
@@ -203,15 +235,26 @@ class Router:
             raise
         reached.passage.leave()
 
+    async def connected(self, replica: Replica) -> Peer:
+        """A replica, for what is no message. Raises CodinError when it cannot be reached now."""
+        outcome = await self._try(only_connect, replica, self._clock.now() + self._limits.timeout)
+        if not isinstance(outcome, Reached):
+            raise outcome
+        outcome.passage.withdraw()
+        return outcome.peer
+
+    def holders(self, task_id: str, replicas: Sequence[Replica]) -> Sequence[Replica]:
+        """Who may have a task: the one that is known to, else any."""
+        place = self._place(task_id, replicas)
+        return replicas if place is None else [place]
+
     def remember(self, replica: Replica, *ids: str | None) -> None:
         """A task, and what was said in a context, are known to one replica only."""
-        places = self._places
         for each in ids:
             if each is not None:
-                places[each] = replica
-                places.move_to_end(each)
-        while len(places) > _PLACES:
-            places.popitem(last=False)
+                self._places[each] = replica
+        if len(self._places) > _PLACES:  # the oldest go, all at once: to move each to the end would cost every call
+            self._former_places, self._places = self._places, {}
 
     def _placed(
         self, replicas: Sequence[Replica], content: Any, options: Mapping[str, Any], route: Route | None
@@ -227,8 +270,12 @@ class Router:
         return replicas, route
 
     def _place(self, of: str | None, replicas: Sequence[Replica]) -> Replica | None:
-        place = self._places.get(of) if of is not None else None
+        place = (self._places.get(of) or self._former_places.get(of)) if of is not None else None
         return place if place in replicas else None
+
+
+async def only_connect(peer: Peer, left: float) -> None:
+    """Reach somebody, and send nothing."""
 
 
 def _may_pass(problem: CodinError) -> bool:

@@ -47,6 +47,7 @@ class AddressGuard:
         named_by: the URL of the party that names the addresses. Its own host may be called wherever it is, but not
             further inside than it was an hour ago or less. It may name what is no further inside than itself: one in a
             private network private addresses too, one on this machine any.
+        allow_public: the addresses in the internet.
         allow_private: the addresses of private networks, carrier-grade NAT among them.
         allow_loopback: the addresses of this machine.
         allowed_hosts: hosts that are not checked, as they stand in a URL.
@@ -57,17 +58,15 @@ class AddressGuard:
         self,
         *,
         named_by: str | None = None,
+        allow_public: bool = True,
         allow_private: bool = False,
         allow_loopback: bool = False,
         allowed_hosts: Iterable[str] = (),
         resolve: Resolve = _resolve,
     ) -> None:
         self._allowed_hosts = {_canonical(host) for host in allowed_hosts}
-        self._zones = {Zone.PUBLIC}
-        if allow_private:
-            self._zones.add(Zone.PRIVATE)
-        if allow_loopback:
-            self._zones.add(Zone.LOOPBACK)
+        allowed = {Zone.PUBLIC: allow_public, Zone.PRIVATE: allow_private, Zone.LOOPBACK: allow_loopback}
+        self._zones = {zone for zone, is_allowed in allowed.items() if is_allowed}
         self._resolve = resolve
         self._namer = _host_of(named_by) if named_by is not None else None
         self._namer_zone: Zone | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 __all__ = ["Proxies", "is_loopback"]
 
@@ -13,7 +12,10 @@ class Proxies:
     """The environment as it was when the transport was made."""
 
     def __init__(self) -> None:
+        from urllib.request import getproxies, proxy_bypass  # slow to load, for those who call nobody
+
         self._named = getproxies()
+        self._bypass = proxy_bypass
 
     def __bool__(self) -> bool:
         return bool(self._named)
@@ -24,7 +26,7 @@ class Proxies:
             return None
         try:
             parts = urlsplit(url)
-            if is_loopback(parts.hostname) or proxy_bypass(parts.netloc):
+            if is_loopback(parts.hostname) or self._bypass(parts.netloc):
                 return None
         except ValueError:  # no URL at all, which whoever sends the request says
             return None

@@ -22,6 +22,7 @@ from codin.runtime._result import RuntimeResult
 from codin.runtime._runtime import Runtime
 
 if TYPE_CHECKING:
+    from codin.runtime._kubernetes_deployment import Deployment
     from codin.runtime.http import HttpRuntime
     from codin.runtime.local import LocalRuntime
     from codin.runtime.omni import OmniRuntime
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Command",
     "Container",
+    "Deployment",
     "Emit",
     "Endpoint",
     "Event",
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Deployment": "codin.runtime._kubernetes_deployment",
     "HttpRuntime": "codin.runtime.http",
     "LocalRuntime": "codin.runtime.local",
     "OmniRuntime": "codin.runtime.omni",

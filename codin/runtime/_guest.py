@@ -14,6 +14,7 @@ import json
 import os
 import pickle
 import runpy
+import shutil
 import sys
 import traceback
 import urllib.request
@@ -28,12 +29,14 @@ def main() -> int:
     """Do the job of the working folder; 0 when it succeeded."""
     job = json.loads((FOLDER / "job.json").read_text(encoding="utf-8"))
     channel = os.dup(1)
+    if (library := FOLDER / "lib.zip").exists():
+        shutil.unpack_archive(library, FOLDER / "lib")
     sys.path[:0] = [str((FOLDER / "lib").resolve()), str(Path.cwd())]
 
     def tell(kind: str, value: Any) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
-        body = json.dumps({kind: value}, default=_plain, allow_nan=False).encode()
+        body = json.dumps({kind: value}, default=plain, allow_nan=False).encode()
         frame = b"\x1e%s %d\n%s\n" % (job["nonce"].encode(), len(body), body)
         while frame:
             frame = frame[os.write(channel, frame) :]
@@ -66,6 +69,11 @@ def _function(job: dict[str, Any], tell: Any) -> Any:
 
 
 def _module(job: dict[str, Any], tell: Any) -> Any:
+    return _result(named(job), tell)
+
+
+def named(job: dict[str, Any]) -> Any:
+    """Run a module, or call what a job names in one."""
     name, _, path = job["target"].partition(":")
     args, kwargs = job["args"], job["kwargs"]
     if not path:
@@ -77,7 +85,7 @@ def _module(job: dict[str, Any], tell: Any) -> Any:
         found = getattr(found, part)
     if inspect.isclass(found) and job["method"]:
         found = getattr(found(**job["init"]), job["method"])
-    return _result(found(*args, **kwargs), tell)
+    return found(*args, **kwargs)
 
 
 def _endpoint(job: dict[str, Any], tell: Any) -> Any:
@@ -121,7 +129,7 @@ async def _awaited(value: Any) -> Any:
     return await value
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """What JSON has no word for, in the words it has."""
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")

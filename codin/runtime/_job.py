@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import base64
 import fnmatch
+import io
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import zipfile
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.resources import files as package_files
 from secrets import token_hex
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from codin.errors import ConfigError, NoRuntime
-from codin.runtime._protocol import Command, Endpoint, Event, Function, Item, Module, Workload
-from codin.runtime._sources import sources_of
+from codin.runtime._protocol import Command, Endpoint, Event, Function, Item, Kind, Module, Workload
+from codin.runtime._sources import importable, sources_of
 from codin.sandbox import Code, Output
 
-__all__ = ["Frames", "Job", "job_of", "wanted"]
+__all__ = ["Call", "Frames", "Job", "Sent", "call_of", "guest_job", "job_of", "wanted"]
 
 _FOLDER = ".codin"
 _MARK = b"\x1e"
@@ -48,22 +51,69 @@ def job_of(workload: Workload) -> Job:
     """
     if isinstance(workload, Command):
         return Job(workload.command, workload.files, workload.stdin)
-    nonce = token_hex(8)
-    if isinstance(workload, Function):
-        told, more = {"python": sys.version_info[:2]}, _pickled(workload)
-    elif isinstance(workload, Module):
-        told, more = _named(workload), _library(sources_of(workload.target.partition(":")[0]))
-    elif isinstance(workload, Endpoint):
-        told, more = _request(workload), {}
-    else:
+    if isinstance(workload, Sent):
+        return guest_job(workload.call, workload.library, workload.files)
+    if isinstance(workload, Endpoint):
+        return guest_job(Call("endpoint", _request(workload)), {}, workload.files)
+    if not isinstance(workload, Function | Module):
         raise NoRuntime(f"a {workload.kind} is not run as a command", able=())
-    told = {"kind": workload.kind, "nonce": nonce, **told}
+    call = call_of(workload)
+    return guest_job(call, sources_of(call.module), workload.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a guest is told to call, for back-ends that send it in their own way.
+
+    Args:
+        told: plain JSON.
+        pickle: the function and its arguments, if it is not named.
+        module: whose source goes along, if the place where it runs does not have it.
+    """
+
+    kind: Kind
+    told: Mapping[str, Any]
+    pickle: bytes | None = None
+    module: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Workload):
+    """A call that came from elsewhere, with the sources that came along."""
+
+    kind: ClassVar[Kind] = "function"
+    call: Call
+    library: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+
+
+def call_of(workload: Function | Module) -> Call:
+    """What the guest is to call. Raises ConfigError when a function or its arguments cannot be sent."""
+    if isinstance(workload, Function):
+        told = {"python": sys.version_info[:2]}
+        module: str = getattr(workload.function, "__module__", None) or "__main__"
+        if module == "__main__" or importable(module):
+            return Call("function", told, _pickled(workload), module)
+        with _by_value(module):
+            return Call("function", told, _pickled(workload))
+    return Call("module", _named(workload), module=workload.target.partition(":")[0])
+
+
+def guest_job(call: Call, library: Mapping[str, bytes], files: Mapping[str, bytes]) -> Job:
+    """A job whose guest does the call. Raises ConfigError when what it is told is no JSON."""
+    nonce = token_hex(8)
     try:
-        more[f"{_FOLDER}/job.json"] = json.dumps(told).encode()
+        told = json.dumps({"kind": call.kind, "nonce": nonce, **call.told}).encode()
     except TypeError as error:
-        raise ConfigError(f"the arguments of {workload.kind} {_name(workload)!r} are not JSON: {error}") from error
+        name = call.told.get("target", call.kind)
+        raise ConfigError(f"the arguments of {call.kind} {name!r} are not JSON: {error}") from error
+    more = {f"{_FOLDER}/job.json": told}
+    if call.pickle is not None:
+        more[f"{_FOLDER}/call.pickle"] = call.pickle
+        library = {**sources_of("cloudpickle", always=True), **library}
+    if library:
+        more[f"{_FOLDER}/lib.zip"] = _zipped(library)
     guest = (package_files("codin.runtime") / "_guest.py").read_text(encoding="utf-8")
-    return Job(Code(guest), {**workload.files, **more}, nonce=nonce)
+    return Job(Code(guest), {**files, **more}, nonce=nonce)
 
 
 class Frames:
@@ -134,7 +184,7 @@ def wanted(path: str, patterns: Sequence[str]) -> bool:
     return not path.startswith(f"{_FOLDER}/") and any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 
 
-def _pickled(workload: Function) -> dict[str, bytes]:
+def _pickled(workload: Function) -> bytes:
     try:
         import cloudpickle
     except ImportError as error:
@@ -143,14 +193,27 @@ def _pickled(workload: Function) -> dict[str, bytes]:
             hint="pip install 'codin[runtime]'",
         ) from error
     try:
-        call: bytes = cloudpickle.dumps((workload.function, tuple(workload.args), dict(workload.kwargs)))  # pyright: ignore[reportUnknownMemberType]
+        return cloudpickle.dumps((workload.function, tuple(workload.args), dict(workload.kwargs)))  # pyright: ignore[reportUnknownMemberType]
     except Exception as error:  # whatever its arguments' own reducers raise
         raise ConfigError(
             f"the function {_name(workload)!r} cannot be sent: {type(error).__name__}: {error}",
             hint="pass what it needs as plain arguments, or name it by its module",
         ) from error
-    sources = {**sources_of("cloudpickle", always=True), **sources_of(workload.function.__module__)}
-    return {f"{_FOLDER}/call.pickle": call, **_library(sources)}
+
+
+@contextmanager
+def _by_value(name: str) -> Generator[None]:
+    """Meanwhile what this module has is sent as code, as what `__main__` has always is."""
+    import cloudpickle
+
+    if (module := sys.modules.get(name)) is None or name in cloudpickle.list_registry_pickle_by_value():
+        yield
+        return
+    cloudpickle.register_pickle_by_value(module)  # pyright: ignore[reportUnknownMemberType]
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _named(workload: Module) -> dict[str, Any]:
@@ -181,11 +244,14 @@ def body_of(workload: Endpoint) -> tuple[bytes | None, dict[str, str]]:
     return json.dumps(workload.body).encode(), {"content-type": "application/json", **headers}
 
 
-def _library(sources: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {f"{_FOLDER}/lib/{path}": content for path, content in sources.items()}
+def _zipped(files: Mapping[str, bytes]) -> bytes:
+    """As one file: a package has hundreds, and each costs a way to where it is needed."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    return packed.getvalue()
 
 
-def _name(workload: Workload) -> str:
-    if isinstance(workload, Function):
-        return getattr(workload.function, "__qualname__", repr(workload.function))
-    return str(getattr(workload, "target", workload.kind))
+def _name(workload: Function) -> str:
+    return getattr(workload.function, "__qualname__", repr(workload.function))

@@ -19,7 +19,7 @@ __all__ = ["Runtime"]
 
 _BUFFER = 64  # events that wait for a reader, before the workload waits for it
 _PAUSE = 0.2  # seconds before the first repeat; twice as long before each further one
-_MARGIN = 5.0  # seconds for a back-end to keep the time limit by itself, which tells more than being cut off
+_MARGIN = 300.0  # seconds for a back-end to make ready, such as to fetch an image, and to take away
 
 
 class Runtime(ABC):
@@ -37,6 +37,7 @@ class Runtime(ABC):
 
     name: ClassVar[str]
     kinds: ClassVar[frozenset[Kind]]
+    _margin: float = _MARGIN
 
     async def __aenter__(self) -> Self:
         return self
@@ -84,6 +85,8 @@ class Runtime(ABC):
     async def _execute(self, workload: Workload, emit: Emit, /) -> Outcome:
         """One attempt: hand over what comes, and say how it ended. Being cancelled ends the workload.
 
+        It keeps `limits.time` itself, from when the workload begins; making ready does not count.
+
         Raises:
             RuntimeUnavailable: the back-end is not there, or went away.
             NoRuntime: it cannot run this workload under its policy.
@@ -125,9 +128,9 @@ class Runtime(ABC):
             pause *= 2
 
     async def _bounded(self, workload: Workload, emit: Emit) -> Outcome:
-        """One attempt within its time, also where the back-end does not keep it."""
+        """One attempt; a back-end that never ends is cut off."""
         limit = workload.limits.time
-        bound = asyncio.timeout(None if limit is None else limit + _MARGIN)
+        bound = asyncio.timeout(None if limit is None else limit + self._margin)
         try:
             async with bound:
                 return await self._execute(workload, emit)

@@ -10,10 +10,18 @@ from pathlib import Path
 
 from codin.errors import ConfigError
 
-__all__ = ["sources_of"]
+__all__ = ["importable", "sources_of"]
 
 _MOST = 16 * 1024 * 1024  # bytes of one package: beyond that it is no program that one sends along
 _INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib", "platstdlib"))
+
+
+def importable(module: str) -> bool:
+    """Whether somebody else could import it; what was made while this program runs has no place to come from."""
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def sources_of(module: str | None, *, always: bool = False) -> Mapping[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from codin.server._bindings import BINDINGS, check_bindings
 from codin.server._endpoint import Endpoint
 from codin.server._extended import CARD_URL, ExtendCard
 from codin.server._grpc_port import GrpcPort
+from codin.server._hsts import YEAR, Hsts
 from codin.server._http import JSON, Headers, answer, headers_of
 from codin.server._jsonrpc import JsonRpc
 from codin.server._jwks import JWKS_PATH, answer_keys
@@ -37,7 +38,8 @@ from codin.server._v03 import OldOperations, check_versions
 from codin.server._v03_rest import OldRest
 from codin.task import DeadLetter, Guard, Limits, PushPolicy, Resolver, TaskStore, open_store
 from codin.telemetry import TRAIL, Trail
-from codin.trust import PEER_ADDRESS, Access, Authenticator, Caller, KeyRing, SigningKey, TrustStore
+from codin.tool import Sandboxing, check_sandboxing
+from codin.trust import PEER_ADDRESS, Access, Authenticator, KeyRing, SigningKey, TrustStore
 
 __all__ = ["App"]
 
@@ -79,8 +81,12 @@ class App:
         grpc_address: `host:port` for the cards, where the outside reaches it; by default the card's own host and
             the port.
         grpc_tls: files with a certificate chain and its key, PEM, for the port of gRPC; without it a proxy has them.
+        hsts: for how many seconds who has come by HTTPS is asked to come by nothing else; 0 asks nobody. It counts for
+            all of the host, in browsers.
         limits: bounds of tasks.
         server_limits: bounds of requests and streams.
+        tool_sandbox: whether tools of the agents run in a sandbox, by name: "required", "preferred", or "off"; it takes
+            the place of what the tool says.
 
     Raises:
         ConfigError: no agent, an object that cannot be served, two agents with one id, or an extended card where
@@ -109,12 +115,15 @@ class App:
         grpc_host: str = "127.0.0.1",
         grpc_address: str | None = None,
         grpc_tls: tuple[str | Path, str | Path] | None = None,
+        hsts: int = YEAR,
         limits: Limits | None = None,
         server_limits: ServerLimits | None = None,
+        tool_sandbox: Mapping[str, Sandboxing] | None = None,
     ) -> None:
         bindings = check_bindings(bindings)
         self._public_url = public_url
         self._trusted = frozenset(trusted_proxies)
+        self._hsts = Hsts(hsts, public_url, self._trusted)
         self._ring = KeyRing.of(keys) if isinstance(keys, SigningKey) else keys
         self._is_told_of_names = False
         self._store = open_store(store) if isinstance(store, str) else store
@@ -141,9 +150,11 @@ class App:
                 old=old,
                 bindings=bindings,
                 push=(PushPolicy() if push else None) if isinstance(push, bool) else push,
+                sandbox=tool_sandbox,
             )
             for agent in map(as_agent, agents)
         ]
+        self._check_tools(tool_sandbox or {})
         if access is not None:
             access.check_agents(endpoint.agent.id for endpoint in self.endpoints)
         if extended_card is not None and authenticator is None and self._ring is None:
@@ -183,6 +194,13 @@ class App:
             ways.insert(0, call_tokens(agent.id, self._ring, trust, lenient=anonymous))
         return admission(agent.id, ways, access, anonymous=anonymous)
 
+    def _check_tools(self, named: Mapping[str, Sandboxing]) -> None:
+        known = {tool.name for endpoint in self.endpoints for tool in endpoint.agent.tools}
+        for name in check_sandboxing(named):
+            if name not in known:
+                hint = f"there are {', '.join(sorted(known))}" if known else "they have none"
+                raise ConfigError(f"tool_sandbox names {name!r}, which no agent here has as a tool", hint=hint)
+
     def _place(self) -> dict[str, Endpoint]:
         if not self.endpoints:
             raise ConfigError("there is no agent to serve", hint="App(my_agent)")
@@ -217,50 +235,55 @@ class App:
         return len(self._streams)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            path = path_of(scope)
-            endpoint = self._called.get(path)
-            if endpoint is None or scope["method"] != "POST":
-                await self._respond_elsewhere(path, scope, receive, send)
-            elif endpoint.admission is None:
-                await self._respond(self._rpc, endpoint, headers_of(scope), receive, send)
-            else:
-                await self._admit(self._rpc, endpoint, endpoint.admission, scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._run_lifespan(receive, send)
+        if scope["type"] != "http":
+            await self._run_lifespan(scope, receive, send)
+            return
+        if self._hsts.behind_proxy or scope.get("scheme") == "https":
+            send = self._hsts.over(scope, send)
+        path = path_of(scope)
+        endpoint: Endpoint | None = self._called.get(path)
+        binding: JsonRpc | RestRequest = self._rpc
+        if endpoint is None or scope["method"] != "POST":
+            found = self._find(path, scope)
+            if found is None:
+                await self._get(path, scope, send)
+                return
+            endpoint, binding = found
+        if endpoint.admission is None:
+            headers, caller = headers_of(scope), None
         else:
-            raise RuntimeError(f"codin serves HTTP, not {scope['type']!r}")
+            headers = self._headers(endpoint, scope)
+            caller = await endpoint.admission.visitor(headers) if endpoint.admission.hidden else None
+            if caller is None and endpoint.admission.hidden:
+                await _nothing_here(send)  # for a stranger
+                return
+        trail = Trail(headers)
+        token = TRAIL.set(trail)  # in memory, the request is part of the caller's own task
+        try:
+            if self._looked and self._observer is None:
+                await binding.respond(endpoint, headers, receive, send, caller=caller)
+            else:
+                respond = partial(binding.respond, endpoint, headers, receive, send, caller=caller)
+                await self._observe(endpoint, trail, respond, binding.system)
+        finally:
+            TRAIL.reset(token)
 
-    async def _respond_elsewhere(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request for a resource of an agent, or for what else is here."""
+    def _find(self, path: str, scope: Scope) -> tuple[Endpoint, RestRequest] | None:
+        """The resource of an agent that a request is for; None for what else is here."""
         found = self._old_rest.find(path, scope) if self._old_rest is not None else None
         if found is None and (resource := self._resources.find(path, encoded_path(scope, path))) is not None:
             found = resource, self._rest.request(resource, scope)
-        if found is None:
-            await self._get(path, scope, send)
-            return
-        endpoint, request = found[0].endpoint, found[1]
-        if endpoint.admission is None:
-            await self._respond(request, endpoint, headers_of(scope), receive, send)
-        else:
-            await self._admit(request, endpoint, endpoint.admission, scope, receive, send)
+        return None if found is None else (found[0].endpoint, found[1])
 
-    async def _admit(
-        self,
-        binding: JsonRpc | RestRequest,
-        endpoint: Endpoint,
-        admission: Admission,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
+    async def _observe(
+        self, endpoint: Endpoint, trail: Trail, respond: Callable[..., Awaitable[None]], system: str
     ) -> None:
-        """Answer a request to an agent that asks who calls; at a hidden one, a stranger finds nothing."""
-        headers = self._headers(endpoint, scope)
-        caller = await admission.visitor(headers) if admission.hidden else None
-        if caller is None and admission.hidden:
-            await _nothing_here(send)
+        """Answer while somebody watches, or before it is known whether anybody does."""
+        self._look_for_observers()
+        if self._observer is None:
+            await respond()
         else:
-            await self._respond(binding, endpoint, headers, receive, send, caller)
+            await self._observer.request(endpoint.agent, trail, respond, system)
 
     def _headers(self, endpoint: Endpoint, scope: Scope) -> Headers:
         """The headers for an agent that asks who calls."""
@@ -283,28 +306,6 @@ class App:
             if hides is None or ((lists or place == asked) and await hides.visitor(headers) is not None):
                 places[place] = endpoint
         return places
-
-    async def _respond(
-        self,
-        binding: JsonRpc | RestRequest,
-        endpoint: Endpoint,
-        headers: Headers,
-        receive: Receive,
-        send: Send,
-        caller: Caller | None = None,
-    ) -> None:
-        if not self._looked:
-            self._look_for_observers()
-        trail = Trail(headers)
-        token = TRAIL.set(trail)  # in memory, the request is part of the caller's own task
-        try:
-            if self._observer is None:
-                await binding.respond(endpoint, headers, receive, send, caller=caller)
-            else:
-                respond = partial(binding.respond, endpoint, headers, receive, send, caller=caller)
-                await self._observer.request(endpoint.agent, trail, respond, binding.system)
-        finally:
-            TRAIL.reset(token)
 
     async def _get(self, path: str, scope: Scope, send: Send) -> None:
         reads = scope["method"] in {"GET", "HEAD"}
@@ -426,7 +427,9 @@ class App:
         finally:
             await self.close()
 
-    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            raise RuntimeError(f"codin serves HTTP, not {scope['type']!r}")
         started = False
         try:
             while True:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import partial
-from typing import Any, cast
+from functools import cached_property, partial
+from math import inf
+from typing import Any
 
 from codin import a2a
 from codin.agent import Agent
@@ -18,7 +19,19 @@ from codin.server._extensions import Extensions, extensions_of
 from codin.server._limits import ServerLimits
 from codin.server._neighbours import policy_of
 from codin.server._observer import Observer
-from codin.task import Guard, Handler, Limits, PushPolicy, Resolver, Subscription, TaskManager, TaskStore, converse
+from codin.task import (
+    Guard,
+    Handler,
+    Limits,
+    PushPolicy,
+    Resolver,
+    Subscription,
+    Task,
+    TaskManager,
+    TaskStore,
+    converse,
+)
+from codin.tool import Sandboxing, ToolExecutor, in_runtime
 from codin.trust import AgentIdentity, Caller, CallLimits, KeyRing, TrustStore, identity_of
 
 __all__ = ["Endpoint", "no_push"]
@@ -44,8 +57,10 @@ class Endpoint:
         old: bool = False,
         bindings: Sequence[str] = BINDINGS,
         push: PushPolicy | None = None,
+        sandbox: Mapping[str, Sandboxing] | None = None,
     ) -> None:
         self.agent = agent
+        self._sandbox = sandbox
         self.place: str = ""
         identity = identity_of(agent.id, ring.active.kid if ring is not None else None)
         self.admission = admission
@@ -78,6 +93,7 @@ class Endpoint:
             agent=agent.id,
             limits=limits,
             guards=guards if admission is None else [*admission.guards, *guards],
+            use=self._use,
             transport=transport,
             resolver=resolver,
             credential=AgentIdentity(ring, agent.id) if ring is not None else None,
@@ -95,6 +111,14 @@ class Endpoint:
         """What the agent is called by: its id, and the key that is active now."""
         return self.cards.identity
 
+    @cached_property
+    def _tools(self) -> ToolExecutor:
+        # Made when one is used: those of a framework may share a name.
+        return ToolExecutor(self.agent.tools, run=in_runtime(), sandbox=self._sandbox)
+
+    async def _use(self, task: Task, name: str, arguments: Mapping[str, Any]) -> Any:
+        return await self._tools.call(name, arguments, task=task)
+
     def observe(self, observer: Observer) -> None:
         """Let every run from now on be watched."""
         self._handle = observer.run(self.agent, self._handle)
@@ -106,13 +130,12 @@ class Endpoint:
         Raises:
             InvalidParams: with the field at fault.
         """
-        message = cast("dict[str, list[Any]]", params.get("message"))
+        message: dict[str, list[Any]] = params.get("message", {})
         if type(message) is not dict:
             return  # which is said elsewhere
-        for name, most in self._most.items():
-            given = message.get(name)
-            if type(given) is list and len(given) > most:
-                raise a2a.InvalidParams.of(f"message.{name}", f"has {len(given)}; {most} are allowed")
+        for name, given in message.items():
+            if type(given) is list and len(given) > self._most.get(name, inf):
+                raise a2a.InvalidParams.of(f"message.{name}", f"has {len(given)}; {self._most[name]} are allowed")
 
     async def send(
         self,
@@ -129,8 +152,8 @@ class Endpoint:
         turn = await self.manager.submit(caller, request, key=key, called=called, extensions=extensions)
         configuration = request.configuration
         if configuration is not None and configuration.return_immediately:
-            return b'{"task":%s}' % await turn.accepted()
-        return b'{"task":%s}' % await turn.outcome()
+            return b'{"task":' + await turn.accepted() + b"}"
+        return b'{"task":' + await turn.outcome() + b"}"
 
     async def stream(
         self,
@@ -154,6 +177,9 @@ class Endpoint:
         called: CallLimits | None,
         extensions: Sequence[str],
     ) -> bytes:
+        configuration = request.configuration
+        if configuration is not None and configuration.task_push_notification_config is not None:
+            raise no_push()
         if called is not None:
             self.manager.admit(called)
         message = await converse(self._handle, caller, request, self._limits, called=called, extensions=extensions)
@@ -168,9 +194,6 @@ class Endpoint:
                     f"message.parts[{index}].mediaType: this agent does not take {part.media_type!r}",
                     hint=f"it takes {', '.join(self._input_modes)}",
                 )
-        configuration = request.configuration
-        if configuration is not None and configuration.task_push_notification_config is not None and not self.pushes:
-            raise no_push()
 
     def _takes(self, media_type: str) -> bool:
         name = media_type.partition(";")[0].strip().lower()

@@ -179,6 +179,7 @@ class _Call:
         trail = Trail(self._headers)
         TRAIL.set(trail)  # every call has an asyncio task of its own
         try:
+            proto.check_values(self._rpc.request, body, self._server.limits.max_values)
             request = proto.parsed(self._rpc.request, body)
             endpoint = self._server.find(request)
         except a2a.A2AError as error:

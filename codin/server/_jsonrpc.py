@@ -59,25 +59,26 @@ class JsonRpc:
         """Answer one POST, and note in `seen` what it was. The caller is found out unless it is known already."""
         call_id, body = b"", b""
         try:
-            check_media_type(headers)
+            if not declares(headers, _MEDIA_TYPES):
+                raise _not_json(headers)  # before the body is looked at: a form is not malformed JSON. Spec 3.3.2
             body = await read_body(receive, headers, self._limits.max_body)
             if caller is None:
                 caller = ANONYMOUS if endpoint.admission is None else await endpoint.admission.caller(headers)
-            call = a2a.parse_call(body, self._limits.max_depth)
+            call = a2a.parse_call(body, self._limits.max_depth, self._limits.max_values)
             if call is None:
                 await self._long_way(endpoint, caller, headers, body, send)
                 return
-            call_id = call.id_json
+            call_id, method = call.id_json, call.method
             if seen is not None:
-                seen.method = call.method
-            old = self._old_of(call.method, headers)
-            payload = await (old or self._operations).run(endpoint, caller, headers, call.method, call.params)
+                seen.method = method
+            old = self._old_of(method, headers)
+            payload = await (old or self._operations).run(endpoint, caller, headers, method, call.params)
             told = echo(endpoint, headers) if old is None else old_echo(endpoint, headers)
             if isinstance(payload, Subscription):
                 prefix = b'data: {"jsonrpc":"2.0","id":%s,"result":' % call_id
                 stream = EventStream(self._streams, payload, told, prefix=prefix, suffix=b"}\n\n")
                 await stream.respond(receive, send)
-            elif call.method in _STREAMED:
+            elif method in _STREAMED:
                 await _one_event(send, a2a.result_bytes(call_id, payload))
             else:
                 await answer(send, a2a.result_bytes(call_id, payload), headers=[JSON, *told])
@@ -87,7 +88,7 @@ class JsonRpc:
             told = guarded(error)
             if seen is not None:
                 seen.error = told
-            await _answer_error(send, call_id or _id_in(body, self._limits.max_depth), told)
+            await _answer_error(send, call_id or _id_in(body, self._limits), told)
 
     def _old_of(self, method: str, headers: Headers) -> OldOperations | None:
         """What runs a call in 0.3, which is one by its name and says no other version."""
@@ -103,7 +104,7 @@ class JsonRpc:
                 raise a2a.InvalidRequest(f"{method} streams and cannot be in a batch or a notification")
             return payload
 
-        document = a2a.parse_json(body, self._limits.max_depth)
+        document = a2a.parse_json(body, self._limits.max_depth, self._limits.max_values)
         answers = await dispatch(document, run, self._limits.max_batch)
         if answers is None:
             await answer(send, b"", status=204, headers=())
@@ -111,21 +112,15 @@ class JsonRpc:
             await answer(send, answers)
 
 
-def check_media_type(headers: Headers) -> None:
-    """Looked at before the body is, so that a form is not called malformed JSON. Spec 3.3.2.
-
-    Raises:
-        ContentTypeNotSupported: the body is not declared as JSON.
-    """
-    if not declares(headers, _MEDIA_TYPES):
-        declared = headers.get(b"content-type", b"").decode("latin-1")
-        raise a2a.ContentTypeNotSupported(f"media type {declared!r}", hint="send application/json")
+def _not_json(headers: Headers) -> a2a.ContentTypeNotSupported:
+    declared = headers.get(b"content-type", b"").decode("latin-1")
+    return a2a.ContentTypeNotSupported(f"media type {declared!r}", hint="send application/json")
 
 
-def _id_in(body: bytes, max_depth: int) -> bytes:
+def _id_in(body: bytes, limits: ServerLimits) -> bytes:
     """The id of a call that was refused before it was looked at; null where there is none."""
     try:
-        call = a2a.parse_call(body, max_depth)
+        call = a2a.parse_call(body, limits.max_depth, limits.max_values)
     except a2a.A2AError:
         return b"null"
     return b"null" if call is None else call.id_json

@@ -14,6 +14,7 @@ class ServerLimits:
     Args:
         max_body: bytes of a request body; a larger one is refused before it is read to its end.
         max_depth: levels of nesting in a body.
+        max_values: values in a body, each object, array, text or number; they are counted before they take memory.
         max_parts: parts of one message.
         max_references: tasks that one message refers to.
         max_batch: calls in one JSON-RPC batch.
@@ -24,6 +25,7 @@ class ServerLimits:
 
     max_body: int = 16 * 1024 * 1024
     max_depth: int = 100
+    max_values: int = 250_000
     max_parts: int = 256
     max_references: int = 64
     max_batch: int = 32

@@ -29,26 +29,30 @@ _Unary = Callable[[Endpoint, Caller, Any, Headers], Awaitable[bytes]]
 _Read = Callable[[str, dict[str, Any]], a2a.Model]
 
 
-async def _send_message(endpoint: Endpoint, caller: Caller, request: a2a.SendMessageRequest, headers: Headers) -> bytes:
-    return await endpoint.send(
-        caller, request, _key(headers), _called(headers, caller), endpoint.extensions.active(headers)
-    )
+def _send_message(
+    endpoint: Endpoint, caller: Caller, request: a2a.SendMessageRequest, headers: Headers
+) -> Awaitable[bytes]:
+    return endpoint.send(caller, request, _key(headers), _called(headers, caller), endpoint.extensions.active(headers))
 
 
-async def _get_task(endpoint: Endpoint, caller: Caller, request: a2a.GetTaskRequest, headers: Headers) -> bytes:
-    return await endpoint.manager.get(caller, request)
+def _get_task(endpoint: Endpoint, caller: Caller, request: a2a.GetTaskRequest, headers: Headers) -> Awaitable[bytes]:
+    return endpoint.manager.get(caller, request)
 
 
-async def _list_tasks(endpoint: Endpoint, caller: Caller, request: a2a.ListTasksRequest, headers: Headers) -> bytes:
-    return await endpoint.manager.list(caller, request)
+def _list_tasks(
+    endpoint: Endpoint, caller: Caller, request: a2a.ListTasksRequest, headers: Headers
+) -> Awaitable[bytes]:
+    return endpoint.manager.list(caller, request)
 
 
-async def _cancel_task(endpoint: Endpoint, caller: Caller, request: a2a.CancelTaskRequest, headers: Headers) -> bytes:
-    return await endpoint.manager.cancel(caller, request)
+def _cancel_task(
+    endpoint: Endpoint, caller: Caller, request: a2a.CancelTaskRequest, headers: Headers
+) -> Awaitable[bytes]:
+    return endpoint.manager.cancel(caller, request)
 
 
-async def _push(endpoint: Endpoint, caller: Caller, request: PushRequest, headers: Headers) -> bytes:
-    return await endpoint.manager.push(caller, request)
+def _push(endpoint: Endpoint, caller: Caller, request: PushRequest, headers: Headers) -> Awaitable[bytes]:
+    return endpoint.manager.push(caller, request)
 
 
 async def _extended_card(endpoint: Endpoint, caller: Caller, request: a2a.Model, headers: Headers) -> bytes:
@@ -84,9 +88,9 @@ class Operations:
         self._streams = streams
         self._read = read
 
-    async def run(
+    def run(
         self, endpoint: Endpoint, caller: Caller, headers: Headers, method: str, params: dict[str, Any]
-    ) -> bytes | Subscription:
+    ) -> Awaitable[bytes | Subscription]:
         """Run one operation: the JSON of its answer, or what to stream.
 
         Args:
@@ -107,13 +111,17 @@ class Operations:
         if unary is not None:
             if unary is _push and not endpoint.pushes:
                 raise no_push()  # whatever its parameters are
-            return await unary(endpoint, caller, self._read(method, params), headers)
+            return unary(endpoint, caller, self._read(method, params), headers)
         if method not in STREAMS:
             raise _refused(endpoint, method)
-        request = self._read(method, params)
+        return self._open(endpoint, caller, self._read(method, params), headers)
+
+    async def _open(
+        self, endpoint: Endpoint, caller: Caller, request: a2a.Model, headers: Headers
+    ) -> bytes | Subscription:
+        """Run an operation that is answered by a stream."""
         with self._streams.opening():
-            if method == "SubscribeToTask":
-                request = cast("a2a.SubscribeToTaskRequest", request)
+            if isinstance(request, a2a.SubscribeToTaskRequest):
                 return await endpoint.manager.subscribe(caller, request, _last_event_id(headers))
             request = cast("a2a.SendMessageRequest", request)
             extensions = endpoint.extensions.active(headers)

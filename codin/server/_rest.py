@@ -130,20 +130,17 @@ class RestRequest:
 
     def _params(self, method: str, body: bytes) -> dict[str, Any]:
         """The JSON of the request object. What the path tells of it counts, whatever else does."""
-        if self._verb == "POST":
-            said = _document(body, self._rest.limits.max_depth)
-        else:
-            said = _query_fields(method, self._query)
+        said = _document(body, self._rest.limits) if self._verb == "POST" else _query_fields(method, self._query)
         told = self._fields
         if "tenant" in told and said.get("tenant") not in (None, "", told["tenant"]):
             raise a2a.InvalidParams.of("tenant", f"is another one than {told['tenant']!r}, which the path names")
         return {**said, **told} if told else said
 
 
-def _document(body: bytes, max_depth: int) -> dict[str, Any]:
+def _document(body: bytes, limits: ServerLimits) -> dict[str, Any]:
     if not body:
         return {}
-    document = a2a.parse_json(body, max_depth)
+    document = a2a.parse_json(body, limits.max_depth, limits.max_values)
     if type(document) is not dict:
         raise a2a.InvalidRequest("Invalid request: not an object", hint="Send the request as one JSON object.")
     return cast("dict[str, Any]", document)

@@ -11,7 +11,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -24,11 +24,13 @@ from codin.net import is_loopback
 from codin.server._app import App
 from codin.server._bindings import BINDINGS
 from codin.server._extended import ExtendCard
+from codin.server._hsts import YEAR
 from codin.server._limits import ServerLimits
 from codin.server._listen import listen, reachable
 from codin.server._neighbours import Neighbourhood
 from codin.server._presence import Presence
 from codin.task import Guard, Limits, PushPolicy, Resolver, TaskStore
+from codin.tool import Sandboxing
 from codin.trust import Access, Authenticator, BearerTokens, KeyRing, SigningKey, TrustStore
 
 if TYPE_CHECKING:
@@ -64,8 +66,10 @@ def serve(
     grpc_port: int | None = None,
     grpc_address: str | None = None,
     grpc_tls: tuple[str | Path, str | Path] | None = None,
+    hsts: int = YEAR,
     limits: Limits | None = None,
     server_limits: ServerLimits | None = None,
+    tool_sandbox: Mapping[str, Sandboxing] | None = None,
     registry: Registry | str | None = None,
     log_level: str = "warning",
 ) -> None:
@@ -126,8 +130,10 @@ def serve(
         grpc_host=host,
         grpc_address=grpc_address,
         grpc_tls=grpc_tls,
+        hsts=hsts,
         limits=limits,
         server_limits=server_limits,
+        tool_sandbox=tool_sandbox,
     )
     if authenticator is None and access is None and anonymous is not False:
         _warn_of_openness(host)

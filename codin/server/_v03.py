@@ -91,7 +91,7 @@ class OldOperations:
                 return to_json(v03.RPC.write_value(from_json(payload)))
             return to_json(v03.write_result(method, from_json(payload)))
         except a2a.A2AError as error:
-            known = v03.known_error(error)
+            known = v03.known_error(error, v03.RPC, v03.METHODS.get(method, ""))
             if known is error:
                 raise
             raise known from None

@@ -77,8 +77,14 @@ class _OldOperations(Operations):
     async def run(
         self, endpoint: Endpoint, caller: Caller, headers: Headers, method: str, params: dict[str, Any]
     ) -> bytes | Subscription:
-        wanted = v03.read_rest_request(method, params)
-        payload = await super().run(endpoint, caller, old_headers(headers), method, wanted)
+        try:
+            wanted = v03.read_rest_request(method, params)
+            payload = await super().run(endpoint, caller, old_headers(headers), method, wanted)
+        except a2a.A2AError as error:
+            known = v03.known_error(error, v03.REST, method)
+            if known is error:
+                raise
+            raise known from None
         if isinstance(payload, Subscription):
             return old_stream(payload, v03.REST)
         return to_json(v03.write_rest_result(method, from_json(payload)))

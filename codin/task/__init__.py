@@ -17,7 +17,7 @@ from codin.task._push_request import DeadLetter, OldPushConfig, PushRequest
 from codin.task._resolver import Resolver
 from codin.task._response import AgentResponse, NeedAuth, NeedInput, Outcome, Reject
 from codin.task._run import LimitReached, ResumeMismatch
-from codin.task._task import Answer, CallAgent, Task
+from codin.task._task import Answer, CallAgent, Task, UseTool
 from codin.task._turn import Turn
 from codin.task._usage import Usage
 from codin.task.stores import MemoryStore, open_store
@@ -65,6 +65,7 @@ __all__ = [
     "TaskStore",
     "Turn",
     "Usage",
+    "UseTool",
     "converse",
     "current_task",
     "dead_letters",

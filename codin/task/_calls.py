@@ -14,12 +14,12 @@ from weakref import WeakValueDictionary
 from codin import a2a
 from codin.errors import ConfigError
 from codin.task._allowance import check_cycle
+from codin.task._open_calls import OpenCall, may_have_begun
 from codin.trust import ERRAND, Errand, identity_in
 
 if TYPE_CHECKING:
     from codin.client import Peer, Reply
     from codin.net import Transport
-    from codin.task._open_calls import OpenCall
     from codin.task._resolver import Resolver
     from codin.task._task import Task
     from codin.trust import Caller, Credential, TrustPolicy
@@ -28,6 +28,7 @@ __all__ = ["Calls"]
 
 _logger = logging.getLogger("codin.task")
 _GRACE = 4.0  # seconds for telling a peer that its task is not needed any more
+_LOOKS = (0.0, 0.1, 0.3, 0.9, 2.0)  # seconds before each look for a task of which only the message is known
 _FRESH = 300.0  # seconds until a peer's card is looked at again
 
 
@@ -74,7 +75,7 @@ class Calls:
         self._credential = credential
         self._trust = trust
         self._peers: dict[str, _Called] = {}
-        # By address and open task: peers that were handed over, as long as their owners live.
+        # By address, and open task or lost message: peers that were handed over, as long as their owners live.
         self._handed: WeakValueDictionary[tuple[str, str], Peer] = WeakValueDictionary()
         self._ending: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
@@ -103,14 +104,20 @@ class Calls:
         check_cycle(limits.path, identity)
         url = peer.card.supported_interfaces[0].url
         arguments = dict(options)
-        learn = arguments.pop("learn")
+        learn, sending = arguments.pop("learn"), arguments.pop("sending")
         if "task_id" not in arguments:
             own_context = uuid.uuid5(uuid.NAMESPACE_URL, f"{task.context_id} {url}")
             arguments.setdefault("context_id", str(own_context))
         claim = limits.to_claim() if identity is not None else None
+        unheard: list[str] = []
+
+        async def leaving(message: a2a.Message) -> None:
+            await sending(message, url)
+            unheard.append(message.message_id)
 
         def heard(value: a2a.Task | a2a.Message) -> None:
             learn(value, url)
+            unheard.clear()
             if not handed or not isinstance(value, a2a.Task):
                 return
             if value.status.state.terminal:
@@ -120,48 +127,53 @@ class Calls:
 
         errand = ERRAND.set(Errand(task.caller, claim, limits.chain))
         try:
-            return await delegate(peer, content, learn=heard, **arguments)
+            return await delegate(peer, content, learn=heard, sending=leaving, **arguments)
+        except BaseException as error:
+            if handed and unheard and may_have_begun(error):
+                self._handed[url, unheard[0]] = peer
+            raise
         finally:
             ERRAND.reset(errand)
 
     def call_off(self, calls: Sequence[OpenCall], caller: Caller, *, completed: bool) -> None:
-        """Cancel what a task that has ended has left open at peers. Does not wait for it.
+        """Cancel what a task has left open at peers. Does not wait for it.
 
         Args:
-            completed: it may have wanted what is still at work to go on; what asks is canceled in any case.
+            completed: what nobody was to wait for may go on.
         """
         for call in calls:
-            handed = self._handed.pop((call.target, call.task), None)
-            if call.asks or not completed:
+            handed = self._handed.pop((call.target, call.task or call.message), None)
+            if call.asks or call.waits or not completed:
                 work = asyncio.get_running_loop().create_task(self._call_off(call, handed, caller))
                 self._ending.add(work)
                 work.add_done_callback(self._ending.discard)
 
     async def _call_off(self, call: OpenCall, handed: Peer | None, caller: Caller) -> None:
         ERRAND.set(Errand(caller))  # of this asyncio task alone
+        what = f"task {call.task}" if call.task else f"what message {call.message} began"
         try:
             async with asyncio.timeout(_GRACE):
                 await self._cancel(call, handed)
         except a2a.TaskNotCancelable:
             pass  # it has ended by itself
         except TimeoutError:
-            _logger.warning("task %s at %s could not be canceled within %g s", call.task, call.target, _GRACE)
+            _logger.warning("%s at %s could not be canceled within %g s", what, call.target, _GRACE)
         except Exception as error:  # a resolver or a transport of somebody else may raise anything
-            _logger.warning("task %s at %s could not be canceled: %s", call.task, call.target, error)
+            _logger.warning("%s at %s could not be canceled: %s", what, call.target, error)
 
     async def _cancel(self, call: OpenCall, handed: Peer | None) -> None:
         if handed is not None and handed.connected:
-            await handed.cancel(call.task)
+            await _end(handed, call)
             return
         if not call.handed:
             async with self._reached(call.target) as peer:
-                await peer.cancel(call.task)
+                await _end(peer, call)
             return
         from codin.client import connect
 
         # Whoever handed the peer over chose what it is told: the credential of this manager is not for it.
         async with connect(call.target, transport=self._transport, trust=self._trust) as peer:
-            await peer.cancel(call.task)
+            await _end(peer, call)
 
     @asynccontextmanager
     async def _reached(self, agent: object) -> AsyncGenerator[Peer]:
@@ -218,3 +230,24 @@ class Calls:
         self._peers.clear()
         for each in called:
             await each.peer.__aexit__(None, None, None)
+
+
+async def _end(peer: Peer, call: OpenCall) -> None:
+    task_id = call.task or await _found(peer, call)
+    if task_id is not None:
+        await peer.cancel(task_id)
+
+
+async def _found(peer: Peer, call: OpenCall) -> str | None:
+    """The task that the message began; None when it has ended, or there is none.
+
+    It is looked for and never asked for: sent again, a message that has not arrived would begin now what is to end.
+    """
+    from codin.client import begun_by
+
+    for pause in _LOOKS:
+        await asyncio.sleep(pause)  # the message may be on its way yet
+        task = await begun_by(peer, call.message, call.context)
+        if task is not None:
+            return None if task.status.state.terminal else task.id
+    return None

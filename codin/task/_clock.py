@@ -21,7 +21,7 @@ class _Timestamps:
         self._second = (-1, b"")
         self._newest = (-1, b"")
 
-    def __call__(self, ms: int) -> bytes:
+    def text(self, ms: int) -> bytes:
         """RFC 3339 in UTC with milliseconds and `Z`. Spec 5.6.1."""
         newest = self._newest
         if newest[0] == ms:
@@ -35,4 +35,4 @@ class _Timestamps:
         return text
 
 
-timestamp = _Timestamps()
+timestamp = _Timestamps().text

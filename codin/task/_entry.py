@@ -10,7 +10,7 @@ are for readers inside.
     ├── ChunkEntry       public   artifact update: one piece of text
     ├── InputEntry       private  a message of the caller, as it is stored in the history
     └── PrivateEntry     private  question, pause token, cancel request, usage, guard decision, call, limits of a call,
-                              push configuration
+                              use of a tool, push configuration
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
 Packed = tuple[Any, ...]
 """An entry as a tuple of strings, bytes and numbers: number, kind, at, and what the kind needs."""
 
-PrivateKind = Literal["ask", "call", "cancel", "decision", "limits", "pause", "push", "usage", "wishes"]
+PrivateKind = Literal["ask", "call", "cancel", "decision", "limits", "pause", "push", "tool", "usage", "wishes"]
 
 _STATE_JSON = {state: b'{"state":"%s"' % state.encode() for state in a2a.TaskState}
 
@@ -123,8 +123,10 @@ class StatusEntry(Entry):
         self.state: a2a.TaskState = state
         self.message: bytes | None = message
         self.metadata: dict[str, Any] | None = metadata
-        head = _STATE_JSON[state] if message is None else b'%s,"message":%s' % (_STATE_JSON[state], message)
-        self.status: bytes = b'%s,"timestamp":"%s"}' % (head, timestamp(at))
+        head = _STATE_JSON[state]
+        if message is not None:
+            head += b',"message":' + message
+        self.status: bytes = head + b',"timestamp":"' + timestamp(at) + b'"}'
         self._ids = ids
         self._body = None
 

@@ -46,7 +46,7 @@ class _Artifact:
         parts = self.parts
         if self.text:
             parts = [*parts, _text_part(self.text)]
-        return b'%s,"parts":[%s]}' % (self.head, b",".join(parts))
+        return self.head + b',"parts":[' + b",".join(parts) + b"]}"
 
 
 class Fold:
@@ -63,8 +63,9 @@ class Fold:
 
     def __init__(self, task_id: str, context_id: str) -> None:
         task, context = to_json(task_id), to_json(context_id)
-        self.ids: bytes = b'"taskId":%s,"contextId":%s' % (task, context)
-        self._head = b'{"id":%s,"contextId":%s' % (task, context)
+        ids = task + b',"contextId":' + context
+        self.ids: bytes = b'"taskId":' + ids
+        self._head = b'{"id":' + ids
         self._status = b'{"state":"TASK_STATE_SUBMITTED"}'
         self._message: bytes | None = None
         self._artifacts: dict[str, _Artifact] = {}
@@ -106,7 +107,8 @@ class Fold:
         metadata: dict[str, Any] | None,
         changed: int,
     ) -> None:
-        self._settle_message()
+        if self._message is not None:
+            self._settle_message(self._message)
         self.state = state
         self._status = status
         self._message = message
@@ -115,13 +117,13 @@ class Fold:
             self.metadata = {**(self.metadata or {}), **metadata}
 
     def add_message(self, message: bytes) -> None:
-        self._settle_message()
+        if self._message is not None:
+            self._settle_message(self._message)
         self.history.append(message)
 
-    def _settle_message(self) -> None:
-        if self._message is not None:
-            self.history.append(self._message)
-            self._message = None
+    def _settle_message(self, message: bytes) -> None:
+        self.history.append(message)
+        self._message = None
 
     def put_text(self, artifact_id: str, head: bytes, text: str, *, append: bool) -> None:
         self._artifact(artifact_id, head, append).continue_text(text)
@@ -157,7 +159,7 @@ class Fold:
             history_length: at most that many messages, the newest; None is all, 0 leaves the field out. Spec 3.2.4.
             artifacts: False leaves artifacts out. Spec 3.1.4.
         """
-        whole = history_length is None and artifacts and self.state.terminal
+        whole = history_length is None and artifacts
         if whole and self._sealed is not None:
             return self._sealed
         pieces = [self._head, b',"status":', self._status]
@@ -170,13 +172,13 @@ class Fold:
             pieces += (b',"metadata":', to_json(self.metadata))
         pieces.append(b"}")
         task = b"".join(pieces)
-        if whole:
+        if whole and self.state.terminal:
             self._sealed = task
         return task
 
 
 def _text_part(pieces: Sequence[str]) -> bytes:
-    return b'{"text":%s}' % to_json("".join(pieces))
+    return _TEXT + to_json("".join(pieces)) + b"}"
 
 
 def _plain_text(part: bytes) -> str | None:

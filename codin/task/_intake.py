@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from codin import a2a
 from codin.task._clock import now_ms
@@ -30,22 +31,25 @@ __all__ = ["Incoming", "Intake"]
 _CREDENTIAL = a2a.Part(text="[redacted]")
 
 
-class Incoming(NamedTuple):
+@dataclass(slots=True)
+class Incoming:
     """What comes with a message.
 
     Attributes:
-        key: an `Idempotency-Key` and the digest of the request.
         called: the limits of the call, when an agent calls.
         wishes: what it wants of the answer.
         history_length: of the `Task` in the answer.
         snapshot: whether that is wanted as it is when the turn begins.
+        push: a configuration for push notifications.
+        key: an `Idempotency-Key` and the digest of the request.
     """
 
-    key: tuple[str, str] | None = None
     called: CallLimits | None = None
     wishes: Wishes | None = None
     history_length: int | None = None
     snapshot: bool = False
+    push: a2a.TaskPushNotificationConfig | None = None
+    key: tuple[str, str] | None = None
 
 
 class Intake:
@@ -98,26 +102,33 @@ class Intake:
         else:
             run, body = self._open(owner, caller, message, reserved.place.task_id if reserved else self._new_id())
         log = run.log
+        stopped = bool(decisions) and decisions[-1].action != "pass"
         try:
-            if log.lease.fence == 0:
-                await self._stage.lease(log)
-            self._stage.check_queue(log)
+            if (coming := self._stage.take_lease(log)) is not None:
+                await coming
+            queued = not stopped and self._stage.enter(run, self._limits.max_waiting)
         except BaseException:
-            if log.last == 0:
-                self._stage.give_back(log)
-                del self._live.runs[log.task_id]
+            self._forget(log)
             raise
         # From here to the entry nothing waits: what was checked still holds.
         begin: list[Entry] = [InputEntry(now_ms(), body)]
-        if incoming.called is not None:
-            begin.append(limits_entry(incoming.called))
-        if incoming.wishes is not None:
-            run.wish(incoming.wishes)
+        called, wishes = incoming.called, incoming.wishes
+        if called is not None:
+            begin.append(limits_entry(called))
+        if wishes is not None:
+            run.wish(wishes)
         if reserved is not None:
             begin.append(reserved.entry)
-        run.bind(incoming.called)
-        taken = self._enter(run, begin, decisions, incoming)
-        return run, taken
+        run.bind(called)
+        if stopped:
+            return run, self._stop(run, [*begin, *run.unrecorded()], decisions, incoming)
+        return run, self._begin(run, begin, decisions, incoming, queued=queued)
+
+    def _forget(self, log: TaskLog) -> None:
+        """A message was refused; of a new task nothing stays."""
+        if log.last == 0:
+            self._stage.give_back(log)
+            del self._live.runs[log.task_id]
 
     async def go_on(self, run: Run) -> None:
         """What the run had asked for has come another way: a turn begins as by a message, which nobody has sent."""
@@ -173,26 +184,27 @@ class Intake:
             run.live = message
         return run, body
 
-    def _enter(
+    def _begin(
         self,
         run: Run,
-        begin: Sequence[Entry],
+        entries: list[Entry],
         decisions: Sequence[Decision],
         incoming: Incoming,
+        *,
+        queued: bool,
     ) -> bytes | None:
-        """Append the input and the state it leads to, in one commit; then run, queue or hold.
+        """Append the input and the state it leads to, in one commit; then run, unless it is queued.
 
         Returns:
             With `snapshot`, the `Task` as it is when the turn begins.
         """
         log = run.log
-        if decisions and decisions[-1].action != "pass":
-            return self._stop(run, [*begin, *run.unrecorded()], decisions, incoming)
-        queued = self._stage.enter(run)
         if queued or self._rerunnable:
-            begin = [*begin, *run.unrecorded()]
+            entries += run.unrecorded()
+        if decisions:
+            entries += map(decision_entry, decisions)
         state = a2a.TaskState.SUBMITTED if queued else a2a.TaskState.WORKING
-        entries = [*begin, *map(decision_entry, decisions), StatusEntry(log.ids, state, begin[0].at)]
+        entries.append(StatusEntry(log.ids, state, entries[0].at))
         run.number = log.last + len(entries)
         if incoming.key is not None:
             log.claim = Claim(*incoming.key, log.task_id, run.number)

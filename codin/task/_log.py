@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from codin import a2a
@@ -27,8 +28,8 @@ class TaskLog:
     """
 
     __slots__ = (
-        "_closed", "_flushing", "_outcomes", "_pending", "_settled", "_snapshots", "broken", "calls",
-        "claim", "committed", "context_id", "entries", "fold", "head", "ids", "last", "lease", "on_commit", "owner",
+        "_flushing", "_outcomes", "_pending", "_settled", "_snapshots", "answered", "broken", "calls", "claim",
+        "closed", "committed", "context_id", "entries", "fold", "head", "ids", "last", "lease", "on_commit", "owner",
         "readers", "state", "store", "task_id",
     )  # fmt: skip
 
@@ -50,8 +51,9 @@ class TaskLog:
         self.broken: CodinError | None = None
         # Records of calls that came while nothing could be written. None: this task has called nobody.
         self.calls: list[Entry] | None = None
+        self.answered: list[tuple[str, str]] = []  # messages to others, by target and id, of which no record says so
         self.on_commit: OnCommit | None = None
-        self._closed = self.state.terminal
+        self.closed: bool = False  # whether a terminal entry has been appended
         self._pending: list[Entry] = []
         self._flushing = False
         self._outcomes: list[tuple[int, int | None, asyncio.Future[bytes]]] = []
@@ -68,18 +70,21 @@ class TaskLog:
         log = cls(store, stored.owner, stored.task_id, stored.context_id, fold)
         log.entries = list(entries)
         log.head = stored.trimmed
+        log.closed = log.state.terminal
         log.calls = []  # whom it has called is in its entries
         return log
-
-    @property
-    def closed(self) -> bool:
-        """Whether a terminal entry has been appended."""
-        return self._closed
 
     @property
     def uncommitted(self) -> int:
         """How many entries wait for their commit."""
         return self.last - self.committed
+
+    def check_open(self) -> None:
+        """Raise as `append` would."""
+        if self.closed:
+            raise TaskClosed(f"task {self.task_id!r} has ended ({self.state.name}); nothing can be added to it")
+        if self.broken is not None:
+            raise self.broken
 
     def append(self, *entries: Entry) -> int:
         """Number the entries and start their commit. Returns the number of the last one.
@@ -88,17 +93,15 @@ class TaskLog:
             TaskClosed: the task has had its outcome.
             StoreError: an earlier commit failed; nothing can be appended any more.
         """
-        if self._closed:
-            raise TaskClosed(f"task {self.task_id!r} has ended ({self.state.name}); nothing can be added to it")
-        if self.broken is not None:
-            raise self.broken
+        if self.closed or self.broken is not None:
+            self.check_open()
         last = self.last
         for entry in entries:
             last += 1
             entry.number = last
             if type(entry) is StatusEntry:
-                self.state = entry.state
-                self._closed = entry.state.terminal
+                self.state = state = entry.state
+                self.closed = state.terminal
         self.last = last
         self._pending += entries
         if not self._flushing:
@@ -107,11 +110,11 @@ class TaskLog:
 
     def note(self, entry: PrivateEntry) -> int:
         """Append a private entry, which may also come after the end. Raises StoreError, as `append` does."""
-        closed, self._closed = self._closed, False
+        closed, self.closed = self.closed, False
         try:
             return self.append(entry)
         finally:
-            self._closed = closed
+            self.closed = closed
 
     def _flush(self) -> None:
         batch = self._pending
@@ -119,7 +122,7 @@ class TaskLog:
         fold = self.fold
         for entry in batch:
             entry.apply(fold)
-        fold.last = batch[-1].number
+        fold.last = self.last
         claim, self.claim = self.claim, None
         commit = Commit(
             self.owner, self.task_id, self.context_id, self.committed, batch, self.lease, fold.state, fold.changed,
@@ -134,9 +137,9 @@ class TaskLog:
             self._on_committed(batch)
         else:
             self._flushing = True
-            done.add_done_callback(lambda future: self._on_done(future, batch))
+            done.add_done_callback(partial(self._on_done, batch))
 
-    def _on_done(self, future: asyncio.Future[int], batch: Sequence[Entry]) -> None:
+    def _on_done(self, batch: Sequence[Entry], future: asyncio.Future[int]) -> None:
         self._flushing = False
         error = future.exception()
         if error is not None:
@@ -147,7 +150,7 @@ class TaskLog:
             self._flush()
 
     def _on_committed(self, batch: Sequence[Entry]) -> None:
-        self.committed = batch[-1].number
+        self.committed = self.fold.last
         self.entries += batch
         if self._outcomes and self.fold.state.resting:
             self._answer()
@@ -166,10 +169,12 @@ class TaskLog:
             self.on_commit(self, batch)
 
     def _answer(self) -> None:
-        waiting = self._outcomes
-        self._outcomes = [waiter for waiter in waiting if waiter[0] >= self.committed]
-        for number, history_length, future in waiting:
-            if number < self.committed and not future.done():
+        waiting, self._outcomes = self._outcomes, []
+        for waiter in waiting:
+            number, history_length, future = waiter
+            if number >= self.committed:
+                self._outcomes.append(waiter)
+            elif not future.done():
                 future.set_result(self.fold.to_json(history_length))
 
     def _break(self, error: CodinError) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from codin.task._limits import Limits
 from codin.task._live import Live, Subscription
 from codin.task._log import TaskLog
 from codin.task._once import Once, Settled, digest_of
-from codin.task._open_calls import open_calls
+from codin.task._open_calls import open_calls, orphans
 from codin.task._protocol import Claim, Owner, TaskStore
 from codin.task._push_policy import PushPolicy
 from codin.task._push_request import DeadLetter, PushRequest
@@ -29,7 +29,7 @@ from codin.task._resolver import Resolver
 from codin.task._run import Run
 from codin.task._runner import Runner
 from codin.task._stage import Stage
-from codin.task._task import CallAgent
+from codin.task._task import CallAgent, UseTool
 from codin.task._turn import Turn
 from codin.task._wishes import wishes_of
 from codin.task.stores.memory import MemoryStore
@@ -52,6 +52,7 @@ class TaskManager:
         agent: the agent's id; tasks are scoped by it.
         guards: asked before a submit, a call and an outcome.
         call: how `task.call` reaches other agents; by URL by default.
+        use: how `task.tool` uses the agent's tools; without it there are none.
         transport: for that, as `codin.connect` takes it.
         resolver: for that, to find agents by name.
         credential, trust: for that, as `codin.connect` takes them.
@@ -73,6 +74,7 @@ class TaskManager:
         limits: Limits | None = None,
         guards: Sequence[Guard] = (),
         call: CallAgent | None = None,
+        use: UseTool | None = None,
         transport: Transport | str | None = None,
         resolver: Resolver | None = None,
         credential: Credential | None = None,
@@ -120,12 +122,14 @@ class TaskManager:
             self.limits,
             guards=guards,
             call=call or self._calls,
+            use=use,
             identity=self.identity,
             closing_update=closing_update,
             closing_message=closing_message,
             released=self._stage.released,
             abandoned=self._stage.abandoned,
             elsewhere=self._intake.go_on,
+            begins_again=self._call_off_orphans,
         )
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -241,24 +245,34 @@ class TaskManager:
         if not self._started:
             await self.start()
         owner = self._owner(caller, request.tenant)
-        wishes = wishes_of(configuration, extensions)
         push = configuration.task_push_notification_config if configuration else None
-        take = self._intake.take if push is None else partial(self._take_with, push)
-        if key is None:
-            incoming = Incoming(None, called, wishes, history_length, snapshot)
-            run, taken = await take(owner, caller, request.message, incoming)
-            return Turn(run.log, run.number, history_length, taken)
-        digest, named = digest_of(request.to_dict()), key
+        incoming = Incoming(called, wishes_of(configuration, extensions), history_length, snapshot, push)
+        if key is not None:
+            return await self._submit_once(owner, caller, request, incoming, key)
+        run, taken = await self._take(owner, caller, request.message, incoming)
+        return Turn(run.log, run.number, history_length, taken)
+
+    async def _submit_once(
+        self, owner: Owner, caller: Caller, request: a2a.SendMessageRequest, incoming: Incoming, key: str
+    ) -> Turn:
+        digest = digest_of(request.to_dict())
+        incoming.key = key, digest
         made: list[Turn] = []
 
         async def submit() -> tuple[Claim, Settled]:
-            incoming = Incoming((named, digest), called, wishes, history_length, snapshot)
-            run, taken = await take(owner, caller, request.message, incoming)
-            made.append(Turn(run.log, run.number, history_length, taken))
+            run, taken = await self._take(owner, caller, request.message, incoming)
+            made.append(Turn(run.log, run.number, incoming.history_length, taken))
             return Claim(key, digest, run.log.task_id, run.number), partial(run.log.settled, run.number)
 
         used = await self._once.claim(owner, key, digest, submit)
-        return made[0] if used is None else await self._rejoin(owner, used, history_length)
+        return made[0] if used is None else await self._rejoin(owner, used, incoming.history_length)
+
+    def _take(
+        self, owner: Owner, caller: Caller, message: a2a.Message, incoming: Incoming
+    ) -> Awaitable[tuple[Run, bytes | None]]:
+        if incoming.push is None:
+            return self._intake.take(owner, caller, message, incoming)
+        return self._take_with(incoming.push, owner, caller, message, incoming)
 
     def admit(self, called: CallLimits) -> None:
         """Refuse a call whose limits are used up. Raises UnsupportedOperation, as `submit` does."""
@@ -310,9 +324,9 @@ class TaskManager:
     def _on_commit(self, log: TaskLog, batch: Sequence[Entry]) -> None:
         if log.broken is not None:
             self._live.runs.pop(log.task_id, None)
-        elif log.state.resting and not log.uncommitted and isinstance(batch[-1], StatusEntry):
+        elif log.state.resting and log.last == log.committed and isinstance(batch[-1], StatusEntry):
             self._stage.give_back(log)
-            if log.fold.state.terminal:
+            if log.closed:
                 run = self._live.runs.pop(log.task_id, None)
                 if log.calls is not None and self._calls_off:
                     caller = run.caller if run is not None else Caller(log.owner.caller, log.owner.tenant)
@@ -320,6 +334,11 @@ class TaskManager:
                     self._calls.call_off(open_calls(log), caller, completed=completed)
             else:
                 self._live.let_go_later(log)
+
+    def _call_off_orphans(self, run: Run) -> None:
+        """Nobody waits any more for what an earlier run of the handler has called."""
+        if run.log.calls is not None and self._calls_off:
+            self._calls.call_off(orphans(run.log), run.caller, completed=True)
 
     # -- readers -------------------------------------------------------------------------------------------------------
 

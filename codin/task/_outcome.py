@@ -44,11 +44,13 @@ def outcome_entries(
     state = _STATES.get(response.outcome)
     if state is None:
         raise ValueError("a direct message needs an agent declared with reply='message'")
-    if not isinstance(response.text, str | None):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"the text of the response is {type(response.text).__name__!r}")
+    text = response.text
+    if text is not None and not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"the text of the response is {type(text).__name__!r}")
+    now = now_ms()
     entries: list[Entry] = []
     completed = response.outcome == "completed"
-    _close_text(run, response.text if completed else None, entries, closing_update)
+    _close_text(run, text if completed else None, entries, now, closing_update)
     if completed and response.data is not None:
         data = a2a.Artifact(artifact_id=f"data-{run.position.start}", parts=[run.wishes.fit(data_part(response.data))])
         entries.append(artifact_entry(run.log.ids, data))
@@ -58,22 +60,22 @@ def outcome_entries(
     bill = run.bill(response.usage)
     if bill:
         usage: dict[str, Any] = plain(bill)
-        entries.append(PrivateEntry("usage", now_ms(), to_json(usage)))
+        entries.append(PrivateEntry("usage", now, to_json(usage)))
         metadata = {**(metadata or {}), USAGE_KEY: usage}
     message = None
     if completed:
-        if closing_message and (text := run.text() if run.chunks else response.text):
-            message = run.agent_message([a2a.Part(text=text)])
+        if closing_message and (said := run.text() if run.chunks else text):
+            message = run.agent_message([a2a.Part(text=said)])
     else:
-        message = run.agent_message(question_parts(response.text or "", response.data))
-    if state.interrupted:
-        entries += run.unrecorded()
-        entries.append(PrivateEntry("pause", now_ms(), to_json(plain(response.token))))
-    entries.append(StatusEntry(run.log.ids, state, now_ms(), message, metadata))
+        message = run.agent_message(question_parts(text or "", response.data))
+        if state.interrupted:
+            entries += run.unrecorded()
+            entries.append(PrivateEntry("pause", now, to_json(plain(response.token))))
+    entries.append(StatusEntry(run.log.ids, state, now, message, metadata))
     return entries
 
 
-def _close_text(run: Run, returned: str | None, entries: list[Entry], closing_update: bool) -> None:
+def _close_text(run: Run, returned: str | None, entries: list[Entry], now: int, closing_update: bool) -> None:
     """The default artifact: what was written, or else what was returned.
 
     The closing update repeats the whole text, because some clients keep only the last chunk of a streamed artifact.
@@ -88,5 +90,5 @@ def _close_text(run: Run, returned: str | None, entries: list[Entry], closing_up
         return
     else:
         text = returned
-    part = b'{"text":%s}' % encode_text(text)[1]
-    entries.append(ArtifactEntry(run.log.ids, run.text_id, run.text_head, (part,), now_ms(), append=False, last=True))
+    part = b'{"text":' + encode_text(text)[1] + b"}"
+    entries.append(ArtifactEntry(run.log.ids, run.text_id, run.text_head, (part,), now, append=False, last=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic_core import from_json
@@ -38,7 +38,7 @@ class Position:
     start: int = 0
     message: bytes = b""
     token: Any = None
-    asked: list[Asked] = field(default_factory=list[Asked])
+    asked: Sequence[Asked] = ()
     answering: int = -1
     waiting: Literal["ask", "pause", "hold"] | None = None
 
@@ -69,7 +69,7 @@ class Position:
             self.start = entry.number
             self.message = entry.body
             self.token = paused if self.waiting == "pause" else None
-            self.asked = []
+            self.asked = ()
             self.answering = -1
         self.waiting = None
 
@@ -78,7 +78,7 @@ class Position:
             question: dict[str, Any] = from_json(entry.body)
             self.answering = question.pop("again", len(self.asked))
             if self.answering == len(self.asked):
-                self.asked.append(Asked(question))
+                self.asked = [*self.asked, Asked(question)]
             self.waiting = "ask"
         elif entry.kind == "pause":
             self.waiting = "pause"

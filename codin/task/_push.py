@@ -34,6 +34,9 @@ T = TypeVar("T")
 
 _PAGE = 50
 _INLINE = "configuration.taskPushNotificationConfig."
+_WHO_ALLOWS = (  # the same for every address, because it would tell where a name leads
+    "the server says which are: codin serve --push loopback or anywhere, or PushPolicy(guard=AddressGuard(…))"
+)
 _LOOK_UP = 3.0  # seconds for the addresses of a host; whoever delivers looks again
 
 
@@ -229,7 +232,7 @@ class Pushes:
                     await self._policy.guard.check(config.url)
             except AddressRefused as error:
                 raise a2a.InvalidParams.of(
-                    f"{path}url", "leads to an address that is not called from here", hint="use a public address"
+                    f"{path}url", "leads to an address that is not called from here", hint=_WHO_ALLOWS
                 ) from error
             except (ConnectError, TimeoutError):
                 pass  # its name may be known by the time of the delivery, which looks again

@@ -117,7 +117,9 @@ class Run:
         self.text_head: bytes = b'{"artifactId":"%s"' % self.text_id.encode()
         self._replayed = 0
         self._breath = 0
-        self._size = sum([len(entry.body) for entry in self.log.entries])
+        self._size = 0
+        for entry in self.log.entries:
+            self._size += len(entry.body)
 
     def bind(self, called: CallLimits | None) -> None:
         """The newest message's limits hold from here on. One without leaves path and budget as they are."""
@@ -135,11 +137,15 @@ class Run:
         self.wishes = wishes
 
     def unrecorded(self) -> Sequence[Entry]:
-        """What another process would have to know of the newest message, when this run rests or waits."""
-        if not self._unrecorded:
-            return ()
-        self._unrecorded = False
-        return (wishes_entry(self.wishes),)
+        """What another process would have to know, of the newest message and of calls, when this run rests or waits."""
+        entries: list[Entry] = []
+        if self._unrecorded:
+            self._unrecorded = False
+            entries.append(wishes_entry(self.wishes))
+        if self.log.answered:
+            answered, self.log.answered = self.log.answered, []
+            entries.append(PrivateEntry("call", now_ms(), to_json({"answered": answered})))
+        return entries
 
     def account(self) -> Ledger:
         """Where the cost of other agents is kept."""
@@ -180,7 +186,7 @@ class Run:
     def take(self, *entries: Entry) -> None:
         """Append within the limits. Raises LimitReached."""
         if self.parked or self.stop == "park":
-            self._refuse()
+            self.refuse()
         for entry in entries:
             self._size += len(entry.body)
         limits = self.limits
@@ -192,7 +198,8 @@ class Run:
             )
         self.log.append(*entries)
 
-    def _refuse(self) -> NoReturn:
+    def refuse(self) -> NoReturn:
+        """Say why nothing can be written now."""
         if self.stop is not None:  # its coroutine is unwinding; another run may have the task by now
             raise TaskClosed(f"this run of task {self.log.task_id!r} has been let go")
         raise ConfigError(
@@ -231,7 +238,7 @@ class Run:
             elsewhere: done when no message is needed any more.
         """
         if self.parked or self.stop is not None:
-            self._refuse()
+            self.refuse()
         asked: dict[str, Any] = {"state": state.value, "question": question}
         if data is not None:
             asked["data"] = to_jsonable_python(data)
@@ -245,7 +252,7 @@ class Run:
             record = {**asked, "again": index}
             self.position.answering = index
         else:
-            self.position.asked.append(Asked(asked))
+            self.position.asked = [*self.position.asked, Asked(asked)]
             self._replayed = len(self.position.asked)
         prompt = self.agent_message(question_parts(question, data))
         bill = self.bill()

@@ -20,7 +20,7 @@ from codin.task._limits import Limits
 from codin.task._outcome import outcome_entries, status_entry
 from codin.task._response import AgentResponse, NeedAuth, NeedInput, Reject
 from codin.task._run import LimitReached, ResumeMismatch, Run, Stop
-from codin.task._task import CallAgent, Task
+from codin.task._task import CallAgent, Task, UseTool
 
 __all__ = ["Runner"]
 
@@ -47,6 +47,7 @@ class Runner:
         released: called when a run gives its turn back (it rests, or has ended).
         abandoned: called when a handler has ended without the answer it had asked for.
         elsewhere: called when what a handler had asked for has come another way.
+        begins_again: called before a handler runs that has run before, be it in another process.
     """
 
     def __init__(
@@ -56,23 +57,27 @@ class Runner:
         *,
         guards: Sequence[Guard],
         call: CallAgent | None,
+        use: UseTool | None,
         identity: str,
         closing_update: bool,
         closing_message: bool,
         released: Callable[[Run], None],
         abandoned: Callable[[Run], None],
         elsewhere: Callable[[Run], Awaitable[None]],
+        begins_again: Callable[[Run], None],
     ) -> None:
         self.handler = handler
         self._limits = limits
         self._guards = guards
         self._call = call
+        self._use = use
         self._identity = identity
         self._closing_update = closing_update
         self._closing_message = closing_message
         self._released = released
         self._abandoned = abandoned
         self._elsewhere = elsewhere
+        self._begins_again = begins_again
         self.running = 0
         self.tasks: set[asyncio.Task[Any]] = set()
         self._deadlines: dict[Run, float] = {}  # in the order in which they come
@@ -206,7 +211,8 @@ class Runner:
                 await run.log.settled(run.number)
             if not run.begun:
                 run.recall()
-            task = Task(run, self._call, self._guards, self._identity)
+                self._begins_again(run)
+            task = Task(run, self._call, self._guards, self._identity, self._use)
             CURRENT.set(task)  # each run is an asyncio task, with a context of its own
             try:
                 response = await self.handler(task)
@@ -243,7 +249,6 @@ class Runner:
     def _conclude(self, run: Run, response: AgentResponse) -> None:
         if not run.begun:  # it failed before its handler was called
             run.log.append(status_entry(run, a2a.TaskState.FAILED, response.text))
-            self._released(run)
             return
         if run.replaying and response.outcome != "failed":
             response = AgentResponse.failed("RESUME_MISMATCH: the agent asked fewer questions than the first time.")
@@ -255,4 +260,3 @@ class Runner:
             _logger.exception("task %s: the response cannot be sent", run.log.task_id)
             entries = [status_entry(run, a2a.TaskState.FAILED, f"INVALID_AGENT_RESPONSE: {error}")]
         run.log.append(*entries)
-        self._released(run)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from contextvars import copy_context
 
 from codin import a2a
@@ -41,19 +43,18 @@ class Stage:
 
     # -- turns ---------------------------------------------------------------------------------------------------------
 
-    def check_queue(self, log: TaskLog) -> None:
-        """See whether there is room to wait in the log's context. Raises Overloaded."""
-        if self._turns.waiting((log.owner, log.context_id)) >= self._limits.max_waiting:
-            raise a2a.Overloaded(
-                f"{self._limits.max_waiting} tasks wait in context {log.context_id!r}", retry_after=1.0
-            )
+    def enter(self, run: Run, most: int | None = None) -> bool:
+        """Take the turn lock of the run's context, or queue behind those who have it; whether it has to wait.
 
-    def enter(self, run: Run) -> bool:
-        """Take the turn lock of the run's context, or queue behind those who have it; whether it has to wait."""
-        place = (run.log.owner, run.log.context_id)
-        if not self._turns.held(place):
-            self._turns.enter(place)
+        Raises:
+            Overloaded: `most` wait already.
+        """
+        log = run.log
+        place = (log.owner, log.context_id)
+        if self._turns.enter(place):
             return False
+        if most is not None and self._turns.waiting(place) >= most:
+            raise a2a.Overloaded(f"{most} tasks wait in context {log.context_id!r}", retry_after=1.0)
         run.context = copy_context()  # its own, and not that of whoever lets it go on
         self._turns.wait(place, run)
         return True
@@ -89,14 +90,24 @@ class Stage:
 
     async def lease(self, log: TaskLog) -> None:
         """Hold the lease of the log's context, until the log rests again."""
+        if (coming := self.take_lease(log)) is not None:
+            await coming
+
+    def take_lease(self, log: TaskLog) -> Awaitable[None] | None:
+        """The same; gives what to wait for, if the store has it not at hand."""
         if log.lease.fence:
-            return
+            return None
         lease = self._store.lease(log.owner, log.context_id, self.holder)
         if not isinstance(lease, Lease):
-            lease = await lease
-            if log.closed or log.lease.fence:  # it has ended meanwhile, or somebody else was faster
-                self._store.release(log.owner, lease)
-                return
+            return self._await_lease(log, lease)
+        log.lease = lease
+        return None
+
+    async def _await_lease(self, log: TaskLog, coming: asyncio.Future[Lease]) -> None:
+        lease = await coming
+        if log.closed or log.lease.fence:  # it has ended meanwhile, or somebody else was faster
+            self._store.release(log.owner, lease)
+            return
         log.lease = lease
 
     def give_back(self, log: TaskLog) -> None:

@@ -9,13 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
 
 from codin import a2a
 from codin.errors import ConfigError
 from codin.task._allowance import allowance
 from codin.task._clock import now_ms
-from codin.task._entry import PrivateEntry, StatusEntry, plain
+from codin.task._entry import StatusEntry, plain
 from codin.task._guarding import refusal
 from codin.task._log import TaskLog
 from codin.task._open_calls import Begun
@@ -26,18 +25,21 @@ from codin.trust import Budget, Caller, CallLimits
 
 if TYPE_CHECKING:
     from codin.client import Reply
-    from codin.task._guard import Guard
+    from codin.task._guard import Decision, Guard
 
-__all__ = ["Answer", "CallAgent", "Task"]
+__all__ = ["Answer", "CallAgent", "Task", "UseTool", "run_of"]
 
 T = TypeVar("T")
 
 CallAgent = Callable[["Task", Any, Any, Mapping[str, Any]], Awaitable["Reply"]]
 """How a manager lets its tasks call other agents: (task, agent, content, options).
 
-The options are those of `Peer.send`, with the `timeout` and the `limits` of this call; `learn` may be given what the
-agent's task has come to, when no reply tells it, and the agent's address.
+The options are those of `Peer.send`, with the `timeout` and the `limits` of this call; `sending` is awaited with the
+message before it leaves, and `learn` given what the agent's task has come to; both get the agent's address as well.
 """
+
+UseTool = Callable[["Task", str, Mapping[str, Any]], Awaitable[Any]]
+"""How a manager lets its tasks use the agent's tools: (task, name, arguments)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +76,21 @@ class Task:
     much of it is uncommitted. After the outcome every write raises TaskClosed.
     """
 
-    __slots__ = ("_call", "_guards", "_identity", "_run")
+    __slots__ = ("_call", "_guards", "_identity", "_run", "_use")
 
     def __init__(
-        self, run: Run, call: CallAgent | None = None, guards: Sequence[Guard] = (), identity: str = "agent"
+        self,
+        run: Run,
+        call: CallAgent | None = None,
+        guards: Sequence[Guard] = (),
+        identity: str = "agent",
+        use: UseTool | None = None,
     ) -> None:
         self._run = run
         self._call = call
         self._guards = guards
         self._identity = identity
+        self._use = use
 
     def __repr__(self) -> str:
         return f"<Task {self.id!r} {self._run.log.state.name}>"
@@ -325,23 +333,52 @@ class Task:
         run = self._run
         if self._call is None:
             raise ConfigError("this task cannot call other agents", hint="serve the agent with codin.server.App")
-        for guard in self._guards:
-            refused = await refusal(run, partial(guard.call, self, str(agent), content))
-            if refused is not None:
-                raise a2a.PermissionDenied(refused.reason or f"a guard refused the call of {agent!s}")
-        if not run.replaying:
-            run.take(PrivateEntry("call", now_ms(), to_json({"target": str(agent)})))
+        refused = await self.permit(str(agent), content)
+        if refused is not None:
+            raise a2a.PermissionDenied(refused.reason or f"a guard refused the call of {agent!s}")
+        if run.parked:
+            run.refuse()
+        run.log.check_open()
         await run.log.settled()
         async with allowance(run, self._identity, budget, timeout) as allowed:
             going_on = content.task_id if isinstance(content, a2a.Message) else None
-            begun = Begun(run, agent, options.get("task_id") or going_on)
+            begun = Begun(run, agent, options.get("task_id") or going_on, waits=options.get("wait", True))
 
             def learn(value: a2a.Task | a2a.Message, address: str) -> None:
                 allowed.learn(value, address)
                 begun.learn(value, address)
 
-            options |= {"timeout": allowed.left, "limits": allowed.limits, "learn": learn}
-            return await self._call(self, agent, content, options)
+            options |= {"timeout": allowed.left, "limits": allowed.limits, "learn": learn, "sending": begun.sending}
+            try:
+                return await self._call(self, agent, content, options)
+            except BaseException as error:
+                begun.broken_off(error)
+                raise
+
+    async def tool(self, name: str, /, **arguments: Any) -> Any:
+        """Use one of the agent's tools: `await task.tool("shout", text="hello")`.
+
+        The tool has to be one of the agent's `tools`, and open to the task's caller. Its use is two private entries:
+        what is asked of it, committed before it runs, and how it ended. A handler that runs again uses it again.
+
+        Raises:
+            ToolError: it was not used, or not to an end; the text can be shown to a model.
+        """
+        if self._use is None:
+            raise ConfigError("this task has no tools", hint="serve the agent with codin.server.App, with tools=[…]")
+        return await self._use(self, name, arguments)
+
+    async def permit(self, target: str, content: Any) -> Decision | None:
+        """Ask the guards before an agent or a tool is called; one that holds asks the caller first.
+
+        Returns:
+            The refusal, if there is one.
+        """
+        for guard in self._guards:
+            refused = await refusal(self._run, partial(guard.call, self, target, content))
+            if refused is not None:
+                return refused
+        return None
 
     async def references(self) -> Sequence[a2a.Task]:
         """The tasks that the message refers to, as they are committed; those that its caller has not are left out.
@@ -357,6 +394,11 @@ class Task:
         log = self._run.log
         stored = await log.store.load(log.owner, task_id)
         return None if stored is None else stored.state
+
+
+def run_of(task: Task) -> Run:
+    """The run behind a task, for what else writes to its log."""
+    return task._run  # pyright: ignore[reportPrivateUsage] - of this module
 
 
 def _fit(adapter: TypeAdapter[T], answer: Answer) -> T:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from codin.task._live import Subscription
 from codin.task._log import TaskLog
 
@@ -22,11 +24,11 @@ class Turn:
         self._snapshot = snapshot
         self._answer = answer  # of a turn that was over when it was asked for again
 
-    async def outcome(self) -> bytes:
+    def outcome(self) -> Awaitable[bytes]:
         """The `Task` at the first terminal or interrupted entry of this turn."""
         if self._answer is not None:
-            return self._answer
-        return await self.log.outcome(self.number, self._history_length)
+            return _known(self._answer)
+        return self.log.outcome(self.number, self._history_length)
 
     async def accepted(self) -> bytes:
         """The `Task` as it is when the turn begins, once that is committed."""
@@ -37,3 +39,7 @@ class Turn:
         """The `Task` folded to where the turn begins, and everything after it until the turn rests."""
         task = await self.accepted()
         return Subscription((self.number, task), self.log.reader(self.number, until_interrupted=True))
+
+
+async def _known(answer: bytes) -> bytes:
+    return answer

@@ -20,13 +20,12 @@ class Turns(Generic[T]):
     def __len__(self) -> int:
         return len(self._held)
 
-    def held(self, key: Hashable) -> bool:
-        """Whether a turn of this context is running."""
-        return key in self._held
-
-    def enter(self, key: Hashable) -> None:
-        """Take a lock that is free."""
+    def enter(self, key: Hashable) -> bool:
+        """Take the lock if it is free; whether it was."""
+        if key in self._held:
+            return False
         self._held[key] = None
+        return True
 
     def wait(self, key: Hashable, who: T) -> None:
         """Queue behind the running turn."""
@@ -41,11 +40,11 @@ class Turns(Generic[T]):
 
     def leave(self, key: Hashable) -> T | None:
         """Give the lock back, or hand it to the one who has waited longest."""
-        queue = self._held.get(key)
-        if queue:
-            return queue.popleft()
-        self._held.pop(key, None)
-        return None
+        queue = self._held.pop(key, None)
+        if not queue:
+            return None
+        self._held[key] = queue
+        return queue.popleft()
 
     def abandon(self, key: Hashable, who: T) -> None:
         """Leave the queue without a turn."""

@@ -2,24 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
+
+from codin.errors import ConfigError
+
+__all__ = ["Approval", "Sandboxing", "StreamingTool", "Tool", "ToolSpec", "check_sandboxing"]
+
+Sandboxing: TypeAlias = Literal["required", "preferred", "off"]
+"""Whether a tool is run in a sandbox: always, where there is one, or never."""
+
+Approval: TypeAlias = Callable[[Mapping[str, Any]], "bool | str | Awaitable[bool | str]"]
+"""Says of the arguments of a call whether somebody has to be asked: no, yes, or yes with this question."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """What a model and a caller must know to use a tool.
+    """What a model and a caller must know to use a tool, and what an executor must know to run it.
 
     Args:
         description: what it does and when to use it, for a model or a person to read.
         input_schema: JSON Schema of the arguments, always of type object; the default takes no argument.
         output_schema: JSON Schema of the result, or None when the result is free text.
+        version: of the tool; the newest one is used by default.
+        tags: words it is found by.
+        scopes: what a caller needs; to those without, there is no such tool.
+        secrets: names of arguments that are in no log, beside those whose schema says `"format": "password"`.
+        streams: it gives its result in pieces as well, see `StreamingTool`.
+        sandbox: whether it runs in a sandbox.
+        idempotent: called twice it does no more than called once.
+        timeout: seconds for one try; the executor's by default.
+        retries: tries after the first one; only of what is idempotent.
+        rate: how many calls may begin in how many seconds.
+        concurrency: how many calls may be under way at once.
+        approval: somebody is asked before it is called: always, or as the function says.
+
+    Raises:
+        ConfigError: a bound that cannot be kept, or retries of what is not idempotent.
     """
 
     description: str
     input_schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}}, hash=False)
     output_schema: Mapping[str, Any] | None = field(default=None, hash=False)
+    version: str = "1.0.0"
+    tags: Collection[str] = ()
+    scopes: Collection[str] = frozenset()
+    secrets: Collection[str] = frozenset()
+    streams: bool = False
+    sandbox: Sandboxing = "off"
+    idempotent: bool = False
+    timeout: float | None = None
+    retries: int = 0
+    rate: tuple[int, float] | None = None
+    concurrency: int | None = None
+    approval: bool | Approval = False
+
+    def __post_init__(self) -> None:
+        for name, kind in (("tags", tuple), ("scopes", frozenset), ("secrets", frozenset)):
+            value: Collection[str] = getattr(self, name)  # a lone word is a word, and not its letters
+            object.__setattr__(self, name, kind([value] if isinstance(value, str) else value))
+        check_sandboxing({"sandbox": self.sandbox})
+        bounds = (self.timeout, self.concurrency, *(self.rate or ()))
+        if self.retries < 0 or any(bound is not None and bound <= 0 for bound in bounds):
+            raise ConfigError("timeout, rate and concurrency of a tool are above 0, and retries are not below it")
+        if self.retries and not self.idempotent:
+            raise ConfigError(
+                "a tool with retries has to be idempotent", hint="say idempotent=True if calling it twice does no harm"
+            )
+
+
+def check_sandboxing(said: Mapping[str, Sandboxing]) -> Mapping[str, Sandboxing]:
+    """The same, if each is one of the three words. Raises ConfigError."""
+    for name, word in said.items():
+        if word not in get_args(Sandboxing):
+            raise ConfigError(f"{name}={word!r} is none of {', '.join(get_args(Sandboxing))}")
+    return said
 
 
 @runtime_checkable
@@ -45,4 +103,17 @@ class Tool(Protocol):
 
     async def invoke(self, *args: Any, **kwargs: Any) -> Any:
         """Do the work and return the result: a JSON value, or what `spec.output_schema` says."""
+        ...
+
+
+@runtime_checkable
+class StreamingTool(Tool, Protocol):
+    """A tool whose spec says `streams`: it also gives its result in pieces.
+
+    The pieces add up to the result: those of text, of a tool without an output schema, are joined; all others are
+    the items of a list.
+    """
+
+    def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+        """The pieces as they come, each a JSON value."""
         ...

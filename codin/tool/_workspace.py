@@ -6,7 +6,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +14,7 @@ from types import ModuleType
 from codin.errors import ConfigError
 from codin.tool._protocol import Tool
 
-__all__ = ["workspace_tools"]
+__all__ = ["tools_of_folder", "workspace_tools"]
 
 
 def workspace_tools() -> Mapping[str, Tool]:
@@ -23,14 +23,24 @@ def workspace_tools() -> Mapping[str, Tool]:
     `codin up` says by the environment variable CODIN_TOOLS where the folder is. Without it, it is the one beside the
     nearest folder `agents`, from the working directory upward. The files are imported at the first call, in this
     process; those that begin with `_` are left alone. A tool is what has `name`, `spec` and `invoke`, under a public
-    name of its file; plain functions and classes are not made tools.
+    name of its file, such as a function with `@tool`; plain functions and classes are not made tools.
 
     Raises:
         ConfigError: a file cannot be imported, or two tools have one name.
     """
-    named = os.environ.get("CODIN_TOOLS")
-    folder = Path(named) if named else _beside_agents()
-    return {} if folder is None or not folder.is_dir() else dict(_tools_in(folder.resolve()))
+    return {tool.name: tool for tool, _ in tools_of_folder(None)}
+
+
+def tools_of_folder(folder: str | Path | None) -> Sequence[tuple[Tool, Path]]:
+    """The tools in a folder, without one in that of the workspace, and the file that each is made in."""
+    if folder is None:
+        named = os.environ.get("CODIN_TOOLS")
+        folder = Path(named) if named else _beside_agents()
+        if folder is None or not folder.is_dir():
+            return ()
+    elif not (folder := Path(folder)).is_dir():
+        raise ConfigError(f"there is no folder {str(folder)!r}")
+    return _tools_in(folder.resolve())
 
 
 def _beside_agents() -> Path | None:
@@ -39,17 +49,16 @@ def _beside_agents() -> Path | None:
 
 
 @cache
-def _tools_in(folder: Path) -> Mapping[str, Tool]:
-    found: dict[str, Tool] = {}
-    places: dict[str, Path] = {}
+def _tools_in(folder: Path) -> Sequence[tuple[Tool, Path]]:
+    found: dict[str, tuple[Tool, Path]] = {}
     for path in sorted(folder.glob("*.py")):
         if path.name.startswith("_"):
             continue
         for tool in _tools_of(_imported(path)):
-            if found.setdefault(tool.name, tool) is not tool:
-                raise ConfigError(f"{path} and {places[tool.name]} both make a tool {tool.name!r}")
-            places.setdefault(tool.name, path)
-    return found
+            other, place = found.setdefault(tool.name, (tool, path))
+            if other is not tool:
+                raise ConfigError(f"{path} and {place} both make a tool {tool.name!r}")
+    return tuple(found.values())
 
 
 def _imported(path: Path) -> ModuleType:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codin import a2a
-from codin.a2a import Call, check_envelope, params_of, parse_call
+from codin.a2a import Call, check_envelope, params_of, parse_call, parse_json
 
 MESSAGE = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "hello"}]}
 
@@ -205,6 +205,43 @@ def test_levels_are_counted_as_a_reader_would(value: Any, max_depth: int) -> Non
     else:
         with pytest.raises(a2a.ParseError):
             parse_call(text, max_depth)
+
+
+def values_of(value: Any) -> int:
+    items: list[Any] = [*value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
+    return 1 + sum(map(values_of, items))
+
+
+@given(nested_values, st.sampled_from([None, 1]), st.integers(1, 30))
+def test_values_are_counted_as_a_reader_would(value: Any, indent: int | None, most: int) -> None:
+    text = json.dumps(value, indent=indent).encode() + b" " * most  # one that is shorter than the bound is not counted
+    if values_of(value) <= most:
+        assert parse_json(text, max_values=most) == value
+    else:
+        with pytest.raises(a2a.InvalidParams, match=f"too many values; {most} are allowed"):
+            parse_json(text, max_values=most)
+
+
+WIDE: list[tuple[dict[str, Any], str]] = [
+    ({"message": {"metadata": {"k": [{}] * 50}}}, "message.metadata"),
+    ({"message": {"parts": [{"text": "a"}, {"data": [0] * 50}]}}, "message.parts[1].data"),
+    ({"message": {"parts": [{"text": ""}] * 50}}, "message.parts[16]"),
+    ({"x" * 1000: [0] * 50}, "x" * 100),
+]
+
+
+@pytest.mark.parametrize(("params", "field"), WIDE)
+def test_where_there_are_too_many_values_is_named(params: dict[str, Any], field: str) -> None:
+    with pytest.raises(a2a.InvalidParams) as caught:
+        parse_call(body(params=params), max_values=40)
+    assert [each.field for each in caught.value.violations] == [field]
+    assert caught.value.hint
+
+
+@given(st.lists(st.sampled_from([b'"', b"\\", b",", b"[", b"{", b"]", b" ", b"a"]), min_size=50, max_size=200))
+def test_what_is_no_json_is_counted_too(pieces: list[bytes]) -> None:
+    with pytest.raises((a2a.ParseError, a2a.InvalidParams)):
+        parse_json(b"]" + b"".join(pieces), max_values=20)
 
 
 # -- parameters --------------------------------------------------------------------------------------------------------

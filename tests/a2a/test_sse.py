@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,6 +100,19 @@ def test_endless_lines_are_refused() -> None:
     decoder.feed(b"data: x\n" * 50)
     with pytest.raises(ResponseTooLarge):
         decoder.feed(b"data: x\n")
+
+
+@pytest.mark.parametrize("piece", [b"data:xy\n", b"xy", b"data\n"])
+def test_what_comes_in_tiny_pieces_takes_little_more_than_its_size(piece: bytes) -> None:
+    decoder = SSEDecoder()
+    tracemalloc.start()
+    try:
+        for _ in range(50_000):
+            decoder.feed(bytes(bytearray(piece)))
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 1.5 * 50_000 * len(piece) + 1000
 
 
 def test_the_bound_is_for_one_event() -> None:

@@ -44,7 +44,7 @@ async def late(files: list[bytes], cover: bytes) -> str: ...  # pyright: ignore[
         (by_place, "word", "positional-only"),
         (two_tasks, "other", "'task' already does"),
         (two_messages, "other", "'message' already does"),
-        (client, "client", "no message can fill"),
+        (client, "client", "no JSON can fill"),
         (wire, "task", "codin.task.Task"),
         (artifact, "thing", "codin.a2a.Part"),
         (response, "thing", "returns"),

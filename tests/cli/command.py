@@ -55,9 +55,16 @@ def run(
 class Running:
     """A command that runs beside the test. `out` and `err` hold what was read of its streams so far."""
 
-    def __init__(self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        program: Path | None = None,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        command = CODIN if program is None else [sys.executable, str(program)]
         self._process = subprocess.Popen(
-            [*CODIN, *arguments],
+            [*command, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

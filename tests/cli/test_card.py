@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from codin import a2a
-from tests.cli.command import ROOT, Running
+from tests.cli.command import ROOT, Running, run
 from tests.cli.conftest import Done
 
 Codin = Callable[..., Done]
@@ -175,6 +175,72 @@ def test_a_public_url_is_one(codin: Codin) -> None:
     done = codin("card", Path(__file__).parent / "served.py", "--public-url", "foo")
     assert (done.code, done.out) == (2, "")
     assert "the public URL 'foo' is none" in done.err
+
+
+EXTENDED = """
+import codin
+from codin import a2a
+from codin.agent import agent
+from codin.trust import BearerTokens
+
+@agent
+def clerk(text: str) -> str: ...
+
+def extend(card, caller):
+    audit = a2a.AgentSkill(id="audit", name=f"for {caller.id}", description="Look into the books.", tags=["books"])
+    return card.model_copy(update={"skills": [*card.skills, audit]})
+
+if __name__ == "__main__":
+    codin.serve(clerk, port=0, authenticator=BearerTokens({"s3cr3t": "ada"}), extended_card=extend)
+"""
+
+
+def test_the_extended_card_is_shown_to_who_has_a_credential(codin: Codin, tmp_path: Path) -> None:
+    (tmp_path / "clerk.py").write_text(EXTENDED)
+    with Running(program=tmp_path / "clerk.py") as running:
+        url = running.serving()
+        assert "for ada" not in codin("card", url, "--token", "s3cr3t").out
+        shown = codin("card", url, "--extended", "--token", "s3cr3t")
+        assert (shown.code, "skill for ada  audit\n" in shown.out) == (0, True), shown
+        document = json.loads(codin("card", url, "--extended", "--json", "--token", "s3cr3t").out)
+        assert [skill["id"] for skill in document["skills"]] == ["clerk", "audit"]
+        nobody = codin("card", url, "--extended", "--no-keys")
+        assert (nobody.code, nobody.out) == (4, "")
+        assert "--token-file" in nobody.err
+
+
+def test_codin_serve_takes_the_function_that_makes_it(codin: Codin, tmp_path: Path) -> None:
+    (tmp_path / "clerk.py").write_text(EXTENDED)
+    tokens = tmp_path / "tokens"
+    tokens.write_text("bob s3cr3t\n")
+    tokens.chmod(0o600)
+    served = ["serve", "clerk.py", "--port", "0", "--token-file", "tokens", "--extended-card", "clerk.py:extend"]
+    with Running(*served, cwd=tmp_path) as running:
+        url = running.serving()
+        assert "extended card" in codin("card", url).out
+        assert "skill for bob  audit\n" in codin("card", url, "--extended", "--token", "s3cr3t").out
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("clerk.py", "'clerk.py' names no function. Hint: write path.py:name"),
+        ("clerk.py:nothing", "'clerk.py' has no 'nothing'"),
+        ("clerk.py:a2a", "'clerk.py:a2a' is no function"),
+        ("clerk.py:extend", "the extended card is for callers who say who they are, and here nobody can"),
+    ],
+)
+def test_what_cannot_make_an_extended_card_is_said(tmp_path: Path, function: str, words: str) -> None:
+    (tmp_path / "clerk.py").write_text(EXTENDED)
+    done = run("serve", "clerk.py", "--port", "0", "--no-keys", "--extended-card", function, cwd=tmp_path)
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+
+
+def test_a_peer_without_an_extended_card_says_so(codin: Codin, server: str) -> None:
+    done = codin("card", server, "--extended")
+    assert (done.code, done.out) == (5, "")
+    assert "this agent has no extended card. Hint: its public card says everything" in done.err
+    assert codin("card", Path(__file__).parent / "served.py", "--extended").code == 2
 
 
 def test_tokens_are_asked_for_taken_and_never_shown(codin: Codin, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -12,6 +13,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from codin.mesh import Found, Note
 from codin.testing import model_server
 from tests.cli.command import Running, run
 
@@ -86,6 +88,50 @@ def test_two_of_one_name_are_not_guessed(folder: Path, env: dict[str, str], keys
         one.serving()
         two.serving()
         assert run("call", "hello", "Ada", env=env).stdout == "Hello, Ada!\n"
+
+
+def test_replicas_are_one_agent_in_the_middle_of_a_rotation(
+    folder: Path, env: dict[str, str], keys: dict[str, str]
+) -> None:
+    behind = {**env, "CODIN_KEYS": str(shutil.copytree(folder / "keys", folder / "behind"))}
+    assert run("keys", "rotate", env={**env, **keys}).returncode == 0
+    with (
+        Running("serve", "hello.py", "--port", "0", cwd=folder, env={**env, **keys}) as one,
+        Running("serve", "hello.py", "--port", "0", cwd=folder, env=behind) as two,
+    ):
+        one.serving()
+        two.serving()
+        called = run("call", "hello", "Ada", env=env)
+        assert (called.returncode, called.stdout) == (0, "Hello, Ada!\n"), called.stderr
+        (old,) = (each["kid"] for each in _keys(env | keys) if each["state"] == "overlapping")
+        assert run("trust", "revoke", old, env=env).returncode == 0
+        assert "2 agents are called 'hello'" in run("call", "hello", "Ada", env=env).stderr
+
+
+def _keys(env: dict[str, str]) -> list[dict[str, str]]:
+    return [json.loads(line) for line in run("keys", "list", "--json", env=env).stdout.splitlines()]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_who_says_that_it_is_a_replica_is_none(
+    folder: Path, env: dict[str, str], keys: dict[str, str], *, signed: bool
+) -> None:
+    apart = {**env, "CODIN_RUNTIME": str(folder / "other")}
+    if signed:
+        apart["CODIN_KEYS"] = str(folder / "others")
+        assert run("keys", "new", env=apart).returncode == 0
+    with (
+        Running("serve", "hello.py", "--port", "0", cwd=folder, env={**env, **keys}) as real,
+        Running("serve", "hello.py", "--port", "0", cwd=folder, env=apart) as liar,
+    ):
+        urls = [real.serving().rstrip("/"), liar.serving().rstrip("/")]
+        (stolen,) = (json.loads(line)["identity"] for line in run("find", "--json", env=env).stdout.splitlines())
+        there = f"{urls[1]}/.well-known/agent-card.json"
+        note = Note.leave([Found("hello", "hello", there, identity=stolen)], folder / "run")
+        called = run("call", "hello", "Ada", env=env)
+        note.remove()
+        assert called.returncode == 2
+        assert all(url in called.stderr for url in urls)
 
 
 def test_an_agent_joins_a_registry_and_leaves_it(

@@ -55,18 +55,24 @@ def test_a_call_that_comes_too_late_is_refused(server: str, codin: Codin, monkey
     assert done.err == "error: the time for this call is over. Hint: --deadline gives it longer\n"
 
 
-def test_the_task_is_canceled_when_the_time_is_over(server: str, codin: Codin) -> None:
+@pytest.mark.parametrize("mode", ["--stream", "--no-stream"])
+def test_the_task_ends_by_itself_when_the_time_is_over(server: str, codin: Codin, mode: str) -> None:
+    done = codin("call", server, "hang", "--deadline", "0.5s", mode)
+    assert (done.code, done.out) == (1, "waiting\n")
+    assert done.err == "failed: The run took longer than it may and was stopped.\n"
+    (newest,) = codin("tasks", server, "--limit", "1").out.splitlines()
+    assert "failed" in newest
+
+
+def test_an_agent_that_goes_on_when_the_time_is_over_is_canceled(
+    server: str, codin: Codin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codin.cli._turn._OWN_END", 0.0)
     done = codin("call", server, "hang", "--deadline", "0.5s")
     assert (done.code, done.out) == (1, "waiting\n")
     assert done.err == "the time is over; canceling the task\nthe task is canceled\n"
     (newest,) = codin("tasks", server, "--limit", "1").out.splitlines()
     assert "canceled" in newest
-
-
-def test_without_streaming_the_agent_ends_by_itself(server: str, codin: Codin) -> None:
-    done = codin("call", server, "hang", "--deadline", "0.5s", "--no-stream")
-    assert done.code == 1
-    assert "failed: The run took longer than it may and was stopped." in done.err
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
 import pytest
 
+from codin import a2a, connect
 from tests.cli.command import Running, Terminal, environment, run
 from tests.cli.conftest import Done
 
@@ -65,6 +67,33 @@ def test_only_what_is_typed_is_spoken(tmp_path: Path, codin: Codin) -> None:
         refused = codin("call", url, "hello", "--binding", "JSONRPC")
         assert refused.code != 0
         assert "HTTP+JSON" in refused.err
+
+
+HOME, INTERNET, INSIDE = "http://127.0.0.1:9/hook", "http://8.8.8.8/hook", "http://10.0.0.1/hook"
+
+
+@pytest.mark.parametrize(
+    ("word", "taken", "refused"),
+    [
+        ("loopback", [HOME], [INTERNET, INSIDE]),
+        ("internet", [INTERNET], [HOME, INSIDE]),
+        ("anywhere", [HOME, INTERNET, INSIDE], []),
+    ],
+)
+def test_where_notifications_may_go(word: str, taken: list[str], refused: list[str]) -> None:
+    async def ask(url: str) -> None:
+        async with connect(url) as peer:
+            task_id = (await peer.send("ask")).task_id  # it waits, so nothing is posted
+            assert task_id is not None
+            for place in taken:
+                await peer.create_push_config(task_id, place)
+            for place in refused:
+                with pytest.raises(a2a.InvalidParams) as caught:
+                    await peer.create_push_config(task_id, place)
+                assert "codin serve --push loopback or anywhere" in str(caught.value.hint)
+
+    with Running("serve", str(Path(__file__).parent / "served.py"), "--port", "0", "--push", word) as serving:
+        anyio.run(ask, serving.serving())
 
 
 def test_an_agent_that_requires_an_extension_is_called_with_it(tmp_path: Path, codin: Codin) -> None:

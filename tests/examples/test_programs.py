@@ -14,6 +14,19 @@ EXAMPLES = ROOT / "examples"
 
 # What its output has, in this order.
 SHOWN = {
+    "runtime_daytona.py": ["needs an API key", "DAYTONA_API_KEY"],
+    "sandbox_daytona.py": ["needs an API key", "DAYTONA_API_KEY"],
+    "sandbox_docker.py": ["most: 3", "Read-only file system", "Operation not permitted", "memory"],
+    "sandbox_e2b.py": ["needs an API key", "E2B_API_KEY"],
+    "sandbox_local.py": [
+        "sorted: ['1', '2', '3']",
+        "No such file or directory: '/etc/shadow'",
+        "ConnectionRefusedError",
+        "temporarily unavailable",
+        "memory,",
+        "time,",
+    ],
+    "sandbox_wasm.py": ["sum: 6", "FileNotFoundError", "PermissionError", "pass: time", "memory, MemoryError"],
     "ask.py": ["For how many, Ada?", "That does not fit", "A table for 12 in the name of Ada."],
     "authenticated.py": [
         "front desk may see the books",
@@ -52,6 +65,7 @@ SHOWN = {
     "over_grpc.py": ["GRPC at", "c o d i n", "come [5, 6, 7", "TASK_NOT_CANCELABLE", "JSONRPC knows"],
     "over_http_json.py": ["HELLO\n", "HELLO AGAIN", "2 tasks", "404 TASK_NOT_FOUND"],
     "push.py": ["asked, and gone: TASK_STATE_WORKING", "WORKING", "artifact", "COMPLETED", "signed by report"],
+    "ray_agents.py": [],  # with a cluster: tests/runtime/test_ray.py
     "routing.py": ["-> '42'", "-> 'LOUDER, PLEASE'", "There are: adder, shout."],
     "registry.py": [
         "count: healthy, verified: True",
@@ -59,7 +73,9 @@ SHOWN = {
         "translate says: bonjour",
         "Mallory: the card of 'translate' is not trusted",
     ],
+    "runtime_ray.py": [],  # likewise
     "several.py": ["HELLO\n", "HELLO HELLO", "COMPLETED", "COMPLETED"],
+    "runtime_kubernetes.py": ["no cluster is known"],
     "signed_card.py": [
         "signed by ES256 key: True",
         "changed after it was signed",
@@ -69,6 +85,16 @@ SHOWN = {
     ],
     "stream.py": ["'t-'", "'i-'", "'d-'", "'e-'", "'done'", "COMPLETED", "once more", "\n5 artifact", "\n9 status"],
     "tokens.py": ["Hello ada. Hello bob.", "TaskNotFound", "Unauthenticated"],
+    "tool_agent.py": ["5.0 paid", "Really pay 80.0?", "was not approved", "quantity: Input should be greater than 0"],
+    "tool_registry.py": [
+        "ada finds ['find_books']",
+        "bob finds ['find_books', 'remove_book']",
+        "- Willow Patterns",
+        "did you mean 'find_books'?",
+        "word: there is no such field",
+        "there is no tool 'remove_book'",
+        "2 are left",
+    ],
     "traced.py": [
         "HELLO HELLO",
         "client SendMessage",
@@ -80,6 +106,10 @@ SHOWN = {
     "typed.py": ["12.0", "TASK_STATE_REJECTED", "points[0].y"],
     "workspace.py": ["agents/hello/agent.py", "GOOD MORNING", "same address: True", "GOOD EVENING"],
 }
+
+
+NEEDED = {"sandbox_docker.py": "docker_host", "sandbox_wasm.py": "wasm_python"}
+"""What has to run, or be built, for an example: a fixture."""
 
 
 def _run(*arguments: str) -> str:
@@ -96,7 +126,9 @@ def _programs() -> set[str]:
 
 
 @pytest.mark.parametrize("name", sorted(SHOWN))
-def test_an_example_runs_and_ends(name: str) -> None:
+def test_an_example_runs_and_ends(name: str, request: pytest.FixtureRequest) -> None:
+    if name in NEEDED:
+        request.getfixturevalue(NEEDED[name])
     output = _run(f"examples/{name}")
     place = 0
     for words in SHOWN[name]:

@@ -176,7 +176,7 @@ def _scope(asked: Asked) -> dict[str, Any]:
     }
 
 
-def new_app(*, guarded: bool = False, **options: Any) -> App:
+def new_app(*, guarded: bool = False, max_values: int = 250_000, **options: Any) -> App:
     """An app whose pushes go nowhere.
 
     Args:
@@ -185,7 +185,7 @@ def new_app(*, guarded: bool = False, **options: Any) -> App:
     if guarded:
         options |= {"authenticator": BearerTokens({TOKEN: "ada"}), "extended_card": _same}
     push = PushPolicy(guard=AddressGuard(resolve=_nowhere), tries=1)
-    limits = ServerLimits(max_body=1_000_000, max_parts=64, max_batch=4)
+    limits = ServerLimits(max_body=1_000_000, max_values=max_values, max_parts=64, max_batch=4)
     return App(obedient, push=push, server_limits=limits, **options)
 
 

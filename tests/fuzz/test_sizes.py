@@ -109,6 +109,51 @@ def _check(answer: Answer) -> None:
     check_rpc(document[0] if isinstance(document, list) else document)
 
 
+_MOST = 20_000
+_FULL: dict[str, tuple[str, Callable[[int], bytes]]] = {
+    "empty objects": ("message.metadata", lambda count: _PARTS + b',"metadata":{"k":[' + _items(b"{}", count) + b"]}"),
+    "empty lists": ("message.metadata", lambda count: _PARTS + b',"metadata":{"k":[' + _items(b"[ ]", count) + b"]}"),
+    "small objects": ("message.metadata", lambda count: _PARTS + b',"metadata":[' + _items(b'{"":0}', count) + b"]"),
+    "data": ("message.parts[1].data", lambda count: b'"parts":[{"text":"x"},{"data":[' + _items(b"0", count) + b"]}]"),
+    "keys": ("message.metadata", lambda count: _PARTS + b',"metadata":{' + _keys(8 * count) + b"}"),
+    "texts": ("message.extensions", lambda count: _PARTS + b',"extensions":[' + _items(b'",{["', count) + b"]"),
+}
+
+
+def _items(item: bytes, count: int) -> bytes:
+    return b",".join([item] * count)
+
+
+@pytest.mark.parametrize("shape", _FULL)
+@pytest.mark.parametrize("path", ["/", "/message:send"])
+def test_values_are_counted_before_they_take_memory(shape: str, path: str) -> None:
+    field, inside = _FULL[shape]
+
+    async def example() -> None:
+        siege = Siege(new_app(max_values=_MOST))
+        await siege.begin()
+
+        async def refusal(count: int) -> tuple[str, int]:
+            body = _sent(inside(count))
+            body = body if path == "/" else body[body.index(b'{"message"') : -1]
+            tracemalloc.start()
+            answer = await siege.ask(Asked("POST", path.encode(), b"", _HEADERS, body))
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            return answer.body.decode(), peak - len(body)
+
+        taken, _ = await refusal(_MOST // 3)
+        assert "too many values" not in taken
+        refused, peak = await refusal(5 * _MOST)
+        assert field in refused
+        assert f"holds too many values; {_MOST} are allowed in a request" in refused
+        assert peak < 300 * _MOST + 10 * len(_sent(inside(5 * _MOST)))
+        await siege.end()
+        await siege.app.close()
+
+    asyncio.run(example())
+
+
 @pytest.mark.parametrize("dialect", ["JSONRPC", "HTTP+JSON", "0.3"])
 @pytest.mark.parametrize("piece", [b"data: " + b"x" * 1_000_000, b"x" * 1_000_000, b"data: " + b"x" * 99_000 + b"\n"])
 def test_an_event_that_never_ends_fills_no_memory(dialect: str, piece: bytes) -> None:
@@ -120,7 +165,7 @@ def test_an_event_that_never_ends_fills_no_memory(dialect: str, piece: bytes) ->
     finally:
         tracemalloc.stop()
     assert isinstance(error, ResponseTooLarge)
-    assert peak < 8 * _MAX_EVENT
+    assert peak < 4 * _MAX_EVENT
 
 
 @pytest.mark.parametrize("dialect", ["JSONRPC", "HTTP+JSON", "0.3"])

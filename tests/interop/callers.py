@@ -15,20 +15,14 @@ from agno.utils.http import aclose_default_clients
 
 from codin import a2a
 from codin.client import Peer
+from docs.interop import Row
+from tests.interop.conftest import Programs
 from tests.interop.line import Refused, call
 from tests.interop.official_client import OfficialClient
 from tests.interop.old_client import OldClient
 from tests.interop.told import Listener, Told, reading
 
-__all__ = [
-    "AdkCaller",
-    "AgentFrameworkCaller",
-    "AgnoCaller",
-    "Caller",
-    "CodinCaller",
-    "OfficialCaller",
-    "OldCaller",
-]
+__all__ = ["Caller", "CodinCaller", "caller_of"]
 
 T = TypeVar("T")
 
@@ -303,6 +297,26 @@ class AgentFrameworkCaller(_Chat):
                 yield Told(text=value["text"], state="input-required" if value["asks"] else "")
 
 
+class CrewaiCaller(_Chat):
+    """Crews of an agent that has a remote agent."""
+
+    def __init__(self, port: int, url: str, binding: str) -> None:
+        self._port = port
+        self._told = {"url": url, "binding": binding}
+        self._conversation = f"matrix-{next(_numbers)}"
+
+    async def send(self, text: str, *, after: Told = NOTHING, wait: bool = True) -> Told:
+        *_, last = [told async for told in self.stream(text)]
+        return last
+
+    async def stream(self, text: str) -> AsyncGenerator[Told]:
+        told = {**self._told, "params": {"conversation": self._conversation, "text": text}}
+        async with aclosing(call(self._port, told)) as values:
+            async for value in values:
+                state = "" if value["state"] == "completed" else value["state"]  # it says that of a message, too
+                yield Told(text=value["text"], state=state)
+
+
 class AgnoCaller(_Chat):
     """Agno's own client, which speaks 0.3."""
 
@@ -324,3 +338,21 @@ class AgnoCaller(_Chat):
                 yield Told(state=event.event_type, text=said)
         finally:
             await aclose_default_clients()
+
+
+def caller_of(row: Row, programs: Programs, url: str, token: str | None = None, tenant: str | None = None) -> Caller:
+    """The client of a row, for the agent at a URL."""
+    if row.peer == "agno":
+        return AgnoCaller(url)
+    port = int(programs[f"{row.peer} client"])
+    match row.peer:
+        case "adk":
+            return AdkCaller(port, url)
+        case "agent-framework":
+            return AgentFrameworkCaller(port, url, row.binding)
+        case "crewai":
+            return CrewaiCaller(port, url, row.binding)
+        case "old-python" | "old-javascript":
+            return OldCaller(OldClient(port, row.peer.removeprefix("old-"), url, token, row.binding))
+        case _:
+            return OfficialCaller(OfficialClient(port, url, token, row.binding), tenant)

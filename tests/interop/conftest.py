@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
@@ -27,6 +28,7 @@ from tests.interop.official_client import OfficialClient
 from tests.interop.old_client import OldClient
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 PEERS = Path(os.environ.get("CODIN_PEERS") or Path.home() / ".cache" / "codin-peers")
 
 A2A_SDK = "1.3.0"
@@ -77,6 +79,17 @@ def adk_environment() -> Path:
     python = PEERS / "adk" / "bin" / "python"
     if not python.exists():
         missing = f"ADK's client needs an environment at {python.parents[1]}: `make peers`"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return python
+
+
+def crewai_environment() -> Path:
+    """The Python of the environment that holds CrewAI and what its A2A client needs."""
+    python = ROOT / ".frameworks" / "crewai" / "bin" / "python"
+    if not any(python.parents[1].glob("lib/*/site-packages/a2a")):
+        missing = f"CrewAI needs an environment at {python.parents[1]}: `make frameworks`"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
@@ -147,6 +160,15 @@ def _python(script: str, environment: Callable[[], Path], *arguments: str) -> Ab
     return running(environment(), "-W", "ignore", HERE / "peers" / script, *arguments)
 
 
+@contextmanager
+def _crewai(*arguments: str | Path) -> Generator[str]:
+    """A program in CrewAI's environment. What it stores, by default in the user's home, goes with it."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = {**os.environ, "CREWAI_STORAGE_DIR": folder, "TMPDIR": folder}
+        with running(crewai_environment(), "-W", "ignore", *arguments, cwd=ROOT, env=kept) as line:
+            yield line
+
+
 _OLD = partial(pinned_environment, "a2a03", "a2a_sdk_03.txt")
 _AGENT_FRAMEWORK = partial(pinned_environment, "af", "agent_framework.txt")
 
@@ -163,6 +185,8 @@ PROGRAMS: dict[str, Callable[[], AbstractContextManager[str]]] = {
     "old-javascript server": lambda: running_js("server.mjs", peer="js03"),
     "adk client": lambda: _python("adk_client.py", adk_environment),
     "agent-framework client": lambda: _python("agent_framework_client.py", _AGENT_FRAMEWORK),
+    "crewai client": lambda: _crewai(HERE / "peers" / "crewai_client.py"),
+    "crewai agents": lambda: _crewai("-m", "tests.interop.cases", "crewai"),
 }
 
 
@@ -190,6 +214,7 @@ VERSIONS: dict[str, Callable[[str], str]] = {
     "adk": _in(adk_environment),
     "agent-framework": _in(_AGENT_FRAMEWORK),
     "agno": metadata.version,
+    "crewai": _in(crewai_environment),
 }
 """Which version of its package the environment of a peer holds."""
 
@@ -256,7 +281,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     outcomes: dict[tuple[str, str], str] = {}
     for outcome in ("passed", "failed", "error"):
         for report in terminalreporter.stats.get(outcome, ()):
-            found: tuple[str, str, str] | None = dict(report.user_properties).get("cell")
+            if not isinstance(report, pytest.TestReport):
+                continue  # a module that could not be collected
+            found: Any = dict(report.user_properties).get("cell")
             if found is not None:
                 row, cell, mark = found
                 outcomes[row, cell] = mark if outcome == "passed" else "FAILED"

@@ -1,55 +1,88 @@
-"""The official clients against every adapter: what they hear is what was said."""
+"""Other people's clients against every adapter: what they hear is what was said."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib
-import os
-from pathlib import Path
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from benchmarks.ours.words import TEXT
-from codin import a2a
-from codin.agent import as_agent
-from codin.server import App
-from codin.testing import serving
-from tests.cli.command import ROOT, Running
-from tests.interop.official_client import OfficialClient
+from docs.interop import MATRIX, Row
+from tests.interop.callers import caller_of
+from tests.interop.cases import ADAPTERS, FAILS, SECRET, TEXT, Asker, asking, cannot, chatting
+from tests.interop.conftest import Programs
 
 pytestmark = pytest.mark.anyio
 
-CREWAI = ROOT / ".frameworks" / "crewai" / "bin" / "python"
-FRAMEWORKS = ["adk", "agno", "langchain", "langgraph", "openai_agents", "pydantic_ai"]
+PATIENT = 120.0  # frameworks take long to start
+CLIENTS = ["python", "javascript", "adk", "crewai"]
+ROWS = [row for row in MATRIX.rows if row.peer in CLIENTS and (row.side, row.binding) == ("client", "JSONRPC")]
+
+clients = pytest.mark.parametrize("row", ROWS, ids=[row.peer for row in ROWS])
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-async def test_a_framework_is_heard_word_for_word(framework: str, official_client: OfficialClient) -> None:
-    made = importlib.import_module(f"benchmarks.ours.{framework}")
-    async with serving(App(as_agent(made.build()))) as url:
-        await _hears(official_client.to(url))
+@asynccontextmanager
+async def chat_of(adapter: str, programs: Programs) -> AsyncGenerator[str]:
+    """The URL of an agent that says `TEXT`, or fails."""
+    async with asyncio.timeout(PATIENT):
+        if adapter == "crewai":
+            yield json.loads(programs["crewai agents"])["chat"]
+        else:
+            async with chatting(adapter) as url:
+                yield url
 
 
-async def test_so_is_one_in_an_environment_of_its_own(tmp_path: Path, official_client: OfficialClient) -> None:
-    if not CREWAI.exists() and "CI" not in os.environ:
-        pytest.skip("no .frameworks/crewai: make frameworks")
-    (tmp_path / "crew.py").write_text("from benchmarks.ours.crewai import build\n\ncrew = build()\n")
-    with Running("serve", "crew.py:crew", "--python", str(CREWAI), "--port", "0", cwd=tmp_path) as served:
-        await _hears(official_client.to(served.serving(r"serves A2A at (http://127\.0\.0\.1:\d+/)\n")))
+@asynccontextmanager
+async def asker_of(adapter: str, programs: Programs) -> AsyncGenerator[Asker]:
+    async with asyncio.timeout(PATIENT):
+        if adapter == "crewai":
+            yield Asker(*json.loads(programs["crewai agents"])["ask"])
+        else:
+            async with asking(adapter) as asker:
+                yield asker
 
 
-async def _hears(official: OfficialClient) -> None:
-    async with asyncio.timeout(60):
-        assert (await official.card()).skills
-        task = await official.send("go")
-        assert isinstance(task, a2a.Task)
-        assert task.status.state is a2a.TaskState.COMPLETED
-        assert a2a.text_of(task.artifacts[0].parts) == TEXT
-        updates = [event.artifact_update async for event in official.stream("go") if event.artifact_update is not None]
-        pieces, closing = updates[:-1], updates[-1]
-        assert len(pieces) > 10
-        assert [update.append for update in pieces] == [False, *[True] * (len(pieces) - 1)]
-        assert "".join(a2a.text_of(update.artifact.parts) for update in pieces) == TEXT
-        assert closing.last_chunk
-        assert not closing.append
-        assert a2a.text_of(closing.artifact.parts) == TEXT
+def heard(row: Row, text: str) -> str:
+    return " ".join(text.split()) if row.peer == "crewai" else text  # it puts blanks between the pieces
+
+
+@clients
+@pytest.mark.parametrize("adapter", ADAPTERS)
+async def test_an_answer_is_heard_word_for_word(adapter: str, row: Row, programs: Programs) -> None:
+    async with chat_of(adapter, programs) as url:
+        caller = caller_of(row, programs, url)
+        told = await caller.send("go")
+        assert told.reached("completed")
+        assert heard(row, told.text) == TEXT
+        *texts, whole = [told.text async for told in caller.stream("go")]
+    assert heard(row, whole) == TEXT
+    assert all(TEXT.startswith(text) for text in texts)
+    if "streams" not in cannot(adapter):
+        # CrewAI only tells that there are pieces.
+        assert len(texts if row.peer == "crewai" else {*texts}) > 10
+
+
+@clients
+@pytest.mark.parametrize("adapter", [adapter for adapter in ADAPTERS if "question" not in cannot(adapter)])
+async def test_a_question_is_heard_and_answered(adapter: str, row: Row, programs: Programs) -> None:
+    async with asker_of(adapter, programs) as asker:
+        caller = caller_of(row, programs, asker.url)
+        asked = await caller.send("Go.")
+        assert asked.state == "input-required"
+        assert asker.question in heard(row, asked.text)
+        answered = await caller.send(asker.answer, after=asked)
+    assert answered.reached("completed")
+    assert asker.outcome in heard(row, answered.text)
+
+
+@clients
+@pytest.mark.parametrize("adapter", ADAPTERS)
+async def test_a_failure_is_heard_without_its_secrets(adapter: str, row: Row, programs: Programs) -> None:
+    async with chat_of(adapter, programs) as url:
+        told = await caller_of(row, programs, url).send(FAILS)
+    assert told.reached("failed")
+    assert told.text
+    assert TEXT not in told.text
+    assert SECRET not in told.text

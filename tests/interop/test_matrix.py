@@ -20,26 +20,16 @@ import pytest
 
 from codin.client import connect
 from docs.interop import MATRIX, Known, Row
-from tests.interop.callers import (
-    AdkCaller,
-    AgentFrameworkCaller,
-    AgnoCaller,
-    Caller,
-    CodinCaller,
-    OfficialCaller,
-    OldCaller,
-)
+from tests.interop.callers import Caller, CodinCaller, caller_of
 from tests.interop.conftest import VERSIONS, Programs
 from tests.interop.line import Refused
-from tests.interop.official_client import OfficialClient
-from tests.interop.old_client import OldClient
 from tests.interop.told import Listener, Told
 from tests.interop.twin import TOKEN, twin
 from tests.server.hook import hooked
 
 pytestmark = pytest.mark.anyio
 
-PATIENT = 30.0
+PATIENT = 60.0
 PIECES = "".join(f"piece {number} " for number in range(20))
 
 _keys = count(1)
@@ -111,28 +101,13 @@ async def _their_client(row: Row, cell: str, programs: Programs) -> AsyncGenerat
     bindings = (row.binding,) if row.peer == "adk" else ("JSONRPC", "HTTP+JSON")
     grpc = row.binding == "GRPC"
     async with twin(bindings, grpc=grpc, message=cell == "message", tokens=tokens) as served:
-        caller = partial(_caller, row, programs, served.url, TOKEN if tokens else None)
+        caller = partial(caller_of, row, programs, served.url, TOKEN if tokens else None)
 
         @asynccontextmanager
         async def calling(tenant: str) -> AsyncGenerator[Caller]:
             yield caller(tenant)
 
         yield Pair(caller(), calling, served.release)
-
-
-def _caller(row: Row, programs: Programs, url: str, token: str | None, tenant: str | None = None) -> Caller:
-    if row.peer == "agno":
-        return AgnoCaller(url)
-    port = int(programs[f"{row.peer} client"])
-    match row.peer:
-        case "adk":
-            return AdkCaller(port, url)
-        case "agent-framework":
-            return AgentFrameworkCaller(port, url, row.binding)
-        case "old-python" | "old-javascript":
-            return OldCaller(OldClient(port, row.peer.removeprefix("old-"), url, token, row.binding))
-        case _:
-            return OfficialCaller(OfficialClient(port, url, token, row.binding), tenant)
 
 
 def cell(test: Callable[[Pair], Awaitable[None]]) -> Callable[[Pair, Row], Awaitable[None]]:

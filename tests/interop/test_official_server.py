@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 
 from codin import a2a
-from codin.client import Backoff, Event, Peer, connect
+from codin.client import Backoff, Event, Peer, begun_by, connect
 from codin.errors import TransportError
 from tests.interop.proxy import behind, cutting
 
@@ -61,6 +62,18 @@ async def test_get_and_list(peer: Peer) -> None:
     assert all(task.artifacts == [] for task in completed)
     assert len(completed) == 6
     assert (await peer.get(listed[0], history_length=0)).history == []
+
+
+async def test_what_a_plain_send_began_is_found_by_its_message(peer: Peer) -> None:
+    context, name = uuid4().hex, uuid4().hex
+    message = a2a.Message(message_id=name, role=a2a.Role.USER, parts=[a2a.Part(text="slow")], context_id=context)
+    sending = asyncio.ensure_future(peer.send(message))
+    async with asyncio.timeout(PATIENT):
+        while (task := await begun_by(peer, name, context)) is None:
+            assert not sending.done()
+        assert await begun_by(peer, "another", context) is None
+        assert (await peer.cancel(task.id)).status.state == a2a.TaskState.CANCELED
+        assert (await sending).task_id == task.id
 
 
 async def test_subscribe_and_cancel(peer: Peer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 import codin
 from codin import a2a
 from codin.agent import agent
-from codin.client import Backoff
+from codin.client import Backoff, Event
 from codin.errors import CircuitOpen, ConfigError, ConnectError, DeadlineExceeded, NoAgent, PeerBusy, TransportError
 from codin.mesh import MeshLimits, PeerState, RandomOfTwo, Static, first_healthy
 from codin.server import App
-from codin.task import Task
+from codin.task import AgentResponse, MemoryStore, Task
 from tests.mesh.clock import ManualClock
 from tests.mesh.net import Net, replica, served
+from tests.task.desk import Desk, state_of
 
 pytestmark = pytest.mark.anyio
 
@@ -242,6 +244,63 @@ async def test_a_task_calls_by_name_and_a_replica_that_is_gone_is_passed_over() 
             reply = await outer.call("caller", "z", context_id="c")
             assert reply.text == "two: z"  # where the conversation is now
         assert net.posts["one"] == 1
+
+
+@agent(id="hang", name="hang")
+async def hang(text: str) -> None:
+    """Never answer."""
+    await asyncio.Event().wait()
+
+
+def last(candidates: Sequence[PeerState], /) -> PeerState:
+    """Not the one that is looked at first."""
+    return candidates[-1]
+
+
+async def ended(net: Net, host: str) -> list[str]:
+    """The states of the tasks there, once all have ended."""
+    async with asyncio.timeout(20), codin.connect(f"http://{host}", transport=net) as peer:
+        async for task in peer.list():
+            if not task.status.state.terminal:
+                async for _ in peer.subscribe(task.id):
+                    pass
+        return [task.status.state.name async for task in peer.list()]
+
+
+async def test_a_call_by_name_that_takes_too_long_is_called_off_at_the_replica_that_has_it() -> None:
+    async def handle(task: Task) -> AgentResponse:
+        return AgentResponse.completed((await task.call("hang", "x", timeout=0.3)).text)
+
+    async with served(one=hang, two=hang) as net, mesh_of(net, route=last) as mesh:
+        desk = Desk(handle, resolver=mesh)
+        assert state_of(await desk.send()) == "FAILED"
+        assert await ended(net, "two") == ["CANCELED"]
+        assert net.posts["one"] == 0
+        await desk.manager.close()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_call_by_name_is_called_off_after_a_restart_wherever_it_went(*, streamed: bool) -> None:
+    begun = asyncio.Event()
+
+    async def note(event: Event) -> None:
+        begun.set()
+
+    async def handle(task: Task) -> AgentResponse:
+        watching: dict[str, Any] = {"on_event": note} if streamed else {}
+        return AgentResponse.completed((await task.call("hang", "x", **watching)).text)
+
+    store = MemoryStore()
+    async with served(one=hang, two=hang) as net, mesh_of(net, route=last) as before, mesh_of(net) as after:
+        dead = Desk(handle, store, resolver=before)
+        turn = await dead.submit()
+        async with asyncio.timeout(20):
+            await (begun.wait() if streamed else net.wait_for("two"))
+        desk = Desk(handle, store, resolver=after)  # takes over, as after a death of which the first knows nothing
+        assert state_of(await desk.get(turn.log.task_id)) == "FAILED"
+        await desk.manager.close()
+        assert await ended(net, "two") == ["CANCELED"]
+        await dead.manager.close()
 
 
 async def test_a_task_that_calls_nobody_fails_with_the_nearest_name() -> None:

@@ -74,6 +74,7 @@ async def test_what_an_address_is(address: str) -> None:
             (AddressGuard(resolve=names), INTERNET),
             (AddressGuard(resolve=names, allow_private=True), INTERNET + PRIVATE),
             (AddressGuard(resolve=names, allow_loopback=True), INTERNET + LOOPBACK),
+            (AddressGuard(resolve=names, allow_public=False, allow_loopback=True), LOOPBACK),
         ]:
             assert await is_allowed(guard, url) is (address in allowed)
         assert await is_allowed(AddressGuard(resolve=names, allowed_hosts=["named.example", address]), url)

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
-from codin.runtime import LocalRuntime, Runtime, RuntimeResult, SandboxDemand, Workload
+from codin.runtime import LocalRuntime, Runtime, RuntimeResult, SandboxDemand, Workload, runtime_of
+from tests.servers.fixtures import daytona_cloud as daytona_cloud
+from tests.servers.fixtures import daytona_server as daytona_server
+from tests.servers.fixtures import docker_daemon, docker_host
+from tests.servers.fixtures import kubernetes_cluster as kubernetes_cluster
+from tests.servers.fixtures import kubernetes_config as kubernetes_config
+from tests.servers.ray_fixtures import KeptRay, ray_cluster, ray_runtime
+
+__all__ = [
+    "NEEDED",
+    "PLACES",
+    "Place",
+    "anyio_backend",
+    "docker_daemon",
+    "docker_host",
+    "place",
+    "ray_cluster",
+    "ray_runtime",
+    "where",
+]
 
 
 @dataclass(frozen=True)
@@ -27,19 +48,41 @@ class Place:
         return kind in self.runtime.kinds
 
 
+IN_CLUSTER: dict[str, Any] = {"image": "codin/python:1", "enforces": ("network", "processes")}
+
 PLACES: dict[str, Callable[[], Place]] = {
     "host": lambda: Place("host", LocalRuntime(), "off"),
     "local": lambda: Place("local", LocalRuntime(sandboxes=("local",)), "required"),
+    "docker": lambda: Place("docker", runtime_of("docker"), "required"),
+    "kubernetes": lambda: Place("kubernetes", runtime_of("kubernetes", **IN_CLUSTER), "required"),
+    "ray": lambda: Place("ray", KeptRay.one, "required"),
+    "ray-worker": lambda: Place("ray-worker", KeptRay.one, "off"),
 }
 
+NEEDED = {"docker": "docker_host", "kubernetes": "kubernetes_config", "ray": "ray_runtime", "ray-worker": "ray_runtime"}
+"""What has to run for a place: a fixture."""
 
-@pytest.fixture
+
+CLUSTERS = ("kubernetes", "ray", "ray-worker")
+"""Places that take minutes: `make test-distributed` tests them, and nothing else."""
+HERE = [name for name in PLACES if (name in CLUSTERS) is ("CODIN_DISTRIBUTED" in os.environ)]
+
+
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=PLACES)
-async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    place = PLACES[request.param]()
+@pytest.fixture(params=HERE)
+def where(request: pytest.FixtureRequest) -> str:
+    """The name of a place that is there."""
+    if (needed := NEEDED.get(request.param)) is not None:
+        request.getfixturevalue(needed)
+    return request.param
+
+
+@pytest.fixture
+async def place(where: str) -> AsyncIterator[Place]:
+    place = PLACES[where]()
     async with place.runtime:
         yield place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import aiodocker
 import pytest
@@ -22,7 +23,8 @@ async def greeter(docker_host: str) -> str:
     """An image whose entrypoint says what it is given, and whose command is `hello`."""
     async with sandbox_of("docker") as sandbox:
         assert (await sandbox.exec(["true"])).ok  # codin's own image is there now
-    async with aiodocker.Docker() as docker:
+    async with aiodocker.Docker() as client:
+        docker: Any = client  # its listings are untyped
         mine = next(
             tag for image in await docker.images.list() for tag in image["RepoTags"] or () if tag.startswith("codin-")
         )
@@ -58,11 +60,13 @@ async def test_a_container_out_of_memory_says_so(docker_host: str) -> None:
 async def test_a_container_that_is_removed_is_lost_and_the_next_works(docker_host: str) -> None:
     running = await DockerRuntime().run(Command(["sh", "-c", "echo ready; sleep 600"]), stream=True)
     async with asyncio.timeout(120):
+        await anext(aiter(running))
+        async with aiodocker.Docker() as client:
+            docker: Any = client
+            for container in await docker.containers.list():
+                await container.delete(force=True)
         with pytest.raises(RuntimeUnavailable):
-            async for _ in running:
-                async with aiodocker.Docker() as docker:
-                    for container in await docker.containers.list():
-                        await container.delete(force=True)
+            await running.wait()
     assert (await DockerRuntime().run(Command(["echo", "next"]))).text == "next\n"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -27,7 +27,7 @@ async def runtime(request: pytest.FixtureRequest) -> AsyncIterator[Runtime]:
 
 
 @asynccontextmanager
-async def endpoint(answer: Answer) -> AsyncIterator[str]:
+async def endpoint(answer: Answer) -> AsyncGenerator[str]:
     """An endpoint that answers every connection in its own way; gives its URL."""
     serving: set[asyncio.Task[None]] = set()
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-import anyio
 import pytest
 
-from codin.sandbox import Policy, Sandbox, sandbox_of, wasm
+from codin.sandbox import Policy, Sandbox, sandbox_of
 from tests.servers.fixtures import (
     daytona_cloud,
     daytona_server,
@@ -18,10 +16,10 @@ from tests.servers.fixtures import (
     docker_host,
     e2b_cloud,
     e2b_server,
+    wasm_python,
 )
 
 __all__ = [
-    "CACHE",
     "NEEDED",
     "ROOMS",
     "Room",
@@ -35,10 +33,6 @@ __all__ = [
     "room",
     "wasm_python",
 ]
-
-
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-"""Of the person who runs the tests, taken before the tests leave their home."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +91,6 @@ NEEDED = {"docker": "docker_host", "wasm": "wasm_python", "e2b": "e2b_cloud", "d
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="session")
-def wasm_python() -> Iterator[None]:
-    """The interpreter of wasm sandboxes: built once for all workers, and kept for the next run."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE))
-        anyio.run(wasm.build)
-        yield
 
 
 @pytest.fixture(params=ROOMS)

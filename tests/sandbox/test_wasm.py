@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 import time
@@ -15,7 +16,6 @@ import pytest
 from codin.errors import FileRefused, MemoryExceeded, PolicyNotEnforced, SandboxError, SandboxUnavailable
 from codin.sandbox import Code, Limits, Mount, Policy, Snapshot
 from codin.sandbox.wasm import WasmSandbox
-from tests.sandbox.conftest import CACHE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("wasm_python")]
 
@@ -337,7 +337,7 @@ async def test_a_cache_that_others_can_write_to_is_not_used(tmp_path: Path, monk
 
 async def test_an_interpreter_that_was_changed_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "codin" / "wasm"
-    shutil.copytree(CACHE / "codin" / "wasm", place)
+    shutil.copytree(Path(os.environ["XDG_CACHE_HOME"]) / "codin" / "wasm", place)
     for compiled in place.glob("*.compiled"):
         with compiled.open("ab") as file:
             file.write(b"more")

@@ -23,7 +23,7 @@ from codin.task import AgentResponse, Task
 from codin.trust import Access, BearerTokens, Caller, Rule
 from tests.server.grpc_call import Grpc, calling, read
 from tests.server.puppet import Puppet
-from tests.server.rpc import message
+from tests.server.rpc import Rpc, message
 from tests.server.sockets import open_listener
 
 pytestmark = pytest.mark.anyio
@@ -301,6 +301,16 @@ async def test_a_hidden_agent_is_one_that_does_not_exist() -> None:
             )  # fmt: skip
 
 
+async def test_numbers_that_no_double_holds_are_the_nearest_that_one_does() -> None:
+    app = App(shout, grpc_port=0)
+    async with calling(app) as grpc:
+        task = await Rpc(app).send("hello", metadata={"large": 10**400, "small": [-(10**400)], "right": 7})
+        (message,) = (await grpc.result("GetTask", {"id": task["id"]}))["history"]
+        largest = sys.float_info.max
+        assert message["metadata"] == {"large": largest, "small": [-largest], "right": 7}
+        assert (await grpc.result("ListTasks"))["totalSize"] == 1
+
+
 # -- bounds ------------------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +329,23 @@ async def test_a_message_that_is_nested_too_deep_is_refused(levels: int, limit: 
     async with calling(App(shout, grpc_port=0, server_limits=ServerLimits(max_depth=limit))) as grpc:
         refused = await grpc.refused("SendMessage", body=request.SerializeToString())
         assert (refused.code, type(refused.error)) == ("INVALID_ARGUMENT", a2a.ParseError)
+
+
+@pytest.mark.parametrize("field", ["metadata", "message.parts.data"])
+async def test_values_are_counted(field: str) -> None:
+    request = proto.from_json("SendMessageRequest", json.dumps(sending()).encode())
+    value: Any = request.metadata.fields["x"] if field == "metadata" else request.message.parts.add().data
+    values = value.list_value.values
+    async with calling(App(shout, grpc_port=0, server_limits=ServerLimits(max_values=100))) as grpc:
+        for _ in range(80):
+            values.add().struct_value.SetInParent()
+        assert await grpc.raw("SendMessage", request.SerializeToString())
+        for _ in range(80):
+            values.add().struct_value.SetInParent()
+        refused = await grpc.refused("SendMessage", body=request.SerializeToString())
+        assert refused.code == "INVALID_ARGUMENT"
+        assert refused.error is not None
+        assert [each.field for each in refused.error.violations] == [field]
 
 
 async def test_streams_have_a_bound() -> None:

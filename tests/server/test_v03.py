@@ -110,6 +110,64 @@ async def test_versions_that_cannot_be_served(versions: Any) -> None:
         App(shout, versions=versions)
 
 
+PUSH = {"url": "nothing"}
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "field"),
+    [
+        ("message/send", {"message": MESSAGE, "configuration": {"pushNotificationConfig": PUSH}},
+         "configuration.pushNotificationConfig.url"),
+        ("message/send", {"message": {**MESSAGE, "parts": [{"kind": "file", "file": {"bytes": "ä"}}]}},
+         "message.parts[0].file.bytes"),
+        ("message/stream", {"message": {**MESSAGE, "parts": [{"kind": "file", "file": {"uri": 3}}]}},
+         "message.parts[0].file.uri"),
+        ("message/send", {"message": {**MESSAGE, "parts": [{"kind": "text", "text": 3}]}}, "message.parts[0].text"),
+        ("message/send", {"message": {**MESSAGE, "taskId": 3}}, "message.taskId"),
+        ("tasks/pushNotificationConfig/set", {"taskId": "{task}", "pushNotificationConfig": PUSH},
+         "pushNotificationConfig.url"),
+        ("tasks/pushNotificationConfig/set",
+         {"taskId": "{task}", "pushNotificationConfig": {"url": "http://a.test", "authentication": {"schemes": ["ä"]}}},
+         "pushNotificationConfig.authentication.schemes"),
+        ("tasks/pushNotificationConfig/set", {"pushNotificationConfig": PUSH}, "taskId"),
+        ("tasks/pushNotificationConfig/get", {"pushNotificationConfigId": "c"}, "id"),
+        ("tasks/pushNotificationConfig/delete", {"id": "{task}"}, "pushNotificationConfigId"),
+        ("tasks/get", {}, "id"),
+    ],
+)  # fmt: skip
+async def test_an_error_names_the_field_as_it_was_sent(rpc: Rpc, method: str, params: Fields, field: str) -> None:
+    task = await result(rpc, "message/send", {"message": MESSAGE})
+    given = {name: task["id"] if value == "{task}" else value for name, value in params.items()}
+    refused = await error(rpc, method, given)
+    assert refused["fields"][0] == field
+    assert refused["message"].startswith(f"Invalid params: {field}: ")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("message:send", {"message": REST_MESSAGE, "configuration": {"pushNotification": PUSH}},
+         "configuration.pushNotification.url"),
+        ("message:send", {"message": {**REST_MESSAGE, "content": [{"file": {"fileWithBytes": "ä"}}]}},
+         "message.content[0].file.fileWithBytes"),
+        ("message:send", {"message": {**REST_MESSAGE, "content": [{"text": "x"}] * 257}}, "message.content"),
+        ("tasks/{task}/pushNotificationConfigs", {"config": {"pushNotificationConfig": PUSH}},
+         "pushNotificationConfig.url"),
+    ],
+)  # fmt: skip
+async def test_an_error_names_the_field_as_http_json_had_it(rpc: Rpc, path: str, body: Fields, field: str) -> None:
+    task = await result(rpc, "message/send", {"message": MESSAGE})
+    refused = lifted((await rpc.http.post(f"/v1/{path.format(task=task['id'])}", json=body)).json())
+    assert refused["fields"][0] == field
+    assert refused["message"].startswith(f"Invalid params: {field}: ")
+
+
+async def test_a_type_of_a_file_that_is_not_taken_is_named_as_it_was_sent(rpc: Rpc) -> None:
+    file = {"kind": "file", "file": {"bytes": "", "mimeType": "image/png"}}
+    refused = await error(rpc, "message/send", {"message": {**MESSAGE, "parts": [file]}})
+    assert refused["message"].startswith("message.parts[0].file.mimeType: this agent does not take")
+
+
 async def test_a_batch_may_hold_both_spellings_of_one_version(rpc: Rpc) -> None:
     calls = [
         {"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {"message": MESSAGE}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import anyio
 import pytest
 
 from tests.servers.cloud import KEY
@@ -98,3 +99,11 @@ def kubernetes_config(kubernetes_cluster: Cluster, monkeypatch: pytest.MonkeyPat
     """The cluster, made the one that is used when none is named."""
     monkeypatch.setenv("KUBECONFIG", str(kubernetes_cluster.kubeconfig))
     return kubernetes_cluster
+
+
+@pytest.fixture(scope="session")
+def wasm_python() -> None:
+    """The interpreter of wasm sandboxes: built once for all workers, and kept for the next run."""
+    from codin.sandbox import wasm
+
+    anyio.run(wasm.build)

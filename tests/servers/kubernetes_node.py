@@ -114,6 +114,10 @@ class Node:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
             await asyncio.gather(*(pod.end(0) for pod in list(self._pods.values())), return_exceptions=True)
+            left = list(self._chores)
+            for chore in left:
+                chore.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
         await self._runner.cleanup()
 
     async def ask(self, method: str, path: str, body: Any = None, **query: str) -> dict[str, Any]:

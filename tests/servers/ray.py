@@ -131,7 +131,13 @@ def _new_owner() -> socket.socket:
         us.connect(str(folder / "owner"))
         subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.servers.ray", str(folder), str(listener.fileno())],
-            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(Path(__file__).parents[2]), "RAY_TMPDIR": str(folder)},
+            env={
+                **os.environ,
+                **ENVIRONMENT,
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "RAY_TMPDIR": str(folder),
+                "TMPDIR": str(folder),
+            },
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

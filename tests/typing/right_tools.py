@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, assert_type
 
 import codin
-from codin.tool import Tool, ToolSpec
+from codin.tool import Tool, ToolExecutor, ToolSpec, tool
 
 
 class Shout:
@@ -53,6 +53,31 @@ SEARCH = ToolSpec(
 )
 TOOLS: list[Tool] = [Shout(), Search("search", SEARCH), Anything()]
 TOOL: codin.Tool = Shout()
+
+
+@tool
+async def whisper(text: str, *, times: int = 1) -> str:
+    """A tool that is a function."""
+    return text.lower() * times
+
+
+class Shelf:
+    """A class with a tool."""
+
+    @tool(tags=["books"], idempotent=True, retries=2)
+    def find(self, words: str) -> list[str]:
+        return [words]
+
+
+FUNCTIONS: list[Tool] = [whisper, Shelf().find]
+
+
+async def functions_stay_what_they_were(task: codin.Task) -> None:
+    assert_type(await whisper("hello", times=2), str)
+    assert_type(Shelf().find("hello"), list[str])
+    assert_type(await whisper.invoke(text="hello"), Any)
+    assert_type(await ToolExecutor(FUNCTIONS).call("whisper", {"text": "hello"}, task=task), Any)
+    assert_type(await task.tool("whisper", text="hello"), Any)
 
 
 async def tools_are_used(tool: Tool) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from codin.tool import Tool, ToolSpec
+from codin.tool import Tool, ToolSpec, tool
 
 
 class WithoutSpec:
@@ -80,8 +80,27 @@ spec = ToolSpec("Say it louder.")
 spec.description = "Say it more quietly."  # error: reportAttributeAccessIssue
 
 
-async def uses(tool: Tool) -> None:
-    tool.invoke("hello")  # error: reportUnusedCoroutine
-    await tool("hello")  # error: reportCallIssue
-    await tool.call("hello")  # error: reportAttributeAccessIssue
-    tool.name = "shout"  # error: reportAttributeAccessIssue
+@tool(retires=2)  # error: reportCallIssue, reportUntypedFunctionDecorator
+async def misspelt(text: str) -> str:
+    return text
+
+
+@tool
+async def whisper(text: str) -> str:
+    return text.lower()
+
+
+class Shelf:
+    @tool
+    def find(self, words: str) -> list[str]:
+        return [words]
+
+
+async def uses(used: Tool) -> None:
+    used.invoke("hello")  # error: reportUnusedCoroutine
+    await used("hello")  # error: reportCallIssue
+    await used.call("hello")  # error: reportAttributeAccessIssue
+    used.name = "shout"  # error: reportAttributeAccessIssue
+    await whisper(5)  # error: reportArgumentType
+    await whisper()  # error: reportCallIssue
+    Shelf().find(5)  # error: reportArgumentType

@@ -7,6 +7,7 @@ JSON only.
 from codin.a2a._proto._messages import POOL, from_json, message_class, parsed, to_json
 from codin.a2a._proto._schema import RPCS, SERVICE, Rpc
 from codin.a2a._proto._status import MAX_MESSAGE, STATUS_KEY, error_of, status_of
+from codin.a2a._proto._values import check_values
 
 __all__ = [
     "MAX_MESSAGE",
@@ -15,6 +16,7 @@ __all__ = [
     "SERVICE",
     "STATUS_KEY",
     "Rpc",
+    "check_values",
     "error_of",
     "from_json",
     "message_class",

@@ -6,6 +6,7 @@ They live in a pool of their own: another package that brings the same messages 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, cast
@@ -49,6 +50,7 @@ _SCALARS: Mapping[str, Any] = {
 }
 _FIELD = re.compile(r"(?P<number>\d+) (?P<name>\w+) (?P<mark>\*|\?|\{\})?(?P<type>\w+)(?:\|(?P<group>\w+))?")
 _EXACT = 2**53
+_LARGEST = sys.float_info.max
 
 
 def _file(
@@ -174,13 +176,28 @@ def _plain(value: Any, depth: int) -> Any:
     return {key: _plain(item, depth - 1) for key, item in cast("dict[str, Any]", value).items()}
 
 
+def _rounded(value: Any) -> Any:
+    """Whole numbers that no double holds as the nearest that one does: here, all of a Struct's are doubles."""
+    if isinstance(value, int):
+        return value if abs(value) <= _LARGEST else _LARGEST if value > 0 else -_LARGEST
+    if isinstance(value, list):
+        return [_rounded(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in cast("dict[str, Any]", value).items()}
+    return value
+
+
 def from_json(name: str, text: bytes) -> Any:
     """The message that a JSON text describes; fields that the schema does not have are left out.
 
     Raises:
         InvalidAgentResponse: it does not fit into a message.
     """
+    document = read_json(text)
     try:
-        return json_format.ParseDict(read_json(text), message_class(name)(), ignore_unknown_fields=True)
+        try:
+            return json_format.ParseDict(document, message_class(name)(), ignore_unknown_fields=True)
+        except OverflowError:
+            return json_format.ParseDict(_rounded(document), message_class(name)(), ignore_unknown_fields=True)
     except (ValueError, json_format.Error, EncodeError) as error:
         raise InvalidAgentResponse(f"not a {PACKAGE}.{name}: {error}") from None

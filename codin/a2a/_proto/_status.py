@@ -47,17 +47,21 @@ def error_of(body: bytes | None, name: str, words: str) -> A2AError | None:
     """
     try:
         status = message_class("Status").FromString(body or b"")
-        details = [each for each in map(_detail, status.details) if each is not None]
     except (ValueError, DecodeError):
         return None
+    details = [each for each in map(_detail, status.details) if each is not None]
     if not any("reason" in detail for detail in details):
         return None
     return from_status({"status": name, "message": status.message or words, "details": details})
 
 
 def _detail(packed: Any) -> dict[str, Any] | None:
+    """One detail; None for a kind that says nothing here, and for one that is wrong in itself."""
     kind = packed.type_url.rpartition(".")[2]
     if kind not in {"ErrorInfo", "BadRequest", "RetryInfo"}:
         return None
-    message = message_class(kind).FromString(packed.value)
-    return {"@type": packed.type_url, **json_format.MessageToDict(message)}
+    try:
+        message = message_class(kind).FromString(packed.value)
+        return {"@type": packed.type_url, **json_format.MessageToDict(message)}
+    except (ValueError, DecodeError, json_format.Error):  # such as a time that is none
+        return None

@@ -6,27 +6,35 @@ is a part itself. docs/adapters.md has a template.
 """
 
 from codin.agent.adapters._activity import ACTIVITY_KEY, ToolActivity
+from codin.agent.adapters._agent_tool import AgentTool, agent_tool
 from codin.agent.adapters._history import History, MemoryHistory
 from codin.agent.adapters._profile import AdapterOptions, Profile, slug, thread_id
 from codin.agent.adapters._questions import Question, Unclear, answers, approval, ask, json_value, readable
 from codin.agent.adapters._remote import Remote, result_of
+from codin.agent.adapters._shared_tools import SharedTool, ToolsAgent, share_tools, shared_tools
 
 __all__ = [
     "ACTIVITY_KEY",
     "AdapterOptions",
+    "AgentTool",
     "History",
     "MemoryHistory",
     "Profile",
     "Question",
     "Remote",
+    "SharedTool",
     "ToolActivity",
+    "ToolsAgent",
     "Unclear",
+    "agent_tool",
     "answers",
     "approval",
     "ask",
     "json_value",
     "readable",
     "result_of",
+    "share_tools",
+    "shared_tools",
     "slug",
     "thread_id",
 ]

@@ -14,7 +14,7 @@ from codin.cli.check._rules import rules
 from codin.cli.check._verdict import Finding, Outcome
 from codin.errors import ConfigError
 
-__all__ = ["as_json", "badge", "junit", "write_file"]
+__all__ = ["as_json", "badge", "junit", "junit_without_report", "write_file"]
 
 
 def as_json(report: Report) -> str:
@@ -81,7 +81,28 @@ def junit(report: Report) -> str:
         )
         for result in found:
             _add_case(suite, result)
+    if not report.held[1]:
+        unreached = {**report.agent.lost, **report.agent.unasked}
+        _add_error(root, "; ".join(f"{binding}: {why}" for binding, why in unreached.items()) or "nothing was checked")
+    return _document(root)
+
+
+def junit_without_report(url: str, why: str) -> str:
+    """The same where nothing could be asked: an error, so that nobody takes it for a success."""
+    root = Element("testsuites", name=f"A2A v1.0: {plain(url)}")
+    _add_error(root, why)
+    return _document(root)
+
+
+def _document(root: Element) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+
+
+def _add_error(root: Element, why: str) -> None:
+    counts = {"tests": "1", "failures": "0", "skipped": "0", "errors": "1", "time": "0"}
+    suite = SubElement(root, "testsuite", {"name": "the server", **counts})
+    case = SubElement(suite, "testcase", classname="a2a", name="something-to-check", time="0")
+    SubElement(case, "error", message=_clean(why))
 
 
 def _add_case(suite: Element, result: Result) -> None:

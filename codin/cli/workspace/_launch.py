@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from codin.cli._interpreter import command_in, typed
-from codin.cli._manifest import Manifest, callers_of, read_manifest
+from codin.cli._manifest import Manifest, read_manifest, settings_of
 from codin.cli.workspace._folder import TOOLS, Workspace
 from codin.cli.workspace._secrets import referenced, resolve
 from codin.errors import ConfigError
@@ -76,7 +77,7 @@ def _agent(workspace: Workspace, folder: Path, number: int, registry: str | None
         secrets = resolve(manifest.secrets, folder)
         port = _free(manifest.port + number) if manifest.port else free_port(before)
         options = [f"--host={HOST}", f"--port={port}", f"--store={_store(manifest, folder, number)}"]
-        options += typed(callers_of(folder, manifest))
+        options += typed(_said(folder, manifest, number))
         if not signed:
             options.append("--no-keys")
         place = folder.resolve() / manifest.target
@@ -87,6 +88,12 @@ def _agent(workspace: Workspace, folder: Path, number: int, registry: str | None
         return Launch(command, workspace.folder, port, "readyz", env, secrets)
 
     return prepare
+
+
+def _said(folder: Path, manifest: Manifest, number: int) -> Mapping[str, Any]:
+    """What the manifest says to `codin serve`; each replica has a port for gRPC."""
+    said = settings_of(folder, manifest)
+    return {**said, "grpc_port": _free(manifest.grpc_port + number)} if manifest.grpc_port else said
 
 
 def _environment(workspace: Workspace) -> Mapping[str, str]:

@@ -50,8 +50,7 @@ def _words(name: str) -> Mapping[str, str]:
     function = name.replace("-", "_")
     if not _NAME.fullmatch(name) or keyword.iskeyword(function):
         raise ConfigError(f"{name!r} cannot be a name here", hint="use small letters, digits and -, e.g. word-count")
-    kind = "".join(word.capitalize() for word in function.split("_"))
-    return {"name": name, "function": function, "kind": kind, "version": __version__}
+    return {"name": name, "function": function, "version": __version__}
 
 
 def _templates(what: str) -> Sequence[Traversable]:

@@ -23,15 +23,15 @@ class _Record:
 
     __slots__ = ("changed", "claims", "context_id", "entries", "fold", "last", "owned", "state")
 
-    def __init__(self, owned: _Owned, context_id: str) -> None:
+    def __init__(self, owned: _Owned, begun: Commit) -> None:
         self.owned = owned
-        self.context_id = context_id
+        self.context_id = begun.context_id
         self.entries: list[Entry] = []
         self.fold: Fold | None = None
         self.claims: list[str] = []
         self.last = 0
-        self.state = a2a.TaskState.SUBMITTED
-        self.changed = 0
+        self.state = begun.state
+        self.changed = begun.changed
 
 
 class _Owned:
@@ -86,47 +86,50 @@ class MemoryStore:
     def append(self, commit: Commit) -> int:
         """Append all entries or none. Raises Conflict, LeaseLost."""
         check_lease(commit.lease)
-        task_id = commit.task_id
+        task_id, state = commit.task_id, commit.state
         record = self._live.get(task_id)
-        if record is None and task_id in self._ended:
-            return self._append_to_ended(commit)
-        last = 0 if record is None else record.last
-        if last != commit.expected:
-            raise _conflict(task_id, last, commit.expected)
-        if record is not None and record.owned.owner != commit.owner:
-            raise Conflict(f"task {task_id!r} has another owner")
-        mine = self._mine(commit.owner) if record is None else record.owned
-        if commit.claim is not None and commit.claim.key in mine.claims:
-            raise Conflict(f"idempotency key {commit.claim.key!r} is taken")
         if record is None:
-            record = self._live[task_id] = _Record(mine, commit.context_id)
-            mine.tasks[task_id] = None
+            if task_id in self._ended:
+                return self._append_to_ended(commit)
+            if commit.expected:
+                raise _unfit(commit, 0)
+            record = _Record(self._mine(commit.owner), commit)
+        elif record.last != commit.expected or record.owned.owner != commit.owner:
+            raise _unfit(commit, record.last)
         if commit.claim is not None:
-            key, digest, _, number = commit.claim
-            mine.claims[key] = (digest, task_id, number)
-            record.claims.append(key)
+            self._claim(record, commit.claim)
+        before = record.last
+        if not before:
+            self._live[task_id] = record
+            record.owned.tasks[task_id] = None
         record.entries += commit.entries
-        record.last = commit.entries[-1].number
-        record.state = state = commit.state
+        record.last = last = commit.entries[-1].number
+        record.state = state
         record.changed = commit.changed
-        if commit.fold is not None:
-            record.fold = commit.fold
         self._position += 1
         commit.position = self._position
-        self._feed.append((self._position, task_id, last + 1, record.last, str(state), commit.changed))
-        if state.terminal:
-            self._end(task_id, record)
+        self._feed.append((self._position, task_id, before + 1, last, str(state), commit.changed))
+        if commit.fold is not None:
+            record.fold = commit.fold
+            if state.terminal:
+                self._end(task_id, record, commit.fold)
         if self._waiting:
             self._wake()
         return self._position
 
+    def _claim(self, record: _Record, claim: Claim) -> None:
+        key, digest, task_id, number = claim
+        claims = record.owned.claims
+        if key in claims:
+            raise Conflict(f"idempotency key {key!r} is taken")
+        claims[key] = (digest, task_id, number)
+        record.claims.append(key)
+
     def _append_to_ended(self, commit: Commit) -> int:
         """What is private may come after the end."""
         number, changed, state, context_id, trimmed, last, fold, entries, claims = self._ended[commit.task_id]
-        if last != commit.expected:
-            raise _conflict(commit.task_id, last, commit.expected)
-        if self._by_number[number].owner != commit.owner:
-            raise Conflict(f"task {commit.task_id!r} has another owner")
+        if last != commit.expected or self._by_number[number].owner != commit.owner:
+            raise _unfit(commit, last)
         entries += tuple([entry.pack() for entry in commit.entries])
         now = commit.entries[-1].number
         self._ended[commit.task_id] = (number, changed, state, context_id, trimmed, now, fold, entries, claims)
@@ -143,9 +146,8 @@ class MemoryStore:
             mine = self._owned[owner] = self._by_number[self._owners] = _Owned(owner, self._owners)
         return mine
 
-    def _end(self, task_id: str, record: _Record) -> None:
+    def _end(self, task_id: str, record: _Record, fold: Fold) -> None:
         del self._live[task_id]
-        fold = record.fold or _replay(task_id, record)
         self._ended[task_id] = (
             record.owned.number, record.changed, str(record.state), record.context_id, 0, fold.last, fold.to_json(),
             tuple([entry.pack() for entry in record.entries]), tuple(record.claims),
@@ -301,16 +303,10 @@ class MemoryStore:
         self._order = deque(task_id for task_id in self._order if task_id in self._ended)
 
 
-def _replay(task_id: str, record: _Record) -> Fold:
-    fold = Fold(task_id, record.context_id)
-    for entry in record.entries:
-        entry.apply(fold)
-        fold.last = entry.number
-    return fold
-
-
-def _conflict(task_id: str, last: int, expected: int) -> Conflict:
-    return Conflict(f"task {task_id!r} is at entry {last}, the writer expected {expected}")
+def _unfit(commit: Commit, last: int) -> Conflict:
+    if last != commit.expected:
+        return Conflict(f"task {commit.task_id!r} is at entry {last}, the writer expected {commit.expected}")
+    return Conflict(f"task {commit.task_id!r} has another owner")
 
 
 def _number(entry: Entry) -> int:

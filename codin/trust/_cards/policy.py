@@ -96,6 +96,7 @@ class TrustPolicy:
         self.guard = guard
         self._store = store
         self._given = keys if isinstance(keys, KeyRing) else tuple(keys)
+        self._kids = () if isinstance(self._given, KeyRing) else tuple([key.kid for key in self._given])
         self._jku_origins = frozenset(_checked_origin(origin) for origin in jku_origins)
 
     @classmethod
@@ -132,9 +133,10 @@ class TrustPolicy:
     @property
     def stamp(self) -> Hashable:
         """What a verdict depends on, beside the card: while it stays the same, the verdict does."""
-        given = self._given.signing if isinstance(self._given, KeyRing) else self._given  # not published: this is quick
-        keys = tuple([key.kid for key in given])
-        store = None if self.mode == "off" else self.store.stamp
+        keys = self._kids
+        if isinstance(self._given, KeyRing):
+            keys = tuple([key.kid for key in self._given.signing])  # not published: this is quick
+        store = None if self.mode == "off" else (self._store or self.store).stamp
         return self.mode, self.first_use, self._jku_origins, keys, store
 
     def guard_for(self, url: str) -> AddressGuard:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Lock
-from time import time
+from time import monotonic, time
 
 import anyio.to_thread
 
@@ -21,6 +21,7 @@ from codin.trust._keys.private_files import locked, read_private, write_private
 __all__ = ["TrustStore"]
 
 _NAME = "trust.json"
+_MOMENT = 1.0 if os.access in os.supports_effective_ids else 0.0  # seconds; else it tells what another user may see
 
 
 class TrustStore:
@@ -34,6 +35,8 @@ class TrustStore:
 
     def __init__(self, path: str | Path | None = None) -> None:
         self.path: Path | None = Path(path).expanduser() if path is not None else None
+        self._place = str(self.path) if self.path is not None else None
+        self._absent_until = 0.0  # it was not there when it was looked for
         self._trusts = Trusts()
         self._stamp: object = None
         self._identity = object()
@@ -50,15 +53,22 @@ class TrustStore:
     @property
     def stamp(self) -> object:
         """Another value after every change."""
-        if self.path is None:
+        # Asked before every call, so it has to be quick: no path object, and no exception while there is no file.
+        place = self._place
+        if place is None:
             return self._identity, self._changes
+        if monotonic() < self._absent_until and not os.access(place, os.F_OK, effective_ids=True):
+            return None
         try:
-            status = self.path.stat()
+            status = os.stat(place)  # noqa: PTH116
         except FileNotFoundError:
+            # What can be read by and by is seen at once; only that it may not be read any more, a moment later.
+            self._absent_until = monotonic() + _MOMENT
             return None
         except OSError as error:
-            raise ConfigError(f"the trust store {str(self.path)!r} cannot be read: {error.strerror}") from None
-        return str(self.path), status.st_mtime_ns, status.st_ino, status.st_size
+            raise ConfigError(f"the trust store {place!r} cannot be read: {error.strerror}") from None
+        self._absent_until = 0.0
+        return place, status.st_mtime_ns, status.st_ino, status.st_size
 
     def read(self) -> Trusts:
         """All that is decided.

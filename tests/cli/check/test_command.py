@@ -125,6 +125,25 @@ def test_junit_and_badge_are_written(codin: Codin, server: str, tmp_path: Path) 
     assert "".join(picture.itertext()).split() == ["A2A", "v1.0:", "4/4", "A2A", "v1.0", "4/4"]
 
 
+@pytest.mark.parametrize(
+    ("place", "options", "words"),
+    [
+        ("http://127.0.0.1:9", [], "http://127.0.0.1:9/.well-known/agent-card.json could not be reached"),
+        ("{server}nothing.json", [], "There is no agent card at "),
+        ("{server}", ["--binding", "GRPC", "--only", "GET"], "GRPC: the card declares no such interface"),
+    ],
+)
+def test_that_nothing_could_be_checked_stands_in_the_junit_file(
+    codin: Codin, server: str, tmp_path: Path, place: str, options: list[str], words: str
+) -> None:
+    tests = tmp_path / "a2a.xml"
+    assert codin("check", place.format(server=server), *options, "--junit", tests).code == 5
+    root = ElementTree.parse(tests).getroot()
+    (error,) = root.iter("error")
+    assert words in (error.get("message") or "")
+    assert [suite.get("errors") for suite in root if suite.find("testcase/error") is not None] == ["1"]
+
+
 def test_a_failure_stands_in_the_junit_file_and_on_the_badge(codin: Codin, broken: str, tmp_path: Path) -> None:
     tests, badge = tmp_path / "a2a.xml", tmp_path / "a2a.svg"
     codin("check", broken, "--only", "one-answer", "--junit", tests, "--badge", badge)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -70,8 +72,8 @@ def test_a_secret_that_is_not_to_be_had(place: Place, reference: str, words: str
     [
         (
             "ports = 8001",
-            "has no key 'ports'. Hint: it may have target, python, env, secrets, port, replicas, store, callers, "
-            "token_file, api_key_file, oidc_issuer, oidc_audience, access\n",
+            "has no key 'ports'. Hint: it may have target, python, env, secrets, port, replicas, store, bindings, "
+            "versions, push, grpc_port, callers, token_file, api_key_file, oidc_issuer, oidc_audience, access, tools\n",
         ),
         ('port = "8001"', "port is a whole number"),
         ("port = 70000", "port is wrong: Input should be less than or equal to 65535"),
@@ -90,7 +92,22 @@ def test_a_secret_that_is_not_to_be_had(place: Place, reference: str, words: str
         ('callers = "all"', "callers is wrong: Input should be 'any' or 'known'"),
         ('tokens = "tokens.txt"', "has no key 'tokens'. Hint: it may have target, "),
         (f'token_file = "{SECRET}"', "token_file names no file. Hint: it is a path from the agent's folder"),
+        ('token_file = "keys/me.txt"', "token_file names no file: keys/me.txt. Hint: it is a path from the agent's"),
+        ('access = "scopes"', "access names no file: scopes. Hint: it is a path from the agent's folder"),
+        ('push = "nowhere"', "push is wrong: Input should be 'off', 'internet', 'loopback' or 'anywhere'"),
+        ('bindings = "JSONRPC"', "bindings is a list of text"),
+        ("bindings = []", "bindings is an empty list"),
+        ('bindings = ["GRPC"]', "bindings.0 is wrong: Input should be 'JSONRPC' or 'HTTP+JSON'"),
+        ('versions = ["2.0"]', "versions.0 is wrong: Input should be '1.0' or '0.3'"),
+        ('grpc_port = "8002"', "grpc_port is a whole number"),
+        ("grpc_port = 65535\nreplicas = 2", "grpc_port leaves no room for 2 replicas"),
+        ("port = 8001\ngrpc_port = 8002\nreplicas = 2", "port and grpc_port are too close for 2 replicas"),
         ("access = {agents = {}}", "access is text"),
+        (
+            'tools.look.sandbox = "never"',
+            "tools.look.sandbox is wrong: Input should be 'required', 'preferred'",
+        ),
+        ('tools.look.sandpit = "off"', "has no key 'tools.look.sandpit'. Hint: a tool may have sandbox\n"),
         ('oidc_issuer = "https://login.example.com"', "oidc_issuer and oidc_audience go together"),
     ],
 )
@@ -101,6 +118,32 @@ def test_a_key_that_is_wrong_is_named(place: Place, codin: Callable[..., Done], 
     assert words in done.err
     assert f"{folder / 'agent.toml'}" in done.err
     assert SECRET not in done.err
+
+
+def test_a_tool_runs_where_the_manifest_says(place: Place) -> None:
+    code = """
+import os
+from codin.agent import Task, agent
+from codin.tool import tool
+
+@tool
+def where() -> int:
+    return os.getpid()
+
+@agent(tools=[where])
+async def tell(text: str, task: Task) -> str:
+    try:
+        return "here" if await task.tool("where") == os.getpid() else "there"
+    except Exception as error:
+        return type(error).__name__
+"""
+    place.agent("plain", code)
+    place.agent("strict", code, '[tools.where]\nsandbox = "required"')
+    place.agent("wrong", code, '[tools.were]\nsandbox = "required"')
+    place.up()
+    assert place.call("plain", "where") == "here"
+    assert place.call("strict", "where") == ("there" if shutil.which("bwrap") else "ToolRefused")
+    assert "tool_sandbox names 'were', which no agent here has as a tool" in place.log("wrong")
 
 
 def test_a_wrong_manifest_keeps_nobody_else_from_running(place: Place) -> None:
@@ -204,6 +247,51 @@ def test_the_signed_card_says_who_may_call(place: Place, guarded: Path) -> None:
     signed = json.loads(run("card", "sign", str(guarded)).stdout)
     assert {"apiKey", "bearer"} <= signed["securitySchemes"].keys()
     assert {"schemes": {"bearer": {"list": ["read"]}}} in signed["securityRequirements"]
+
+
+@pytest.fixture
+def narrow(place: Place) -> Path:
+    """An agent that speaks one version over one binding, and notifies nobody."""
+    return place.agent("shout", manifest='bindings = ["HTTP+JSON"]\nversions = ["1.0"]\npush = "off"\n')
+
+
+def _spoken(where: str, *options: str) -> tuple[list[tuple[str, str]], bool]:
+    """What a card says: which bindings in which versions, and whether there are notifications."""
+    card = a2a.AgentCard.from_json(run("card", where, "--json", *options).stdout)
+    spoken = [(each.protocol_binding, each.protocol_version) for each in card.supported_interfaces]
+    return spoken, bool(card.capabilities.push_notifications)
+
+
+def test_codin_up_speaks_what_the_manifest_says(place: Place, narrow: Path) -> None:
+    assert _spoken(place.up()["shout"]["url"]) == ([("HTTP+JSON", "1.0")], False)
+    assert _spoken(str(narrow)) == ([("HTTP+JSON", "1.0")], False)  # what is shown without serving
+
+
+def test_codin_serve_speaks_what_the_manifest_says_and_options_say_it_louder(narrow: Path) -> None:
+    with Running("serve", str(narrow), "--port", "0") as serving:
+        assert _spoken(serving.serving(r"shout serves A2A at (http://\S+)\n")) == ([("HTTP+JSON", "1.0")], False)
+    options = ["--binding", "JSONRPC", "--push", "loopback"]
+    with Running("serve", str(narrow), "--port", "0", *options) as serving:
+        assert _spoken(serving.serving(r"shout serves A2A at (http://\S+)\n")) == ([("JSONRPC", "1.0")], True)
+
+
+def test_agents_that_speak_differently_do_not_share_a_server(place: Place, narrow: Path) -> None:
+    other = place.agent("other", manifest='bindings = ["HTTP+JSON"]\nversions = ["1.0"]')
+    done = run("serve", str(narrow), str(other))
+    assert done.returncode == 2
+    assert f"{narrow} and {other} do not say the same of push. Hint: serve each with a command" in done.stderr
+
+
+def test_each_replica_has_its_port_for_grpc(place: Place) -> None:
+    pytest.importorskip("grpc", reason="pip install 'codin[grpc]'")
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        port = max(first.getsockname()[1], second.getsockname()[1])
+    folder = place.agent("shout", manifest=f"replicas = 2\ngrpc_port = {port}")
+    found = [row["url"] for row in place.up().values()]
+    cards = [a2a.AgentCard.from_json(run("card", where, "--json").stdout) for where in (*found, str(folder))]
+    grpc = [each.url for card in cards for each in card.supported_interfaces if each.protocol_binding == "GRPC"]
+    assert grpc == [f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}", f"127.0.0.1:{port}"]
+    assert run("call", found[1], "hello", "--binding", "GRPC").stdout == "HELLO\n"
 
 
 def test_agents_for_different_callers_do_not_share_a_server(place: Place, guarded: Path) -> None:

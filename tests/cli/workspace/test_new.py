@@ -16,14 +16,12 @@ from tests.cli.workspace.conftest import Place
 Codin = Callable[..., Done]
 
 USING = """
-from codin.agent import agent
+from codin.agent import Task, agent
 from codin.tool import workspace_tools
 
-TOOLS = workspace_tools()
-
-@agent(tools=list(TOOLS.values()))
-async def using(text: str) -> int:
-    return await TOOLS["word_count"].invoke(text)
+@agent(tools=list(workspace_tools().values()))
+async def using(text: str, task: Task) -> int:
+    return await task.tool("word_count", text=text)
 """
 
 

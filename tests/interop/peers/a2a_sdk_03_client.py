@@ -1,14 +1,13 @@
-"""The client of the official Python SDK for A2A 0.3, as a service: `a2a_sdk_client.py` says how it is called.
+"""The client of the official Python SDK for A2A 0.3, as a service: `lines.py` says how it is called.
 
-`binding` in the parameters names the one to speak. The objects are JSON as 0.3 writes it for JSON-RPC.
+A call has a `token`, which may be null; `binding` in the parameters names the one to speak. The objects are JSON as 0.3
+writes it for JSON-RPC.
 """
 
 # pyright: basic, reportMissingImports=false, reportMissingModuleSource=false, reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 
 os.environ["OTEL_INSTRUMENTATION_A2A_SDK_ENABLED"] = "false"
@@ -16,9 +15,10 @@ os.environ["OTEL_INSTRUMENTATION_A2A_SDK_ENABLED"] = "false"
 import httpx
 from a2a import types
 from a2a.client import A2ACardResolver, ClientCallContext, ClientConfig, ClientFactory
+from lines import serve
 
 
-async def values(verb, url, token, params):  # noqa: C901  (one branch for each thing that it can be told)
+async def given(verb, url, token, params):  # noqa: C901  (one branch for each thing that it can be told)
     """What the client gives."""
     binding = params.pop("binding", "JSONRPC")
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
@@ -57,33 +57,15 @@ async def values(verb, url, token, params):  # noqa: C901  (one branch for each 
             yield await client.get_card(context=context)
 
 
-async def answers(call):
-    try:
-        async for value in values(call["do"], call["url"], call["token"], call["params"]):
-            yield {"value": value.model_dump(mode="json", by_alias=True, exclude_none=True)}
-    except Exception as error:
-        code = getattr(getattr(error, "error", None), "code", getattr(error, "status_code", ""))
-        yield {"error": {"name": f"{type(error).__name__} {code}".strip(), "message": str(error)}}
-    else:
-        yield {"end": True}
+async def values(call):
+    async for value in given(call["do"], call["url"], call["token"], call["params"]):
+        yield value.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-async def connected(reader, writer):
-    try:
-        async for answer in answers(json.loads(await reader.readline())):
-            writer.write(json.dumps(answer).encode() + b"\n")
-            await writer.drain()
-    except ConnectionError:
-        pass  # the test does not want to know the rest
-    finally:
-        writer.close()
-
-
-async def main():
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+def name_of(error):
+    code = getattr(getattr(error, "error", None), "code", getattr(error, "status_code", ""))
+    return f"{type(error).__name__} {code}".strip()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    serve(values, name_of)

@@ -1,19 +1,13 @@
-"""The client of the official Python SDK, as a service. Runs in that SDK's own environment: `python a2a_sdk_client.py`.
+"""The client of the official Python SDK, as a service: `lines.py` says how it is called.
 
-Prints the port it listens on as the first line. Each connection is one call: it takes a line of JSON,
-
-    {"do": "stream", "url": "http://…/", "token": "…" or null, "params": {…}, "binding": "GRPC"}
-
-and answers with a line `{"value": …}` for each object the client gives, then `{"end": true}`, or `{"error": …}` when it
-raises. The objects are ProtoJSON. Without a binding, JSON-RPC is spoken.
+Runs in that SDK's own environment: `python a2a_sdk_client.py`. A call has a `token`, which may be null, and may name a
+`binding`; without, JSON-RPC is spoken. The objects are ProtoJSON.
 """
 
 # pyright: basic, reportMissingImports=false, reportMissingModuleSource=false, reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 
 os.environ["OTEL_INSTRUMENTATION_A2A_SDK_ENABLED"] = "false"
@@ -25,6 +19,7 @@ from a2a.client import ClientCallContext, ClientConfig, ClientFactory
 from a2a.client.auth import AuthInterceptor, InMemoryContextCredentialStore
 from a2a.client.card_resolver import A2ACardResolver
 from google.protobuf.json_format import MessageToDict, ParseDict
+from lines import serve
 
 SESSION = "test"
 
@@ -38,7 +33,7 @@ async def authentication(card, token):
     return AuthInterceptor(store)
 
 
-async def values(verb, url, token, params, binding):  # noqa: C901  (one branch for each verb)
+async def given(verb, url, token, params, binding):  # noqa: C901  (one branch for each verb)
     """What the client gives."""
     # No test has TLS, and to get ready for it takes longer than most calls.
     async with httpx.AsyncClient(timeout=30, verify=False) as http:
@@ -86,32 +81,10 @@ async def values(verb, url, token, params, binding):  # noqa: C901  (one branch 
             await client.delete_task_push_notification_config(asked, context=context)
 
 
-async def answers(call):
-    try:
-        async for value in values(call["do"], call["url"], call["token"], call["params"], call.get("binding")):
-            yield {"value": MessageToDict(value)}
-    except Exception as error:
-        yield {"error": {"name": type(error).__name__, "message": str(error)}}
-    else:
-        yield {"end": True}
-
-
-async def connected(reader, writer):
-    try:
-        async for answer in answers(json.loads(await reader.readline())):
-            writer.write(json.dumps(answer).encode() + b"\n")
-            await writer.drain()
-    except ConnectionError:
-        pass  # the test does not want to know the rest
-    finally:
-        writer.close()
-
-
-async def main():
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+async def values(call):
+    async for value in given(call["do"], call["url"], call["token"], call["params"], call.get("binding")):
+        yield MessageToDict(value)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    serve(values)

@@ -1,12 +1,11 @@
 """ADK's `RemoteA2aAgent`, as a service. Runs in an environment of its own with google-adk[a2a]: `python adk_client.py`.
 
-Prints the port it listens on as the first line. Each connection is one turn of a conversation: it takes a line of JSON,
+It answers as `lines.py` says. Each call is one turn of a conversation,
 
     {"conversation": "1", "url": "http://…/", "legacy": true, "streaming": true, "text": "…", "answer": null}
 
-and answers with a line `{"value": …}` for each event and one for the texts that are kept in the session, then with
-`{"end": true}`. With `answer`, the id of a call that waits, the text is its function response; without, it is what a
-user says.
+and what it gives is each event, and then the texts that are kept in the session. With `answer`, the id of a call that
+waits, the text is its function response; without, it is what a user says.
 """
 
 # pyright: basic, reportMissingImports=false, reportMissingModuleSource=false, reportAttributeAccessIssue=false
@@ -14,13 +13,11 @@ user says.
 
 from __future__ import annotations
 
-import asyncio
-import json
-
 from google.adk.agents.remote_a2a_agent import RemoteA2aAgent
 from google.adk.agents.run_config import RunConfig, StreamingMode
 from google.adk.runners import InMemoryRunner
 from google.genai import types
+from lines import serve
 
 WHERE: dict = {"user_id": "user", "session_id": "session"}
 runners = {}
@@ -64,34 +61,16 @@ def told(event):
     }
 
 
-async def lines(call):
+async def values(call):
     runner = await runner_of(call)
     mode = StreamingMode.SSE if call["streaming"] else StreamingMode.NONE
     config = RunConfig(streaming_mode=mode)
     async for event in runner.run_async(new_message=message_of(call), run_config=config, **WHERE):
-        yield {"value": told(event)}
+        yield told(event)
     session = await runner.session_service.get_session(app_name="app", **WHERE)
     texts = [text_of(event) for event in session.events if event.author == "peer" and text_of(event)]
-    yield {"value": {"said": texts}}
-    yield {"end": True}
-
-
-async def connected(reader, writer):
-    try:
-        async for line in lines(json.loads(await reader.readline())):
-            writer.write(json.dumps(line).encode() + b"\n")
-            await writer.drain()
-    except ConnectionError:
-        pass  # the test does not want to know the rest
-    finally:
-        writer.close()
-
-
-async def main():
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    yield {"said": texts}
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    serve(values)

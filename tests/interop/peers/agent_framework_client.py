@@ -1,20 +1,19 @@
-"""Agent Framework's `A2AAgent`, as a service. Runs in an environment of its own: `python agent_framework_client.py`.
+"""Agent Framework's `A2AAgent`, as a service: `lines.py` says how it is called.
 
-It is called as `a2a_sdk_client.py` is. What it does is `send` or `stream`; what it gives is the text so far, and
-whether the agent has asked for something. The calls with one `conversation` are turns of one session.
+Runs in an environment of its own: `python agent_framework_client.py`. What it does is `send` or `stream`; what it gives
+is the text so far, and whether the agent has asked for something. The calls with one `conversation` are turns of one
+session.
 """
 
 # pyright: basic, reportMissingImports=false, reportMissingModuleSource=false, reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
-import asyncio
-import json
-
 import httpx
 from a2a.client.card_resolver import A2ACardResolver
 from agent_framework import AgentResponse, AgentSession
 from agent_framework_a2a import A2AAgent
+from lines import serve
 
 sessions = {}
 
@@ -40,32 +39,5 @@ async def values(call):
             yield told(updates)
 
 
-async def answers(call):
-    try:
-        async for value in values(call):
-            yield {"value": value}
-    except Exception as error:
-        yield {"error": {"name": type(error).__name__, "message": str(error)}}
-    else:
-        yield {"end": True}
-
-
-async def connected(reader, writer):
-    try:
-        async for answer in answers(json.loads(await reader.readline())):
-            writer.write(json.dumps(answer).encode() + b"\n")
-            await writer.drain()
-    except ConnectionError:
-        pass  # the test does not want to know the rest
-    finally:
-        writer.close()
-
-
-async def main():
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    serve(values)

@@ -1,4 +1,4 @@
-"""Agents of frameworks that are clients of A2A 0.3, as a service: `a2a_sdk_client.py` says how it is called.
+"""Agents of frameworks that are clients of A2A 0.3, as a service: `lines.py` says how it is called.
 
 Usage: python frameworks_03_client.py strands|beeai, each in an environment of its own. What it does is `send` or
 `stream`. What it gives is the text of an answer and how the framework says that it ended, or the texts of a stream. The
@@ -9,9 +9,9 @@ calls with one `conversation` are turns of one agent.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import sys
+
+from lines import serve
 
 agents = {}
 
@@ -57,34 +57,7 @@ async def beeai(call):
         yield {"text": text}
 
 
-async def answers(call):
-    try:
-        async for value in AGENT(call):
-            yield {"value": value}
-    except Exception as error:
-        yield {"error": {"name": type(error).__name__, "message": str(error)}}
-    else:
-        yield {"end": True}
-
-
-async def connected(reader, writer):
-    try:
-        async for answer in answers(json.loads(await reader.readline())):
-            writer.write(json.dumps(answer).encode() + b"\n")
-            await writer.drain()
-    except ConnectionError:
-        pass  # the test does not want to know the rest
-    finally:
-        writer.close()
-
-
-async def main():
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-
-
-AGENT = {"strands": strands, "beeai": beeai}[sys.argv[1]]
+AGENTS = {"strands": strands, "beeai": beeai}
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    serve(AGENTS[sys.argv[1]])

@@ -17,11 +17,11 @@ from crewai.events import FlowStartedEvent, LLMStreamChunkEvent
 from crewai.events.stream_context import add_stream_sink
 from crewai_core.printer import set_suppress_console_output
 
-from codin.agent._threads import Threads
 from codin.agent.adapters.crewai._models import MODELS, stand_in
 from codin.agent.adapters.crewai._relay import Relay
 from codin.agent.adapters.crewai._running import RUNNING, Halt
 from codin.task import Answer, Task
+from codin.tool._threads import Threads
 
 __all__ = ["Run"]
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from crewai.core.providers.human_input import HumanInputProvider
 
-from codin.agent._threads import Threads
 from codin.agent.adapters._profile import Profile
 from codin.agent.adapters.crewai._asking import ask_callers
 from codin.agent.adapters.crewai._human import Reviewer
@@ -14,6 +13,7 @@ from codin.agent.adapters.crewai._options import CrewAIOptions
 from codin.agent.adapters.crewai._relay import Relay
 from codin.agent.adapters.crewai._run import Run
 from codin.task import Task
+from codin.tool._threads import Threads
 
 __all__ = ["Served"]
 

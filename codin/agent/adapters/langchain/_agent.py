@@ -97,7 +97,7 @@ class RunnableAgent(Profile):
         thread = thread_id(self.id, task)
         own: RunnableConfig = {"callbacks": [events], "configurable": dict.fromkeys(_SESSION, thread)}
         config = self._options.get("config")
-        config = merge_configs(config(task) if callable(config) else config, own)
+        config = merge_configs(config(task) if callable(config) else config, own) if config else own
         if self._given.streams:
             async with aclosing(self._runnable.astream(given, config)) as pieces:
                 async for piece in pieces:

@@ -25,6 +25,11 @@ class Calls(BaseCallbackHandler):
         self._counts: dict[str, Mapping[str, int]] = {}
         self._stopped = False
 
+    @property
+    def ignore_chain(self) -> bool:
+        """Each step of a chain begins and ends, and nothing here listens to that."""
+        return True
+
     async def guard(self, work: Coroutine[Any, Any, None]) -> None:
         """Run the work, and when that is canceled, end the calls that do not notice.
 

@@ -21,6 +21,8 @@ from codin.task import AgentResponse, Task
 
 __all__ = ["Events", "Relay"]
 
+_MESSAGES = (AIMessageChunk, BaseMessage)  # what nearly every piece is comes first: only an exact match is quick
+
 
 class Relay:
     """Writes text as it comes, and keeps the rest for the end.
@@ -39,28 +41,32 @@ class Relay:
         """Take one piece, or the whole answer."""
         if isinstance(piece, str):
             await self._task.write(piece)
-            return
-        fields = object_of(piece)
-        if self._text_key is not None and self._text_key in fields:
-            await self.take(fields[self._text_key])
-            piece = {key: value for key, value in fields.items() if key != self._text_key} or None
-        if isinstance(piece, list) and piece and isinstance(last := cast("list[Any]", piece)[-1], BaseMessage):
-            piece = last  # a conversation: its last message is the answer
-        if isinstance(piece, BaseMessage):
-            self._called(piece)
-            await self._task.write(str(piece.text))
-        elif isinstance(piece, PromptValue):
-            await self._task.write(piece.to_string())
-        elif piece is not None:
-            self._value = piece if self._value is None else _added(self._value, piece)
+        elif isinstance(piece, _MESSAGES):
+            await self._task.write(self._said(piece))
+        else:
+            await self._take_value(piece)
 
-    def _called(self, message: BaseMessage) -> None:
-        """Keep the calls of tools that nobody in the runnable makes: they are its answer."""
+    def _said(self, message: BaseMessage) -> str:
+        """The text of a message. The calls of tools that nobody in the runnable makes are kept: they are its answer."""
         if isinstance(message, AIMessageChunk):
             if message.tool_call_chunks:
                 self._calls = message if self._calls is None else self._calls + message
         elif isinstance(message, AIMessage) and message.tool_calls:
             self._calls = message
+        content = message.content
+        return content if isinstance(content, str) else str(message.text)
+
+    async def _take_value(self, piece: Any) -> None:
+        fields = object_of(piece)
+        if self._text_key is not None and self._text_key in fields:
+            await self.take(fields[self._text_key])
+            piece = {key: value for key, value in fields.items() if key != self._text_key} or None
+        if isinstance(piece, list) and piece and isinstance(last := cast("list[Any]", piece)[-1], BaseMessage):
+            await self.take(last)  # a conversation: its last message is the answer
+        elif isinstance(piece, PromptValue):
+            await self._task.write(piece.to_string())
+        elif piece is not None:
+            self._value = piece if self._value is None else _added(self._value, piece)
 
     def response(self) -> AgentResponse:
         """The end: data, if there is any beside the text."""

@@ -26,7 +26,7 @@ from codin.errors import ConfigError
 from codin.task import AgentResponse, Task
 from codin.tool import ToolSpec
 
-__all__ = ["McpAgent", "McpOptions", "adapt", "server"]
+__all__ = ["McpAgent", "McpOptions", "adapt", "meanwhile", "server"]
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ def adapt(mcp_server: object, **options: Unpack[McpOptions]) -> McpAgent:
         low = cast("Any", mcp_server)
     else:
         raise ConfigError(f"{type(mcp_server).__name__} is no MCP server", hint="give a FastMCP object")
-    return McpAgent(in_thread(low), _meanwhile(_listing(low)), **options)
+    return McpAgent(in_thread(low), meanwhile(_listing(low)), **options)
 
 
 def server(
@@ -89,7 +89,7 @@ def server(
             raise ConfigError("there is no command to run", hint='server("uvx mcp-server-time")')
         connect = stdio(words, env=env, cwd=cwd)
     try:
-        listing = _meanwhile(listing_of(connect))
+        listing = meanwhile(listing_of(connect))
     except Exception as error:
         raise ConfigError(f"the MCP server {target!r} cannot be asked for its tools: {_innermost(error)}") from error
     return McpAgent(connect, listing, **options)
@@ -102,7 +102,7 @@ async def _listing(low: Server[Any, Any]) -> Listing:
     return Listing(low.name, low.instructions or "", told.root.tools if told is not None else ())
 
 
-def _meanwhile(work: Coroutine[Any, Any, T]) -> T:
+def meanwhile(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, also where an event loop runs already."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()

@@ -14,14 +14,21 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import anyio
-from mcp import StdioServerParameters, stdio_client
+from mcp import StdioServerParameters, stdio_client, types
 from mcp.client.streamable_http import (
     create_mcp_http_client,  # pyright: ignore[reportPrivateImportUsage]  # the documentation imports it from there
     streamable_http_client,
 )
 from mcp.server.lowlevel import Server
+from mcp.shared.message import SessionMessage
 
-__all__ = ["Connect", "http", "in_thread", "stdio"]
+from codin.errors import ConnectError
+from codin.sandbox import Execution, Sandbox
+
+__all__ = ["Connect", "http", "in_sandbox", "in_thread", "stdio"]
+
+_SHOWN = 2000  # letters of what a program says beside its messages
+_LONGEST = 16 * 1024 * 1024  # bytes of one message
 
 _logger = logging.getLogger("codin.mcp")
 
@@ -46,10 +53,73 @@ def http(url: str, headers: Mapping[str, str] | None) -> Connect:
     async def connect() -> AsyncGenerator[tuple[Any, Any]]:
         async with create_mcp_http_client(headers=dict(headers or {})) as client:
             client.timeout = _TIMEOUT
+            client.event_hooks = {"response": [_at_home]}
             async with streamable_http_client(url, http_client=client) as (read, write, _):
                 yield read, write
 
     return connect
+
+
+async def _at_home(response: Any) -> None:
+    """A redirect to somebody else would take the headers along, and lead to wherever it says."""
+    following = response.next_request
+    if following is not None and _origin(following.url) != _origin(response.request.url):
+        raise ConnectError("the MCP server sends its client to another server")
+
+
+def _origin(url: Any) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def in_sandbox(command: Sequence[str], make: Callable[[], Sandbox], env: Mapping[str, str] | None) -> Connect:
+    """A program that speaks MCP over its standard input and output, in a sandbox of its own."""
+
+    @asynccontextmanager
+    async def connect() -> AsyncGenerator[tuple[Any, Any]]:
+        heard, read = anyio.create_memory_object_stream[SessionMessage | Exception]()
+        write, said = anyio.create_memory_object_stream[SessionMessage]()
+        with heard, read, write, said:
+            async with (
+                make() as room,
+                room.start(command, stdin=_lines(said), env=env, keep=False) as running,
+                anyio.create_task_group() as group,
+            ):
+                group.start_soon(_listen, running, heard)
+                yield read, write
+                group.cancel_scope.cancel()
+
+    return connect
+
+
+async def _lines(messages: Any) -> AsyncGenerator[bytes]:
+    async for message in messages:
+        yield message.message.model_dump_json(by_alias=True, exclude_none=True).encode() + b"\n"
+
+
+async def _listen(running: Execution, heard: Any) -> None:
+    """Every line is a message; what the program says beside is for the log."""
+    begun = bytearray()
+    with heard:
+        async for output in running:
+            if output.stream == "stderr":
+                _logger.debug("an MCP server says: %s", output.text[:_SHOWN].rstrip())
+                continue
+            *lines, rest = (bytes(begun) + output.data).split(b"\n") if b"\n" in output.data else [output.data]
+            if lines:
+                begun.clear()
+            begun += rest
+            if len(begun) > _LONGEST:
+                _logger.warning("an MCP server has sent a line of more than %d bytes", _LONGEST)
+                return
+            for line in lines:
+                await heard.send(_message(line))
+
+
+def _message(line: bytes) -> SessionMessage | Exception:
+    try:
+        return SessionMessage(types.JSONRPCMessage.model_validate_json(line))
+    except ValueError as error:
+        return error
 
 
 def in_thread(server: Server[Any, Any]) -> Connect:

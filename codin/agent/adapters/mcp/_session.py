@@ -15,7 +15,7 @@ from mcp.shared.message import SessionMessage
 
 from codin.agent.adapters.mcp._connect import Connect
 
-__all__ = ["Call", "Listing", "Session", "Unreachable", "listing_of"]
+__all__ = ["Call", "Listed", "Listing", "Session", "Unreachable", "listing_of"]
 
 _logger = logging.getLogger("codin.mcp")
 
@@ -24,8 +24,12 @@ _PING = 15.0  # seconds after which a call looks whether its server still lives
 _GRACE = 1.0  # seconds to tell a server that nobody waits for it any more
 _TERMINATED = 32600  # how the SDK says that the server does not know the session any more
 
+_CHANGED = "notifications/tools/list_changed"
+_MOST = 1000  # tools of one server
+
 _WENT = "The MCP server went away before it answered."
 
+Listed = Callable[[Sequence[types.Tool]], None]
 Elicit = Callable[[types.ElicitRequestParams], Awaitable[types.ElicitResult]]
 
 
@@ -68,10 +72,15 @@ _CALL: ContextVar[Call | None] = ContextVar("codin_mcp_call", default=None)
 
 
 class Session:
-    """One session, begun with the first call, and begun anew when the server has gone."""
+    """One session, begun with the first call, and begun anew when the server has gone.
 
-    def __init__(self, connect: Connect) -> None:
+    Args:
+        listed: is told the server's tools whenever a session begins, and when they change.
+    """
+
+    def __init__(self, connect: Connect, listed: Listed | None = None) -> None:
         self._connect = connect
+        self._listed = listed
         self._link: _Link | None = None
 
     async def call(
@@ -94,7 +103,7 @@ class Session:
     async def _linked(self) -> _Link:
         link = self._link
         if link is None or not link.lives():
-            link = self._link = _Link(self._connect)
+            link = self._link = _Link(self._connect, self._listed)
         await asyncio.shield(link.opened)
         return link
 
@@ -108,7 +117,8 @@ class Session:
 class _Link:
     """One life of a session. The SDK wants it opened and closed by one asyncio task."""
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, listed: Listed | None) -> None:
+        self._listed = listed
         self._loop = asyncio.get_running_loop()
         self._connect = connect
         self._calls: dict[str, Call] = {}
@@ -132,7 +142,7 @@ class _Link:
                 async with ClientSession(*streams, elicitation_callback=_unused) as session:
                     async with asyncio.timeout(_START):
                         await session.initialize()
-                        await session.list_tools()  # it checks results against their schemas
+                        await self._list(session)  # it checks results against their schemas
                     self._session = session
                     self.opened.set_result(None)
                     await self._gone.wait()
@@ -148,6 +158,16 @@ class _Link:
             if not self.opened.done():
                 self.opened.set_exception(Unreachable("The MCP server cannot be reached."))
                 self.opened.exception()  # nobody may be waiting
+
+    async def _list(self, session: ClientSession) -> None:
+        tools = await _all_tools(session)
+        if self._listed is not None:
+            self._listed(tools)
+
+    def changed(self) -> None:
+        """The server has other tools now."""
+        if self._session is not None:
+            self._start(self._list(self._session))
 
     def end(self) -> None:
         """Nothing more comes from the server."""
@@ -284,6 +304,8 @@ class _Reader(_Stream):
             while True:
                 message = await self._inner.__anext__()
                 root = message.message.root if isinstance(message, SessionMessage) else None
+                if isinstance(root, types.JSONRPCNotification) and root.method == _CHANGED:
+                    self._link.changed()
                 if not isinstance(root, types.JSONRPCRequest) or root.method != "elicitation/create":
                     return message
                 self._link.asked(message)
@@ -312,10 +334,15 @@ async def listing_of(connect: Connect) -> Listing:
     """Ask a server who it is and what it can do, and go again."""
     async with asyncio.timeout(_START), connect() as (read, write), ClientSession(read, write) as session:
         told = await session.initialize()
-        tools: list[types.Tool] = []
-        page: types.ListToolsResult | None = None
-        while page is None or page.nextCursor:
-            cursor = types.PaginatedRequestParams(cursor=page.nextCursor if page else None)
-            page = await session.list_tools(params=cursor)
-            tools += page.tools
+        tools = await _all_tools(session)
     return Listing(told.serverInfo.title or told.serverInfo.name, told.instructions or "", tools)
+
+
+async def _all_tools(session: ClientSession) -> Sequence[types.Tool]:
+    tools: list[types.Tool] = []
+    page: types.ListToolsResult | None = None
+    while page is None or (page.nextCursor and len(tools) < _MOST):
+        cursor = types.PaginatedRequestParams(cursor=page.nextCursor if page else None)
+        page = await session.list_tools(params=cursor)
+        tools += page.tools
+    return tools[:_MOST]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
+from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, MessagesState
@@ -72,7 +73,15 @@ async def structured(bench: Bench) -> Any:
     return build(Found).add_node("agent", agent).add_edge(START, "agent").compile(name="place")
 
 
-def asking(*questions: Any) -> Any:
+async def asking(bench: Bench) -> Any:
+    def node(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [AIMessage(f"heard {interrupt('What colour?')}")]}
+
+    builder = build(MessagesState).add_node("node", node).add_edge(START, "node")
+    return builder.compile(await saver_of(bench), name="asking")
+
+
+def form(*questions: Any) -> Any:
     """A node for each question, all in one step."""
 
     async def make(bench: Bench) -> Any:
@@ -108,8 +117,8 @@ CASE = AdapterCase(
     NAME,
     chat=chat,
     structured=structured,
-    asking=Asking(asking("What colour?"), [Asked("What colour?", "red")], "heard red"),
-    several=Asking(asking("colour", "size"), [Asked("colour", "red"), Asked("size", "big")], "heard big"),
+    asking=Asking(asking, [Asked("What colour?", "red")], "heard red"),
+    several=Asking(form("colour", "size"), [Asked("colour", "red"), Asked("size", "big")], "heard big"),
     authorizing=Asking(authorizing, [Asked("Your key?", "tide-1")], "6 letters"),
     failing=failing,
     cannot=CANNOT,

@@ -1,4 +1,4 @@
-// The client of the official JavaScript SDK, as a service: the twin of `a2a_sdk_client.py`, which says how it is called.
+// The client of the official JavaScript SDK, as a service: the twin of `a2a_sdk_client.py`. `lines.py` says how it is called.
 
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";

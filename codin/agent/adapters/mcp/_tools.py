@@ -1,0 +1,237 @@
+"""The tools of an MCP server as tools of codin."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from mcp import McpError, types
+
+from codin.agent.adapters._activity import ACTIVITY_KEY
+from codin.agent.adapters.mcp._agent import meanwhile
+from codin.agent.adapters.mcp._connect import Connect, http, in_sandbox, stdio
+from codin.agent.adapters.mcp._questions import elicit
+from codin.agent.adapters.mcp._session import Call, Session, Unreachable, listing_of
+from codin.errors import ConfigError, PolicyNotEnforced, SandboxUnavailable, ToolFailed, UnknownTool
+from codin.sandbox import Policy, Sandbox, sandbox_of
+from codin.task import Task, current_task
+from codin.tool import Sandboxing, ToolRegistry, ToolSpec, check_sandboxing
+
+__all__ = ["McpServerTool", "McpTools", "mcp_tools"]
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
+_LONGEST = 64  # letters of a name, as models take it
+_DESCRIBED = 4000  # letters of what a server says of a tool
+_FAILED = 2000  # letters of what it says of a failure
+
+
+def mcp_tools(
+    command: str | Sequence[str] | None = None,
+    *,
+    url: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | Path | None = None,
+    sandbox: Sandboxing = "required",
+    policy: Policy | None = None,
+    kind: str = "local",
+    only: Collection[str] | None = None,
+    prefix: str = "",
+    scopes: Collection[str] = (),
+    timeout: float | None = None,
+    registry: ToolRegistry | None = None,
+) -> McpTools:
+    """The tools of an MCP server: of a program that speaks it over stdio, or of one at a URL (streamable HTTP).
+
+    The server is asked for its tools now, while the caller waits; a session begins with the first call, and anew when
+    the server has gone.
+
+    Args:
+        command: the program. It runs in a sandbox without a network, unless something else is said.
+        url: the address, in place of a command.
+        headers: of every request to it.
+        env: for the program.
+        cwd: the folder that it runs in, where it runs without a sandbox.
+        sandbox: `required`, `preferred` where there is one, or `off` for a program that is trusted.
+        policy: of the sandbox, e.g. `Policy(network="full")`. The bound on time does not count.
+        kind: of the sandbox.
+        only: names of tools, as the server has them.
+        prefix: of the names here.
+        scopes: what a caller needs for these tools.
+        timeout: seconds for one call; the executor's by default.
+        registry: is given the tools, and kept as they are while the server changes them.
+
+    Raises:
+        ConfigError: there is no such server, or it does not answer.
+
+    Example:
+        async with mcp_tools(["uvx", "mcp-server-time"], policy=Policy(network="full")) as tools:
+            executor = ToolExecutor(tools)
+    """
+    if (command is None) == (url is None):
+        raise ConfigError("an MCP server is a command or a url=")
+    if url is not None:
+        connect = http(url, headers)
+    else:
+        words = shlex.split(command) if isinstance(command, str) else list(command or ())
+        check_sandboxing({"sandbox": sandbox})
+        if not words:
+            raise ConfigError("there is no command to run")
+        connect = stdio(words, env=env, cwd=cwd)
+        if sandbox != "off":
+            policy = policy or Policy()
+            policy = replace(policy, limits=replace(policy.limits, time=None))
+            make = partial(sandbox_of, kind, policy)
+            if sandbox == "required" or meanwhile(_opens(make)):
+                connect = in_sandbox(words, make, env)
+    tools = McpTools(connect, only, prefix, ToolSpec("", scopes=scopes, timeout=timeout), registry)
+    try:
+        tools.take(meanwhile(listing_of(connect)).tools)
+    except ConfigError:
+        raise
+    except Exception as error:
+        reason = _innermost(error)
+        hint = getattr(reason, "hint", None)
+        raise ConfigError(
+            f"the MCP server {url or words[0]!r} cannot be asked for its tools: "  # pyright: ignore[reportPossiblyUnboundVariable]
+            f"{getattr(reason, 'message', None) or repr(reason)}",
+            hint=hint,
+        ) from error
+    return tools
+
+
+async def _opens(make: partial[Sandbox]) -> bool:
+    try:
+        await make().check()
+    except (SandboxUnavailable, PolicyNotEnforced):
+        return False
+    return True
+
+
+def _innermost(error: BaseException) -> BaseException:
+    inside: Sequence[BaseException] = getattr(error, "exceptions", ())
+    return _innermost(inside[0]) if inside else error
+
+
+class McpTools:
+    """The tools of one server, as it has them now. To iterate over; `async with` ends the session with the server."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        only: Collection[str] | None,
+        prefix: str,
+        given: ToolSpec,
+        registry: ToolRegistry | None,
+    ) -> None:
+        self._session = Session(connect, self.take)
+        self._only = only
+        self._prefix = prefix
+        self._given = given
+        self._registry = registry
+        self._tools: dict[str, McpServerTool] = {}
+
+    def __iter__(self) -> Iterator[McpServerTool]:
+        return iter(list(self._tools.values()))
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the session with the server; the next call begins another."""
+        await self._session.close()
+
+    def take(self, told: Sequence[types.Tool]) -> None:
+        """These are the server's tools from now on."""
+        found: dict[str, McpServerTool] = {}
+        for tool in told:
+            if self._only is not None and tool.name not in self._only:
+                continue
+            made = McpServerTool(tool, self._name(tool.name), self._session, self._given)
+            if made.name in found:
+                raise ConfigError(f"the MCP server has two tools that would be called {made.name!r}")
+            before = self._tools.get(made.name)
+            found[made.name] = before if before is not None and before.spec == made.spec else made
+        gone = [tool for name, tool in self._tools.items() if found.get(name) is not tool]
+        new = [tool for name, tool in found.items() if self._tools.get(name) is not tool]
+        self._tools = found
+        if self._registry is not None:
+            for tool in gone:
+                try:
+                    self._registry.remove(f"{tool.name}@{tool.spec.version}")
+                except UnknownTool:
+                    continue  # somebody else took it out
+            self._registry.add(*new)
+
+    def _name(self, name: str) -> str:
+        return (_NOT_IN_NAMES.sub("_", f"{self._prefix}{name}").strip("_") or "tool")[:_LONGEST]
+
+
+class McpServerTool:
+    """One tool of an MCP server.
+
+    In a task, what it tells of its progress is told there, and what the server asks, the caller is asked. Elsewhere
+    nobody answers. Whoever cancels a call has the server told.
+    """
+
+    def __init__(self, tool: types.Tool, name: str, session: Session, given: ToolSpec) -> None:
+        self.name: str = name
+        self.spec: ToolSpec = replace(
+            given,
+            description=(tool.description or tool.title or name)[:_DESCRIBED],
+            input_schema=tool.inputSchema,
+            output_schema=tool.outputSchema,
+        )
+        self._named = tool.name
+        self._session = session
+
+    async def invoke(self, /, **arguments: Any) -> Any:
+        """Call it: structured content as it is, text as text, and anything else as MCP has it.
+
+        Raises:
+            ToolFailed: the server refuses it, says that it failed, or is not there.
+        """
+        task = current_task()
+        call = Call(_declined if task is None else partial(elicit, task))
+        try:
+            result = await self._session.call(
+                self._named, arguments, call, None if task is None else partial(_progress, task, call)
+            )
+        except Unreachable as error:
+            raise ToolFailed(f"{self.name!r} failed: {error}", tool=self.name, retryable=True) from None
+        except McpError as error:
+            raise ToolFailed(f"{self.name!r} failed: {error.error.message[:_FAILED]}", tool=self.name) from None
+        texts = [block.text for block in result.content if isinstance(block, types.TextContent)]
+        if result.isError:
+            raise ToolFailed(f"{self.name!r} failed: {' '.join(texts)[:_FAILED]}", tool=self.name)
+        if result.structuredContent is not None:
+            return result.structuredContent
+        if len(texts) == len(result.content):
+            return "\n".join(texts)
+        return [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in result.content]
+
+
+async def _declined(params: types.ElicitRequestParams) -> types.ElicitResult:
+    return types.ElicitResult(action="decline")
+
+
+async def _progress(task: Task, call: Call, progress: float, total: float | None, message: str | None) -> None:
+    if call.asking:
+        return  # a task that waits for an answer takes nothing else
+    text = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
+    event = {"progress": progress, "total": total, "message": message}
+    await task.status(text, metadata={ACTIVITY_KEY: {"event": event}})

@@ -1,0 +1,251 @@
+"""A job in the Ray worker itself, without any sandbox: its working folder, its time, and what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import io
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from codin.runtime._guest import named
+from codin.runtime._job import Call, wanted
+from codin.runtime._protocol import Outcome
+from codin.runtime._ray_wire import RayJob, framed, item_frame, json_of, outcome_frame
+from codin.sandbox import Guarantee, Stream
+
+__all__ = ["at_desk"]
+
+_UNENFORCED = frozenset[Guarantee]({"files", "network", "processes", "syscalls", "memory", "cpu", "disk"})
+_FLOOD = 16  # times the bound on output, as in a sandbox
+_imported: dict[str, str] = {}
+
+
+class _TimeUp(BaseException):
+    """Not an exception that a program would catch by accident."""
+
+
+class _Flood(BaseException):
+    """Likewise."""
+
+
+def at_desk(job: RayJob, library: Mapping[str, bytes]) -> Iterator[bytes]:
+    """Do a job here; gives frames: what it says, what it yields, how it ended."""
+    assert job.call is not None
+    with _Desk(job) as desk:
+        try:
+            with desk.at_work():
+                _import_from(job.library, library)
+                value = _begun(job.call)
+                step = _stepper(value)
+            while step is not None:
+                try:
+                    with desk.at_work():
+                        item = item_frame(step(), job.limits.output)
+                except StopIteration as ended:
+                    value, step = ended.value, None
+                else:
+                    yield desk.said() + item
+            with desk.at_work():
+                if inspect.isawaitable(value):
+                    value = asyncio.run(_awaited(value))
+                text = json_of(value, job.limits.output)
+            end = outcome_frame(Outcome(artifacts=desk.artifacts(), unenforced=_UNENFORCED), text)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            end = outcome_frame(desk.failure(error), b"null")
+        yield desk.said() + end
+
+
+class _Desk:
+    """What a job finds around it; put back as it was behind it, since the next job has the same process."""
+
+    def __init__(self, job: RayJob) -> None:
+        self._job = job
+        self._said: list[tuple[Stream, bytes]] = []
+        self._size = {"stdout": 0, "stderr": 0}
+        self._working = False
+        self._late = False
+        self._stack = contextlib.ExitStack()
+        self.folder = Path()
+
+    def __enter__(self) -> _Desk:
+        stack = self._stack
+        self.folder = Path(tempfile.mkdtemp(dir=_room()))
+        stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        for path, content in self._job.files.items():
+            file = self.folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        stack.callback(os.chdir, Path.cwd())
+        os.chdir(self.folder)
+        if self._job.env:
+            stack.callback(_restore, dict(os.environ))
+            os.environ.update(self._job.env)
+        out, err = (io.TextIOWrapper(_Ear(self.hear, name), "utf-8", "replace", write_through=True) for name in _NAMES)
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        if self._job.limits.time is not None:
+            stack.callback(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, self._time_is_up))
+            stack.callback(signal.setitimer, signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_REAL, self._job.limits.time)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @contextlib.contextmanager
+    def at_work(self) -> Generator[None]:
+        """While it is the job's own code that runs: only there it is interrupted, and not in what Ray does between."""
+        if self._late:
+            raise _TimeUp
+        self._working = True
+        try:
+            yield
+        finally:
+            self._working = False
+
+    def hear(self, stream: Stream, data: bytes) -> None:
+        """Keep what was written, within the bound."""
+        before, limit = self._size[stream], self._job.limits.output
+        self._size[stream] += len(data)
+        if before < limit:
+            self._said.append((stream, data[: limit - before]))
+        if self._size[stream] > limit * _FLOOD and self._working:
+            raise _Flood
+
+    def said(self) -> bytes:
+        """Frames of what was written since the last time."""
+        frames = b"".join(framed({"output": stream}, data) for stream, data in self._said)
+        self._said.clear()
+        return frames
+
+    def artifacts(self) -> dict[str, bytes]:
+        """The files that were asked for. Raises ValueError when they are too large."""
+        found: dict[str, bytes] = {}
+        left = self._job.limits.disk
+        for file in sorted(self.folder.rglob("*")) if self._job.artifacts else ():
+            path = file.relative_to(self.folder).as_posix()
+            if file.is_symlink() or not file.is_file() or not wanted(path, self._job.artifacts):
+                continue
+            left -= file.stat().st_size
+            if left < 0:
+                raise ValueError(f"the artifacts are larger than {self._job.limits.disk} bytes")
+            found[path] = file.read_bytes()
+        return found
+
+    def failure(self, error: BaseException) -> Outcome:
+        """How a job ended that raised."""
+        if isinstance(error, _TimeUp):
+            limit = self._job.limits.time
+            return Outcome(exit_code=-9, ended="time", error=f"it did not end within {limit} s", unenforced=_UNENFORCED)
+        if isinstance(error, _Flood):
+            return Outcome(exit_code=-9, ended="output", error="it wrote without end", unenforced=_UNENFORCED)
+        if isinstance(error, SystemExit):
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+            told = f"the program ended itself: exit code {error.code}" if code else ""
+            return Outcome(exit_code=code, error=told, unenforced=_UNENFORCED)
+        self.hear("stderr", "".join(traceback.format_exception(error)).encode(errors="replace"))
+        told = f"{type(error).__name__}: {str(error)[:2000]}"
+        return Outcome(exit_code=1, error=told, unenforced=_UNENFORCED)
+
+    def _time_is_up(self, number: int, frame: FrameType | None) -> None:
+        self._late = True
+        if self._working:
+            raise _TimeUp
+
+
+class _Ear(io.RawIOBase):
+    """Where print() goes. What is written to the file descriptors themselves goes to Ray's logs."""
+
+    name = "print"
+
+    def __init__(self, hear: Callable[[Stream, bytes], None], stream: Stream) -> None:
+        self._hear = hear
+        self._stream: Stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        content = bytes(data)
+        self._hear(self._stream, content)
+        return len(content)
+
+
+_NAMES: tuple[Stream, Stream] = ("stdout", "stderr")
+
+
+def _begun(call: Call) -> Any:
+    if call.pickle is None:
+        return named({**call.told})
+    function, args, kwargs = pickle.loads(call.pickle)
+    return function(*args, **kwargs)
+
+
+def _stepper(value: Any) -> Callable[[], Any] | None:
+    """What gives the next item of a generator, and raises StopIteration when there is none."""
+    if inspect.isgenerator(value):
+        return lambda: next(value)
+    if not inspect.isasyncgen(value):
+        return None
+    runner = asyncio.Runner()
+
+    def step() -> Any:
+        try:
+            return runner.run(_awaited(anext(value)))
+        except StopAsyncIteration:
+            runner.close()
+            raise StopIteration from None
+
+    return step
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
+
+
+def _import_from(digest: str, library: Mapping[str, bytes]) -> None:
+    """Make the sources that came along importable, in the place of what an earlier job brought by the same names."""
+    if not library or digest in _imported.values():
+        return
+    folder = Path(tempfile.mkdtemp(dir=_room(), prefix="lib-"))
+    for path, content in library.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    sys.path.insert(0, str(folder))
+    for top in {path.partition("/")[0].removesuffix(".py") for path in library}:
+        _imported[top] = digest
+        for name in [name for name in sys.modules if name.partition(".")[0] == top]:
+            del sys.modules[name]
+
+
+def _restore(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+@cache
+def _room() -> str:
+    """This worker's folder, which goes with it, however it ends: a shell waits for that, which is no child of ours."""
+    room = tempfile.mkdtemp(prefix="codin-ray-")
+    shell = ["sh", "-c", 'exec 3<&0; { cat <&3 >/dev/null; rm -rf -- "$0"; } >/dev/null 2>&1 &', room]
+    with subprocess.Popen(shell, stdin=subprocess.PIPE, start_new_session=True) as waiting:
+        assert waiting.stdin is not None
+        os.dup(waiting.stdin.fileno())  # closed by the kernel alone
+    tempfile.tempdir = room
+    return room

@@ -1,0 +1,151 @@
+"""On a node of a Ray cluster: does one job, in a sandbox of the node or in the Ray worker itself.
+
+Everything that goes back is made JSON and bytes here: the program that asked unpickles nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import pickle
+import signal
+from collections.abc import Iterator
+from typing import Any, cast
+
+from codin.errors import CodinError, SandboxError
+from codin.runtime._job import Sent
+from codin.runtime._protocol import Emit, Event, Item, Outcome, Workload
+from codin.runtime._ray_desk import at_desk
+from codin.runtime._ray_wire import RayJob, framed, outcome_frame, refusal_frame
+from codin.runtime._sandboxed import policy_of
+from codin.runtime.local import LocalRuntime
+from codin.sandbox import sandbox_of
+
+__all__ = ["do", "do_streaming", "missing"]
+
+_libraries: dict[str, dict[str, bytes]] = {}
+_have_sandbox: dict[tuple[str, ...], bool] = {}
+
+
+def do(sent: bytes, library: list[Any]) -> bytes:
+    """A job in this worker, all that comes of it at once."""
+    job: RayJob = pickle.loads(sent)
+    return b"".join(at_desk(job, _library(job, library)))
+
+
+def do_streaming(sent: bytes, library: list[Any]) -> Iterator[bytes]:
+    """A job, what comes of it as it comes."""
+    job: RayJob = pickle.loads(sent)
+    if job.endpoint is not None or job.demand == "required" or (job.demand == "preferred" and _sandbox_here(job)):
+        yield from _in_runtime(job, _library(job, library))
+    else:
+        yield from at_desk(job, _library(job, library))
+
+
+def missing(sent: bytes, library: list[Any]) -> bytes:
+    """Why this node cannot run a job."""
+    job: RayJob = pickle.loads(sent)
+    return asyncio.run(_runtime(job).missing(_workload(job, {}))).encode()
+
+
+class _NodeRuntime(LocalRuntime):
+    """The sandboxes of this node, one attempt at a time."""
+
+    async def attempt(self, workload: Workload, emit: Emit) -> Outcome:
+        return await self._execute(workload, emit)
+
+
+def _in_runtime(job: RayJob, library: dict[str, bytes]) -> Iterator[bytes]:
+    loop = asyncio.new_event_loop()
+    events: asyncio.Queue[Event] = asyncio.Queue(64)
+
+    async def attempt() -> bytes:
+        async with _runtime(job) as runtime:
+            try:
+                outcome = await runtime.attempt(_workload(job, library), events.put)
+                return outcome_frame(outcome, json.dumps(outcome.value).encode())
+            except CodinError as error:
+                return refusal_frame(error)
+
+    async def some() -> bytes:
+        """What there is, once there is something."""
+        coming = asyncio.ensure_future(events.get())
+        await asyncio.wait([coming, work], return_when=asyncio.FIRST_COMPLETED)
+        if not coming.done():
+            coming.cancel()
+        told = [_frame(coming.result())] if coming.done() and not coming.cancelled() else []
+        while not events.empty():
+            told.append(_frame(events.get_nowait()))
+        return b"".join(told)
+
+    work = loop.create_task(attempt())
+    # Ray's word to stop is an interrupt that would not wake a loop which waits.
+    loop.add_signal_handler(signal.SIGINT, work.cancel)
+    try:
+        while not work.done() or not events.empty():
+            if told := loop.run_until_complete(some()):
+                yield told
+        if work.cancelled():
+            raise KeyboardInterrupt
+        yield work.result()
+    finally:
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError, CodinError):
+            loop.run_until_complete(work)
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def _runtime(job: RayJob) -> _NodeRuntime:
+    return _NodeRuntime(sandboxes=job.sandboxes, guard=job.guard)
+
+
+def _workload(job: RayJob, library: dict[str, bytes]) -> Workload:
+    if job.endpoint is not None:
+        return job.endpoint
+    assert job.call is not None
+    return Sent(
+        call=job.call,
+        library=library,
+        limits=job.limits,
+        network=job.network,
+        env=job.env,
+        files=job.files,
+        artifacts=job.artifacts,
+        sandbox=job.demand,
+    )
+
+
+def _frame(event: Event) -> bytes:
+    if isinstance(event, Item):
+        return framed({"item": 1}, json.dumps(event.value).encode())
+    return framed({"output": event.stream}, event.data)
+
+
+def _library(job: RayJob, held: list[Any]) -> dict[str, bytes]:
+    """The sources that go with a job, fetched when this worker sees them for the first time."""
+    if not job.library:
+        return {}
+    if job.library not in _libraries:
+        import ray
+
+        _libraries[job.library] = pickle.loads(cast("bytes", ray.get(held[0])))
+    return _libraries[job.library]
+
+
+def _sandbox_here(job: RayJob) -> bool:
+    """Whether this node has one of the kinds, whatever it may not keep."""
+
+    async def look() -> bool:
+        for kind in job.sandboxes:
+            with contextlib.suppress(SandboxError):
+                await sandbox_of(kind, policy_of(_workload(job, {}))).check()
+                return True
+        return False
+
+    if job.sandboxes not in _have_sandbox:
+        _have_sandbox[job.sandboxes] = asyncio.run(look())
+    return _have_sandbox[job.sandboxes]

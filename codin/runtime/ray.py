@@ -1,0 +1,201 @@
+"""A Ray cluster: what is sent to its nodes is the workload."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+from codin.errors import ConfigError, NoRuntime, RuntimeUnavailable
+from codin.net import AddressGuard
+from codin.runtime._job import call_of
+from codin.runtime._protocol import Emit, Endpoint, Function, Item, Kind, Module, Outcome, Workload
+from codin.runtime._ray_link import Link
+from codin.runtime._ray_wire import RayJob, error_of, frames_of, outcome_of
+from codin.runtime._runtime import Runtime, able
+from codin.runtime._sources import sources_of
+from codin.sandbox import Output
+
+__all__ = ["RayRuntime"]
+
+_KILLED = {
+    "crashed": Outcome(exit_code=-9, ended="killed", error="its Ray worker was killed"),
+    "memory": Outcome(exit_code=-9, ended="memory", error="Ray killed its worker, because its node ran out of memory"),
+}
+
+
+class RayRuntime(Runtime):
+    """Runs functions, modules and calls of endpoints on the nodes of a Ray cluster.
+
+    On its node a workload runs in a sandbox as `LocalRuntime` makes it; without one it runs in the Ray worker itself,
+    where the workload says `off`, or `preferred` and the node has none. The nodes need codin, in this version.
+
+    Args:
+        address: of the cluster, as `ray.init` takes it; by default RAY_ADDRESS, or the cluster that runs on this
+            machine. `local` starts one, which ends with `close`.
+        resources: what else a node has to have, such as `{"GPU": 1}`; what the workload's limits say of processors
+            and memory it has to have in any case.
+        sandboxes: the kinds that may hold a workload on its node, the best first; none, when the nodes have none.
+        guard: which addresses an endpoint may have, as `HttpRuntime` takes it.
+        runtime_env: of the cluster's workers, as Ray takes it; plain JSON.
+        patience: seconds that connecting may take, and as long that a workload may wait for its place.
+
+    Example:
+        async with RayRuntime() as runtime:
+            done = await runtime.run(Function(sum, [[1, 2, 3]]))
+            print(done.value)
+    """
+
+    name: ClassVar[str] = "ray"
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"function", "module", "endpoint"})
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        resources: Mapping[str, float] | None = None,
+        sandboxes: Sequence[str] = ("local",),
+        guard: AddressGuard | None = None,
+        runtime_env: Mapping[str, Any] | None = None,
+        patience: float = 60.0,
+    ) -> None:
+        if find_spec("ray") is None:
+            raise RuntimeUnavailable("the runtime 'ray' needs the package ray", hint="pip install 'codin[ray]'")
+        self._options: dict[str, Any] = {"address": address or "auto"}
+        if runtime_env is not None:
+            self._options["runtime_env"] = dict(runtime_env)
+        self._resources = dict(resources or {})
+        self._sandboxes = tuple(sandboxes)
+        self._guard = guard
+        self._patience = patience
+        self._margin += patience
+        self._link: Link | None = None
+        self._opening = asyncio.Lock()
+        self._libraries: dict[str, tuple[str, bytes]] = {}
+
+    async def missing(self, workload: Workload, /) -> str:
+        if workload.kind not in self.kinds:
+            return f"it does not run a {workload.kind}"
+        try:
+            if workload.demand != "required" or isinstance(workload, Endpoint):
+                await self._connected()
+                return ""
+            return await self._missing_there(workload)
+        except (RuntimeUnavailable, NoRuntime) as error:
+            return error.message
+
+    async def close(self) -> None:
+        async with self._opening:
+            link, self._link = self._link, None
+            if link is not None:
+                await link.close()
+
+    async def _execute(self, workload: Workload, emit: Emit, /) -> Outcome:
+        link = await self._connected()
+        job, library = self._job(workload)
+        head = {"mode": self._mode(workload), "needs": self._needs(workload), "patience": self._patience}
+        outcome: Outcome | None = None
+        async with aclosing(link.run(head, pickle.dumps(job), library)) as telling:
+            async for told, body in telling:
+                for frame, content in frames_of(body):
+                    if "item" in frame:
+                        await emit(Item(json.loads(content)))
+                    elif "output" in frame:
+                        await emit(Output(frame["output"], content))
+                    elif "refused" in frame:
+                        raise error_of(frame["refused"], workload.kind)
+                    else:
+                        outcome = outcome_of(frame, content)
+                if "end" in told:
+                    return outcome or self._ending(told, workload)
+        raise AssertionError("a job has an end")
+
+    async def _connected(self) -> Link:
+        async with self._opening:
+            if self._link is not None and self._link.gone:
+                link, self._link = self._link, None
+                await link.close()
+            if self._link is None:
+                self._link = await Link.open(self._options, self._patience)
+            return self._link
+
+    async def _missing_there(self, workload: Workload) -> str:
+        """What a node says that such a workload would run on."""
+        link = await self._connected()
+        job, library = self._job(workload)
+        head = {"mode": "missing", "needs": self._needs(workload), "patience": self._patience}
+        async with aclosing(link.run(head, pickle.dumps(job), library)) as telling:
+            async for told, body in telling:
+                if "end" not in told:
+                    continue
+                if told["end"] != "done":
+                    self._ending(told, workload)
+                return body.decode()
+        raise AssertionError("a job has an end")
+
+    def _job(self, workload: Workload) -> tuple[RayJob, tuple[str, bytes]]:
+        """What is sent, and the sources that go along, which this process reads once for each package."""
+        call, name, sources = None, "", b""
+        if isinstance(workload, Function | Module):
+            call = call_of(workload)
+            try:
+                json.dumps(call.told, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f"the arguments of a {call.kind} are not JSON: {error}") from error
+            name, sources = self._library(call.module)
+        job = RayJob(
+            call=call,
+            endpoint=workload if isinstance(workload, Endpoint) else None,
+            library=name,
+            limits=workload.limits,
+            network=workload.network,
+            env=dict(workload.env),
+            files=dict(workload.files),
+            artifacts=tuple(workload.artifacts),
+            demand=workload.demand,
+            sandboxes=self._sandboxes,
+            guard=self._guard,
+        )
+        return job, (name, sources)
+
+    def _library(self, module: str | None) -> tuple[str, bytes]:
+        top = (module or "").partition(".")[0]
+        if top not in self._libraries:
+            sources = pickle.dumps(dict(sources_of(top or None)))
+            empty = sources == pickle.dumps({})
+            self._libraries[top] = ("", b"") if empty else (hashlib.sha256(sources).hexdigest(), sources)
+        return self._libraries[top]
+
+    def _mode(self, workload: Workload) -> str:
+        """Whether it is one task of Ray's with one result, which is the quickest, or one that streams."""
+        boxed = workload.demand == "required" or (workload.demand == "preferred" and bool(self._sandboxes))
+        if boxed or not isinstance(workload, Function):
+            return "do_streaming"
+        function = workload.function
+        streams = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+        return "do_streaming" if streams else "do"
+
+    def _needs(self, workload: Workload) -> dict[str, Any]:
+        return {"num_cpus": workload.limits.cpu, "memory": workload.limits.memory, "resources": self._resources}
+
+    def _ending(self, told: Mapping[str, Any], workload: Workload) -> Outcome:
+        """What an end without a result means."""
+        end, error = told["end"], told.get("error", "")
+        if end in _KILLED:
+            return _KILLED[end]
+        if end == "nowhere":
+            raise NoRuntime(error, able=able(workload.kind), hint="lower its limits, or add a node")
+        if end == "failed":
+            raise RuntimeUnavailable(
+                f"a node could not begin it: {error}", hint="the nodes need codin, in the version that is here"
+            )
+        raise RuntimeUnavailable(
+            f"the Ray cluster, or the node that ran it, went away: {error or 'the driver has ended'}",
+            hint="whether it acted is unknown; a workload that is idempotent may say retries",
+        )

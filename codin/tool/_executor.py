@@ -1,0 +1,341 @@
+"""Uses tools: finds them, checks what goes in and comes out, asks who has to be asked, keeps the bounds, records it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, NoReturn, cast
+from weakref import WeakKeyDictionary
+
+from pydantic import SecretBytes, SecretStr
+from pydantic_core import from_json, to_json
+
+from codin.errors import (
+    InvalidArguments,
+    InvalidResult,
+    NoRuntime,
+    StoreError,
+    TaskClosed,
+    ToolError,
+    ToolFailed,
+    ToolRefused,
+    ToolTimeout,
+    WorkloadTimeout,
+)
+from codin.task import LimitReached, NeedAuth, NeedInput, Reject, ResumeMismatch, Task
+from codin.task._tool_use import ToolUse
+from codin.tool._call import INLINE, RunTool, ToolCall
+from codin.tool._door import Door
+from codin.tool._limits import ToolLimits
+from codin.tool._pieces import whole
+from codin.tool._protocol import Sandboxing, StreamingTool, Tool, check_sandboxing
+from codin.tool._registry import Listed, ToolRegistry
+from codin.tool._sandboxed import WorkloadTool
+from codin.trust import ANONYMOUS, Caller
+
+__all__ = ["ToolExecutor"]
+
+_logger = logging.getLogger("codin.tool")
+_SHOWN = 300  # letters of what a tool raised
+_ASKED = 2000  # letters of the arguments in a question
+
+# What ends or pauses the run of an agent, and is nothing that a model could act on.
+_OF_THE_RUN = (NeedInput, NeedAuth, Reject, LimitReached, ResumeMismatch, TaskClosed, StoreError)
+
+
+class ToolExecutor:
+    """Uses the tools of a registry.
+
+    A caller without a tool's scopes gets the answer that it gets for a tool that does not exist. Every failure is a
+    `ToolError` whose text is for the model that called.
+
+    Args:
+        tools: a registry, or the tools themselves.
+        agent: who uses them; a tool has to be open to it as well as to the caller.
+        run: runs the tools whose spec asks for a sandbox. Without it those that prefer one run in this process, and
+            those that require one are refused. `in_runtime()` is one.
+        sandbox: what takes the place of the word of a tool's spec, by the name of the tool.
+        limits: the bounds.
+
+    Raises:
+        ConfigError: `sandbox` says what is none of the three.
+    """
+
+    def __init__(
+        self,
+        tools: ToolRegistry | Iterable[Tool] = (),
+        *,
+        agent: Caller | None = None,
+        run: RunTool | None = None,
+        sandbox: Mapping[str, Sandboxing] | None = None,
+        limits: ToolLimits | None = None,
+    ) -> None:
+        self.registry: ToolRegistry = tools if isinstance(tools, ToolRegistry) else ToolRegistry(tools)
+        self.limits: ToolLimits = limits or ToolLimits()
+        self._agent = agent
+        self._sandboxed = run
+        self._sandbox = check_sandboxing(sandbox or {})
+        self._doors: WeakKeyDictionary[Listed, Door] = WeakKeyDictionary()
+
+    async def call(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        task: Task | None = None,
+        caller: Caller | None = None,
+    ) -> Any:
+        """Use a tool and give its result, as JSON has it.
+
+        Args:
+            name: of the tool; `name@version` for another version than the newest.
+            arguments: as JSON has them.
+            task: in which it is used: its caller has to have the scopes, its guards are asked, its caller may be asked
+                for approval, and its log has the record.
+            caller: who has to have the scopes, beside the task's; nobody in particular when there is neither.
+
+        Raises:
+            UnknownTool: there is none of that name for this caller.
+            InvalidArguments: they do not fit.
+            ToolRefused: a guard or a person said no, or it needs a task or a sandbox, and there is none.
+            ToolBusy: it is used as often as it may be.
+            ToolTimeout: it took longer than it may.
+            ToolFailed: it raised something. A `ToolError` that it raises comes as it is.
+            InvalidResult: the result does not fit, or is too large.
+        """
+        async with self._using(name, arguments, task, caller) as (call, door):
+            for tried in range(call.spec.retries):
+                try:
+                    return await self._once(call, door)
+                except ToolError as error:
+                    if not error.retryable:
+                        raise
+                await asyncio.sleep(self.limits.backoff.pause(tried))
+            return await self._once(call, door)
+
+    async def stream(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        task: Task | None = None,
+        caller: Caller | None = None,
+    ) -> AsyncGenerator[Any, None]:
+        """The same in pieces, as they come; a tool that does not stream gives its result as the only one.
+
+        A stream is not tried again. Whoever leaves it early closes it (`contextlib.aclosing`), and the tool is stopped.
+        """
+        async with self._using(name, arguments, task, caller) as (call, door):
+            if not call.spec.streams or self._goes_out(call):
+                yield await self._once(call, door)
+                return
+            await door.gate.turn()
+            async with aclosing(self._pieces(call, door)) as pieces:
+                async for _, body in pieces:
+                    yield from_json(body)
+
+    # -- before it runs ------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _using(
+        self, name: str, arguments: Mapping[str, Any] | None, task: Task | None, caller: Caller | None
+    ) -> AsyncGenerator[tuple[ToolCall, Door]]:
+        """Everything around the tool's own work, and the record of how it ended."""
+        use = None if task is None else ToolUse(task, name)
+        call = None
+        try:
+            door = self._door(name, task, caller)
+            call = self._checked(door, arguments or {}, task)
+            if call.spec.sandbox == "required" and self._sandboxed is None:
+                raise self._no_sandbox(call)
+            if task is not None:
+                await self._permitted(call, task)
+            if call.spec.approval:
+                await self._approved(call, door)
+            async with door.gate:
+                if use is not None:
+                    await use.begin(call.spec.version, door.redaction.shown(call.arguments))
+                yield call, door
+        except BaseException as error:
+            if use is not None:
+                use.failed(error, call.backend if call is not None else "")
+            raise
+        if use is not None:
+            use.end("done", call.backend)
+
+    def _door(self, name: str, task: Task | None, caller: Caller | None) -> Door:
+        named = [task.caller if task is not None else None, caller]
+        callers = [each for each in named if each is not None] or [ANONYMOUS]
+        listed = self.registry.find(name, *callers, *([self._agent] if self._agent is not None else []))
+        door = self._doors.get(listed)
+        if door is None:
+            door = self._doors[listed] = Door(listed, self.limits.wait, self._sandbox_of(listed))
+        return door
+
+    def _sandbox_of(self, listed: Listed) -> Sandboxing | None:
+        """The word of whoever runs the agent; else the tool's own, which counts for less if somebody else wrote it."""
+        said = self._sandbox.get(listed.name)
+        return "required" if said is None and listed.foreign else said
+
+    def _checked(self, door: Door, arguments: Mapping[str, Any], task: Task | None) -> ToolCall:
+        try:
+            body = to_json({name: _bare(value) for name, value in arguments.items()}, inf_nan_mode="null")
+        except (ValueError, TypeError, RecursionError):
+            raise InvalidArguments(f"the arguments of {door.name!r} are not JSON", tool=door.name) from None
+        if len(body) > self.limits.max_arguments:
+            raise InvalidArguments(
+                f"the arguments of {door.name!r} have {len(body)} bytes; {self.limits.max_arguments} are allowed",
+                tool=door.name,
+            )
+        plain: dict[str, Any] = from_json(body)
+        given = door.bind(plain, body)
+        timeout = door.spec.timeout or self.limits.timeout
+        return ToolCall(door.name, door.spec, door.tool, plain, timeout, task, given=given)
+
+    async def _permitted(self, call: ToolCall, task: Task) -> None:
+        refused = await task.permit(call.name, call.arguments)
+        if refused is not None:
+            reason = refused.reason or "a guard refused it"
+            raise ToolRefused(f"{call.name!r} may not be called: {reason}", tool=call.name)
+
+    async def _approved(self, call: ToolCall, door: Door) -> None:
+        """Ask whoever called the task, by a question that is durable by its position."""
+        wanted = await self._wanted(call)
+        if not wanted:
+            return
+        if call.task is None:
+            raise ToolRefused(
+                f"{call.name!r} has to be approved, and there is no task to ask in", tool=call.name, hint="pass task="
+            )
+        shown = door.redaction.shown(call.arguments)
+        text = to_json(shown).decode()
+        text = text if len(text) <= _ASKED else f"{text[:_ASKED]}…"
+        question = wanted if isinstance(wanted, str) else f"May {call.name} be called with {text}?"
+        if not await call.task.ask(question, schema=bool, data={"tool": call.name, "arguments": shown}):
+            raise ToolRefused(f"the call of {call.name!r} was not approved", tool=call.name)
+
+    async def _wanted(self, call: ToolCall) -> bool | str:
+        approval = call.spec.approval
+        if isinstance(approval, bool):
+            return approval
+        try:
+            wanted = approval(call.arguments)
+            return await wanted if inspect.isawaitable(wanted) else wanted
+        except Exception as error:
+            _logger.error("whether %s has to be approved cannot be told", call.name, exc_info=error)
+            reason = "nobody can tell whether it has to be approved"
+            raise ToolRefused(f"{call.name!r} is not called: {reason}", tool=call.name) from error
+
+    # -- while it runs -------------------------------------------------------------------------------------------------
+
+    async def _once(self, call: ToolCall, door: Door) -> Any:
+        """One try."""
+        await door.gate.turn()
+        if call.spec.streams and not self._goes_out(call):
+            async with aclosing(self._pieces(call, door)) as pieces:
+                value = whole([piece async for piece, _ in pieces], call.spec)
+        else:
+            value = await self._ran(call, door)
+        body = door.encode(value)
+        self._bound(call, len(body))
+        return from_json(body)
+
+    async def _ran(self, call: ToolCall, door: Door) -> Any:
+        scope = asyncio.timeout(call.timeout)
+        try:
+            async with scope:
+                if self._sandboxed is not None and self._goes_out(call):
+                    try:
+                        return await self._sandboxed(call)
+                    except NoRuntime as error:
+                        if call.spec.sandbox == "required":
+                            raise self._no_sandbox(call, f": {error.message}", error.hint) from error
+                        call.backend = INLINE
+                if door.function is not None:
+                    return await door.function.run(call.given, call.task)
+                return await call.tool.invoke(**call.given)
+        except BaseException as error:
+            self._fail(call, door, error, expired=scope.expired())
+
+    async def _pieces(self, call: ToolCall, door: Door) -> AsyncGenerator[tuple[Any, bytes], None]:
+        """What a streaming tool gives in this process, each piece with its JSON. It has the time for all of them."""
+        ends = asyncio.get_running_loop().time() + call.timeout
+        size = 0
+        async with aclosing(self._begun(call, door)) as pieces:
+            while True:
+                scope = asyncio.timeout_at(ends)
+                try:
+                    async with scope:
+                        piece = await anext(pieces)
+                except StopAsyncIteration:
+                    return
+                except BaseException as error:
+                    self._fail(call, door, error, expired=scope.expired())
+                body = door.encode_piece(piece)
+                size += len(body)
+                self._bound(call, size)
+                yield piece, body
+
+    def _goes_out(self, call: ToolCall) -> bool:
+        """Whether something else runs it: what is a workload anyhow is one without a sandbox too."""
+        asks = call.spec.sandbox != "off" or isinstance(call.tool, WorkloadTool)
+        return asks and self._sandboxed is not None
+
+    def _begun(self, call: ToolCall, door: Door) -> AsyncGenerator[Any, None]:
+        if door.function is not None:
+            return door.function.pieces(call.given, call.task)
+        return cast("StreamingTool", call.tool).stream(**call.given)
+
+    def _no_sandbox(self, call: ToolCall, why: str = "", hint: str | None = None) -> ToolRefused:
+        return ToolRefused(
+            f"{call.name!r} runs in a sandbox only, and there is none here{why}", tool=call.name, hint=hint
+        )
+
+    def _bound(self, call: ToolCall, size: int) -> None:
+        if size > self.limits.max_result:
+            raise InvalidResult(
+                f"the result of {call.name!r} has more than {self.limits.max_result} bytes",
+                tool=call.name,
+                hint="ask for less of it",
+            )
+
+    # -- how it ended --------------------------------------------------------------------------------------------------
+
+    def _fail(self, call: ToolCall, door: Door, error: BaseException, *, expired: bool) -> NoReturn:
+        """Raise what stands for what a tool raised: its kind and first line, which a model needs, and nothing else."""
+        error = _lone(error)
+        current = asyncio.current_task()
+        stopped = isinstance(error, asyncio.CancelledError)
+        if isinstance(error, (KeyboardInterrupt, GeneratorExit)) or (stopped and current and current.cancelling()):
+            raise error
+        if expired or isinstance(error, WorkloadTimeout):
+            told = f"{call.name!r} took longer than {call.timeout:g} s, and was stopped"
+            raise ToolTimeout(told, tool=call.name, retryable=call.spec.idempotent) from None
+        if isinstance(error, (ToolError, *_OF_THE_RUN)):
+            raise error
+        if stopped:
+            raise ToolFailed(f"{call.name!r} stopped itself", tool=call.name) from None
+        said = str(error).strip().partition("\n")[0]
+        hides = door.redaction.needed
+        said = (door.redaction.clean(said, call.arguments) if hides else said)[:_SHOWN]
+        # A traceback has the exception's text, and so what may be secret in it.
+        trace = None if hides else error
+        _logger.warning("tool %s raised %s: %s", call.name, type(error).__name__, said, exc_info=trace)
+        reason = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        raise ToolFailed(f"{call.name!r} failed: {reason}", tool=call.name, retryable=call.spec.idempotent) from trace
+
+
+def _lone(error: BaseException) -> BaseException:
+    """What a task group raised, where that is one exception in a group."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return group if len(group.exceptions) > 1 else _lone(next(iter(group.exceptions)))
+
+
+def _bare(value: Any) -> Any:
+    """The value of a secret that a program passes: as JSON it would be asterisks."""
+    return value.get_secret_value() if isinstance(value, (SecretStr, SecretBytes)) else value

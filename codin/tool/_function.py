@@ -1,0 +1,328 @@
+"""A function as a tool."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import inspect
+import re
+import types
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping
+from contextlib import aclosing
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, from_json, to_json
+
+from codin.errors import ConfigError, InvalidArguments, ToolRefused
+from codin.task import Task, current_task
+from codin.tool._describe import annotate, doc_of, name_of, parameter_docs, schema_of, summary_of
+from codin.tool._fields import fields_adapter
+from codin.tool._hints import Kind
+from codin.tool._json_schema import JsonSchema, Misfit
+from codin.tool._pieces import whole
+from codin.tool._protocol import Approval, Sandboxing, ToolSpec
+from codin.tool._result import Result
+from codin.tool._signature import Flavour, Parameter, read_signature
+from codin.tool._threads import Ended, Pulled, Threads
+
+__all__ = ["FunctionTool"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+Q = ParamSpec("Q")
+T = TypeVar("T")
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MAX_THREADS = 32
+_SAID = 3  # problems in one message
+_SHOWN = 200  # letters of a field's path: a model may make up any
+_STREAMS = (Flavour.STREAM, Flavour.BLOCKING_STREAM)
+
+
+class FunctionTool(Generic[P, R]):
+    """A function as a tool, still callable as the function it was; a method as a tool of each instance.
+
+    A blocking function runs in a thread. A generator streams: the pieces of one that yields text are joined to the
+    result, those of any other are a list. A parameter of the type `Task` is given the task, and is in no schema.
+
+    Args:
+        function: sync or async function or generator, method, partial, or callable object.
+        name: the function's name if not given: letters, digits, "_" and "-", 64 at most, as models take it.
+        description: the first paragraph of its docstring if not given.
+        version, tags, scopes, secrets, sandbox, idempotent, timeout, retries, rate, concurrency, approval: as in
+            `ToolSpec`.
+        local: names for hints that are text, where the function's module does not have them.
+
+    Attributes:
+        unbound: it is a method without its instance, which cannot be used.
+
+    Raises:
+        ConfigError: the function cannot be a tool; the text names the parameter.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        version: str = "1.0.0",
+        tags: Collection[str] = (),
+        scopes: Collection[str] = (),
+        secrets: Collection[str] = (),
+        sandbox: Sandboxing = "off",
+        idempotent: bool = False,
+        timeout: float | None = None,
+        retries: int = 0,
+        rate: tuple[int, float] | None = None,
+        concurrency: int | None = None,
+        approval: bool | Approval = False,
+        local: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not callable(function) or inspect.isclass(function):
+            raise ConfigError(f"{function!r} is not a function", hint="decorate a function, or pass an instance")
+        functools.update_wrapper(self, function, updated=())
+        self._function = function
+        self.name: str = _checked(name or name_of(function))
+        self.__name__: str = getattr(function, "__name__", self.name)
+        self.unbound: bool = _is_method(function)
+        seen = cast("Callable[P, R]", types.MethodType(function, self)) if self.unbound else function
+        signature = read_signature(seen, repr(self.name), local or {})
+        self._flavour = signature.flavour
+        self._tasks = [parameter for parameter in signature.parameters if parameter.hint.kind is Kind.TASK]
+        fields = [parameter for parameter in signature.parameters if parameter.hint.kind is not Kind.TASK]
+        self._check_parameters(fields, sandbox)
+        adapter = fields_adapter(fields, repr(self.name))
+        self._check = adapter.validate_json
+        # None for what may be None and has no other default; every other default is Python's business
+        self._nothing = {field.name: None for field in fields if not field.required and not field.has_default}
+        self.result: Result = Result(signature.returns, self.name, streams=signature.flavour in _STREAMS)
+        doc = doc_of(function)
+        self.spec: ToolSpec = ToolSpec(
+            summary_of(doc) if description is None else description,
+            _input_schema(schema_of(adapter, "validation"), fields, parameter_docs(doc)),
+            self.result.schema,
+            version=version,
+            tags=tags,
+            scopes=scopes,
+            secrets=secrets,
+            streams=signature.flavour in _STREAMS,
+            sandbox=sandbox,
+            idempotent=idempotent,
+            timeout=timeout,
+            retries=retries,
+            rate=rate,
+            concurrency=concurrency,
+            approval=approval,
+        )
+        self._exact = JsonSchema(self.spec.input_schema) if _takes_one_for_true(self.spec.input_schema) else None
+        self._threads = Threads(concurrency or _MAX_THREADS, self.name)
+
+    def _check_parameters(self, fields: list[Parameter], sandbox: Sandboxing) -> None:
+        if self._tasks and sandbox == "required":
+            raise ConfigError(
+                f"parameter {self._tasks[0].name!r} of {self.name!r} asks for the task, which no sandbox has",
+                hint="drop it, or sandbox='required'",
+            )
+        for field in fields:
+            if isinstance(field.default, FieldInfo):
+                raise ConfigError(
+                    f"the default of parameter {field.name!r} of {self.name!r} is a Field",
+                    hint=f"write {field.name}: Annotated[…, Field(…)] = default",
+                )
+
+    @property
+    def function(self) -> Callable[P, R]:
+        """The function itself; of an instance, its method."""
+        return self._function
+
+    @property
+    def works_in_task(self) -> bool:
+        """It takes the task that it is used in."""
+        return bool(self._tasks)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself."""
+        return self._function(*args, **kwargs)
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any], /) -> FunctionTool[P, R]: ...
+    @overload
+    def __get__(
+        self: FunctionTool[Concatenate[S, Q], T], instance: S, owner: type[Any] | None = None, /
+    ) -> FunctionTool[Q, T]: ...
+    def __get__(self, instance: Any, owner: type[Any] | None = None, /) -> FunctionTool[..., Any]:
+        """The tool of one instance; the threads are those of all instances."""
+        if instance is None or not self.unbound:
+            return self
+        bound: FunctionTool[..., Any] = copy.copy(self)
+        bound._function = types.MethodType(self._function, instance)
+        bound.unbound = False
+        return bound
+
+    def __repr__(self) -> str:
+        function: Any = self._function
+        return f"<FunctionTool {self.name!r} of {function.__module__}.{getattr(function, '__qualname__', self.name)}>"
+
+    # -- work ----------------------------------------------------------------------------------------------------------
+
+    async def invoke(self, /, **arguments: Any) -> Any:
+        """Call the function with arguments as JSON has them, and give its result as JSON has it.
+
+        Raises:
+            InvalidArguments: they do not fit; the function is not called.
+            InvalidResult: the result does not fit.
+        """
+        return from_json(self.result.encode(await self.run(self.bind(arguments), current_task())))
+
+    async def stream(self, /, **arguments: Any) -> AsyncGenerator[Any, None]:
+        """The same in pieces, of a generator.
+
+        Raises:
+            InvalidArguments: they do not fit; the function is not called.
+            InvalidResult: a piece does not fit.
+        """
+        async with aclosing(self.pieces(self.bind(arguments), current_task())) as pieces:
+            async for piece in pieces:
+                yield from_json(self.result.encode_piece(piece))
+
+    def bind(self, arguments: Mapping[str, Any], body: bytes | None = None) -> dict[str, Any]:
+        """The arguments as the function takes them.
+
+        What the schema forbids is refused: "5" is no number.
+
+        Args:
+            body: the arguments as JSON, where that is known.
+
+        Raises:
+            InvalidArguments: they do not fit; the text names the field, and has none of the values.
+        """
+        if self.unbound:
+            raise ConfigError(f"{self.name!r} is a method", hint="use the tool of an instance")
+        if body is None:
+            body = to_json(arguments, inf_nan_mode="null")
+        try:
+            given = self._check(body, strict=True)
+        except ValidationError as error:
+            given = self._second_look(body, error)
+        if self._exact is not None:
+            try:
+                self._exact.check(from_json(body))
+            except Misfit as error:
+                raise InvalidArguments(
+                    f"the arguments of {self.name!r} do not fit: {error}", tool=self.name, field=error.field
+                ) from None
+        return {**self._nothing, **given}
+
+    def _second_look(self, body: bytes, error: ValidationError) -> dict[str, Any]:
+        """To a schema 1.0 is an integer, to pydantic it is none."""
+        with contextlib.suppress(ValidationError):  # what was wrong at first is what is said
+            return self._check(to_json(_integral(from_json(body))), strict=True)
+        raise self._misfit(error) from None
+
+    def _misfit(self, error: ValidationError) -> InvalidArguments:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        wrong = [(_path(problem), _reason(problem)) for problem in problems[:_SAID]]
+        takes = ", ".join(self.spec.input_schema.get("properties", ())) or "no arguments"
+        return InvalidArguments(
+            f"the arguments of {self.name!r} do not fit: {'; '.join(f'{field}: {why}' for field, why in wrong)}",
+            tool=self.name,
+            field=wrong[0][0],
+            hint=f"it takes {takes}",
+        )
+
+    async def run(self, given: Mapping[str, Any], task: Task | None) -> Any:
+        """Call the function with what `bind` gave, and give what it returned; the pieces of a generator together."""
+        if self._flavour in _STREAMS:
+            async with aclosing(self.pieces(given, task)) as pieces:
+                return whole([piece async for piece in pieces], self.spec)
+        call = functools.partial(cast("Callable[..., Any]", self._function), **self._with(given, task))
+        result = await (call() if self._flavour is Flavour.COROUTINE else self._threads.run(call))
+        if inspect.isawaitable(result):  # a wrapper hid that the function is async
+            result = await result
+        return result
+
+    async def pieces(self, given: Mapping[str, Any], task: Task | None) -> AsyncGenerator[Any, None]:
+        """What the generator yields."""
+        call = functools.partial(cast("Callable[..., Any]", self._function), **self._with(given, task))
+        if self._flavour is Flavour.STREAM:
+            async with aclosing(cast("AsyncGenerator[Any, None]", call())) as items:
+                async for item in items:
+                    yield item
+            return
+        pulled = Pulled(self._threads, cast("Callable[[], Generator[Any, Any, Any]]", call))
+        try:
+            while not isinstance(item := await pulled.next(), Ended):
+                yield item
+        finally:
+            pulled.close()
+
+    def _with(self, given: Mapping[str, Any], task: Task | None) -> Mapping[str, Any]:
+        if not self._tasks:
+            return given
+        if task is None and any(parameter.required for parameter in self._tasks):
+            raise ToolRefused(f"{self.name!r} works in a task only", tool=self.name)
+        return {**given, **{parameter.name: task for parameter in self._tasks}}
+
+
+def _path(problem: ErrorDetails) -> str:
+    return ".".join(str(step) for step in problem["loc"])[:_SHOWN]
+
+
+def _reason(problem: ErrorDetails) -> str:
+    return "there is no such field" if problem["type"] == "extra_forbidden" else problem["msg"]
+
+
+def _is_method(function: Callable[..., Any]) -> bool:
+    """Whether the first parameter is the instance. What a class holds looks like any function when it is decorated."""
+    if not inspect.isfunction(function) or "." not in function.__qualname__:
+        return False
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    return first is not None and first.name == "self" and first.annotation is inspect.Parameter.empty
+
+
+def _takes_one_for_true(schema: Any) -> bool:
+    """A `Literal` with 0 or 1: to pydantic, as to Python, those are False and True; to a schema they are not."""
+    if isinstance(schema, list):
+        return any(_takes_one_for_true(each) for each in cast("list[Any]", schema))
+    if not isinstance(schema, dict):
+        return False
+    parts = cast("dict[str, Any]", schema)
+    values = [*cast("list[Any]", parts.get("enum") or ()), parts.get("const")]
+    return any(isinstance(value, int) and value in (0, 1) for value in values) or any(
+        _takes_one_for_true(part) for part in parts.values()
+    )
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} cannot be the name of a tool", hint="pass name= of 1 to 64 letters, digits, _ and -"
+        )
+    return name
+
+
+def _input_schema(schema: dict[str, Any] | None, fields: list[Parameter], docs: Mapping[str, str]) -> Mapping[str, Any]:
+    if schema is None:  # of a type that has none; what is wrong is still found
+        return {"type": "object"}
+    schema.pop("title", None)
+    properties = cast("dict[str, dict[str, Any]]", schema.setdefault("properties", {}))
+    for field in fields:
+        if field.name in properties:
+            annotate(properties[field.name], field, docs.get(field.name))
+    return schema
+
+
+def _integral(value: Any) -> Any:
+    """The value with numbers that are whole as integers."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _integral(each) for name, each in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_integral(each) for each in cast("list[Any]", value)]
+    return value

@@ -1,0 +1,72 @@
+"""How many calls of one tool are under way, and how many have begun lately."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from types import TracebackType
+
+from codin.errors import ToolBusy
+from codin.tool._protocol import ToolSpec
+
+__all__ = ["Gate"]
+
+
+class Gate:
+    """Lets the calls of one tool in: `async with` holds a place, `turn` waits until another try may begin.
+
+    Args:
+        wait: seconds that a call waits at most, for each of the two.
+    """
+
+    def __init__(self, name: str, spec: ToolSpec, wait: float) -> None:
+        self._name = name
+        self._wait = wait
+        self._places = None if spec.concurrency is None else asyncio.Semaphore(spec.concurrency)
+        self._rate = spec.rate
+        self._begun: deque[float] = deque()  # the last tries, by the loop's clock; those that wait have theirs ahead
+
+    async def __aenter__(self) -> None:
+        if self._places is None:
+            return
+        try:
+            async with asyncio.timeout(self._wait):
+                await self._places.acquire()
+        except TimeoutError:
+            raise ToolBusy(
+                f"{self._name!r} is called as often as it may be at once", tool=self._name, retryable=True
+            ) from None
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._places is not None:
+            self._places.release()
+
+    async def turn(self) -> None:
+        """Wait until a try may begin.
+
+        Raises:
+            ToolBusy: that would take too long.
+        """
+        if self._rate is None:
+            return
+        most, seconds = self._rate
+        now = asyncio.get_running_loop().time()
+        while self._begun and self._begun[0] <= now - seconds:
+            self._begun.popleft()
+        begins = now if len(self._begun) < most else self._begun[-most] + seconds
+        if begins - now > self._wait:
+            raise ToolBusy(
+                f"{self._name!r} may be called {most} times in {seconds:g} s",
+                tool=self._name,
+                retryable=True,
+                hint=f"call it again in {begins - now:.0f} s",
+            )
+        self._begun.append(begins)
+        if begins > now:
+            try:
+                await asyncio.sleep(begins - now)
+            except asyncio.CancelledError:
+                self._begun.remove(begins)
+                raise

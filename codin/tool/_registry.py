@@ -1,0 +1,237 @@
+"""Which tools there are, by name and version, and who may see them."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, cast
+
+from codin.errors import ConfigError, UnknownTool
+from codin.tool._function import FunctionTool
+from codin.tool._protocol import Tool, ToolSpec
+from codin.tool._workspace import tools_of_folder
+from codin.trust import Caller
+
+__all__ = ["Listed", "ToolRegistry"]
+
+_GROUP = "codin.tools"
+_MARKED, _MENTIONED = 3, 1  # a word of a name or tag weighs more than one of a description
+_MOST = 100  # tools that a search gives at most
+_SHOWN = 10  # names, when one is not known
+_LONGEST = 64  # letters of an unknown name in a message
+_WORD = re.compile(r"[^\W_]+")
+_SHORTEST = 4  # of a word that others may go on from: "echo" and "echoes"
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Listed:
+    """A tool in a registry, with what was read of it when it was added.
+
+    Attributes:
+        origin: where it is from, for a message.
+        foreign: it is from an installed package: nobody here has written it.
+    """
+
+    name: str
+    spec: ToolSpec
+    tool: Tool
+    origin: str
+    foreign: bool = False
+
+    def open_to(self, callers: Iterable[Caller]) -> bool:
+        """Whether each of them has the tool's scopes."""
+        scopes = self.spec.scopes
+        return not scopes or all(caller.scopes.issuperset(scopes) for caller in callers)
+
+
+class ToolRegistry:
+    """Tools by name and version.
+
+    A tool is asked for as `name`, which gives the newest version, or as `name@version`. With callers, only what the
+    scopes of each of them allow is there; the rest is unknown, and nothing tells it from what does not exist.
+
+    Raises:
+        ConfigError: two of the tools have one name and version, or one of them is no tool.
+    """
+
+    def __init__(self, tools: Iterable[Tool] = ()) -> None:
+        self._tools: dict[str, dict[str, Listed]] = {}  # by name and version, the newest first
+        self.add(*tools)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._tools.values()))
+
+    def __iter__(self) -> Iterator[Tool]:
+        """Every tool in every version, whoever may use it."""
+        return (listed.tool for versions in self._tools.values() for listed in versions.values())
+
+    # -- what is there -------------------------------------------------------------------------------------------------
+
+    def add(self, *tools: Tool) -> None:
+        """Add tools: all of them, or none.
+
+        Raises:
+            ConfigError: a name and version is there already; the text names both tools. Or one is no tool.
+        """
+        self._add([_listed(tool, "") for tool in tools])
+
+    def add_folder(self, folder: str | Path | None = None) -> None:
+        """Add what the files of a folder make; without one, the tools of the workspace that this process belongs to.
+
+        Raises:
+            ConfigError: a file cannot be imported, or a name is taken.
+        """
+        self._add([_listed(tool, str(path)) for tool, path in tools_of_folder(folder)])
+
+    def add_installed(self) -> None:
+        """Add the tools of installed packages: an entry point of the group `codin.tools` is a tool, or several.
+
+        Whatever they say themselves, they run in a sandbox only, unless whoever runs them says otherwise.
+
+        Raises:
+            ConfigError: one cannot be imported, or a name is taken.
+        """
+        found: list[Listed] = []
+        for point in sorted(entry_points(group=_GROUP), key=lambda point: point.name):
+            try:
+                made: Any = point.load()
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"
+                raise ConfigError(f"the tools {point.name!r} ({point.value}) cannot be imported: {reason}") from error
+            tools = cast("Iterable[Any]", made) if isinstance(made, Iterable) else [made]
+            origin = f"entry point {point.name!r} ({point.value})"
+            found += [replace(_listed(tool, origin), foreign=True) for tool in tools]
+        self._add(found)
+
+    def remove(self, name: str) -> None:
+        """Take a tool out: all its versions, or one, by `name@version`.
+
+        Raises:
+            UnknownTool: it is not there.
+        """
+        listed = self.find(name)
+        plain, _, version = name.partition("@")
+        if version:
+            del self._tools[plain][listed.spec.version]
+        if not version or not self._tools[plain]:
+            del self._tools[plain]
+
+    def _add(self, tools: Sequence[Listed]) -> None:
+        added: dict[str, dict[str, Listed]] = {}
+        for each in tools:
+            version = each.spec.version
+            there = added.setdefault(each.name, dict(self._tools.get(each.name, {})))
+            if (other := there.get(version)) is not None:
+                if other.tool is each.tool:
+                    continue
+                raise ConfigError(
+                    f"two tools are called {each.name!r} in version {version!r}: {other.origin} and {each.origin}",
+                    hint="give one of them another name or version",
+                )
+            there[version] = each
+        for name, versions in added.items():
+            newest_first = sorted(versions.items(), key=lambda item: _age(item[0]), reverse=True)
+            self._tools[name] = dict(newest_first)
+
+    # -- who sees it ---------------------------------------------------------------------------------------------------
+
+    def get(self, name: str, *callers: Caller) -> Tool:
+        """The tool by that name, or `name@version`.
+
+        Raises:
+            UnknownTool: there is none, for these callers.
+        """
+        return self.find(name, *callers).tool
+
+    def find(self, name: str, *callers: Caller) -> Listed:
+        """The same, with what was read of it."""
+        plain, _, version = name.partition("@")
+        for listed in self._tools.get(plain, {}).values():
+            if (not version or listed.spec.version == version) and listed.open_to(callers):
+                return listed
+        raise self._unknown(name, callers)
+
+    def list(self, *callers: Caller) -> Sequence[Tool]:
+        """The newest version of each tool that these callers may use, by name."""
+        return [listed.tool for listed in self._open(callers)]
+
+    def search(self, words: str, *callers: Caller, limit: int = 10) -> Sequence[Tool]:
+        """The tools with these words in name, tags or description, the best first; all of them for no words.
+
+        Args:
+            limit: how many at most; never more than 100.
+        """
+        wanted = set(_words(words))
+        scores = [(_score(listed, wanted), listed) for listed in self._open(callers)]
+        best = sorted((each for each in scores if each[0] or not wanted), key=lambda each: -each[0])
+        return [listed.tool for _, listed in best[: max(0, min(limit, _MOST))]]
+
+    def _open(self, callers: Sequence[Caller]) -> Iterator[Listed]:
+        for name in sorted(self._tools):
+            listed = next((each for each in self._tools[name].values() if each.open_to(callers)), None)
+            if listed is not None:
+                yield listed
+
+    def _unknown(self, name: str, callers: Sequence[Caller]) -> UnknownTool:
+        names = [listed.name for listed in self._open(callers)]
+        near = difflib.get_close_matches(name[:_LONGEST].partition("@")[0], names, 3)
+        if near:
+            hint = f"did you mean {' or '.join(map(repr, near))}?"
+        elif names:
+            hint = f"there are {', '.join(names[:_SHOWN])}" + (" and others" if len(names) > _SHOWN else "")
+        else:
+            hint = "there are no tools here"
+        return UnknownTool(f"there is no tool {name[:_LONGEST]!r}", tool=name[:_LONGEST], hint=hint)
+
+
+def _listed(tool: Any, origin: str) -> Listed:
+    """What a tool says of itself. Raises ConfigError when it is none."""
+    if inspect.isclass(tool) or not isinstance(tool, Tool):
+        hint = "decorate it with @tool" if callable(tool) and not inspect.isclass(tool) else "see codin.tool.Tool"
+        raise ConfigError(f"{tool!r}{_from(origin)} is no tool", hint=hint)
+    if _unbound(tool):
+        raise ConfigError(f"{tool!r}{_from(origin)} is a method without its instance", hint="add instance.method")
+    name, spec = tool.name, tool.spec
+    if not name or "@" in name:
+        raise ConfigError(f"{name!r} cannot be the name of a tool: {tool!r}{_from(origin)}", hint="it has no @ in it")
+    return Listed(name, spec, tool, f"{tool!r}{_from(origin)}")
+
+
+def _unbound(tool: object) -> bool:
+    return isinstance(tool, FunctionTool) and tool.unbound
+
+
+def _from(origin: str) -> str:
+    return f" in {origin}" if origin else ""
+
+
+def _age(version: str) -> tuple[Sequence[int], bool, str]:
+    """What versions are ordered by: numbers, then whether it is a release, then what it is called before that."""
+    release, _, before = version.partition("+")[0].partition("-")
+    return [int(number) for number in re.findall(r"\d+", release)], not before, before
+
+
+def _words(text: str) -> Iterator[str]:
+    return (word.casefold() for word in _WORD.findall(text))
+
+
+def _score(listed: Listed, wanted: Iterable[str]) -> int:
+    marked = set(_words(" ".join((listed.name, *listed.spec.tags))))
+    mentioned = set(_words(listed.spec.description))
+    score = 0
+    for word in wanted:
+        if any(_same(word, known) for known in marked):
+            score += _MARKED
+        elif any(_same(word, known) for known in mentioned):
+            score += _MENTIONED
+    return score
+
+
+def _same(one: str, other: str) -> bool:
+    longer = min(len(one), len(other)) >= _SHORTEST
+    return one == other or (longer and (one.startswith(other) or other.startswith(one)))

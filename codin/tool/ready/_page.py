@@ -1,0 +1,144 @@
+"""Web pages as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import unescape
+from urllib.parse import urljoin
+
+from codin.net import AddressGuard
+from codin.tool._decorator import tool
+from codin.tool.ready._fetch import fetched
+
+__all__ = ["Page", "read_html"]
+
+_LINKS = 100
+_LONGEST = 100_000  # letters of the text
+_TAG = 4000  # letters of a tag that are looked at
+_NAME = re.compile(r"/?[a-zA-Z][a-zA-Z0-9]{0,20}")
+_HREF = re.compile(r"""\bhref\s{0,5}=\s{0,5}("[^"]{1,2000}"|'[^']{1,2000}'|[^\s"'>]{1,2000})""", re.IGNORECASE)
+_SILENT = {"script", "style", "noscript", "template", "svg", "textarea", "iframe"}
+_BREAKS = frozenset(
+    (
+        *("p", "div", "br", "hr", "li", "ul", "ol", "dl", "dt", "dd", "tr", "table", "section", "article", "header"),
+        *("footer", "nav", "main", "aside", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "figure", "form"),
+        *("figcaption", "title", "option", "body", "head", "html"),
+    )
+)
+
+
+@dataclass
+class Link:
+    """Of a page."""
+
+    text: str
+    url: str
+
+
+@dataclass
+class PageText:
+    """What a page says."""
+
+    url: str
+    title: str
+    text: str
+    links: list[Link]
+
+
+class Page:
+    """The tool `read_page`: a web page as text, with its links. It goes where `Fetch` goes.
+
+    Args:
+        guard: which addresses may be read; those in the internet by default.
+        max_bytes: of the page.
+    """
+
+    def __init__(self, *, guard: AddressGuard | None = None, max_bytes: int = 2 * 1024 * 1024) -> None:
+        self._guard = guard or AddressGuard()
+        self._max = max_bytes
+
+    @tool(idempotent=True, timeout=30, tags=["http", "web", "html"])
+    async def read_page(self, url: str) -> PageText:
+        """Read a web page as text, without its markup.
+
+        Args:
+            url: the whole address.
+        """
+        kinds = ("text/html", "application/xhtml+xml", "text/plain")
+        got = await fetched(url, self._guard, self._max, kinds, "read_page")
+        if got.content_type.startswith("text/plain"):
+            return PageText(got.url, "", got.text[:_LONGEST], [])
+        return read_html(got.text, got.url)
+
+
+def read_html(source: str, url: str = "") -> PageText:
+    """The text of HTML, its title and its links.
+
+    In one pass, whose time grows with the length and nothing else: the parser of the standard library takes minutes
+    for pages that are made for that.
+    """
+    pieces: list[str] = []
+    links: list[Link] = []
+    title, begun, href = "", 0, ""
+    for kind, content in _tokens(source):
+        if kind == "text":
+            pieces.append(re.sub(r"\s+", " ", unescape(content)))
+        elif kind.removeprefix("/") in _BREAKS and kind != "/title":
+            pieces.append("\n")
+        if kind in ("title", "a"):
+            begun, href = len(pieces), content
+        elif kind == "/title" and not title:
+            title = " ".join("".join(pieces[begun:]).split())[:500]
+            del pieces[begun:]
+        elif kind == "/a" and href and len(links) < _LINKS:
+            found = _HREF.search(href)
+            text = " ".join("".join(pieces[begun:]).split())[:200]
+            href = ""
+            if found and (there := _target(url, unescape(found[1].strip("\"'")))):
+                links.append(Link(text, there))
+    lines = (" ".join(line.split()) for line in "".join(pieces).split("\n"))
+    return PageText(url, title, "\n".join(line for line in lines if line)[:_LONGEST], links)
+
+
+def _tokens(source: str) -> Iterator[tuple[str, str]]:
+    """Text, and tags by name with what stands in them; without comments, and what is no text for a reader."""
+    at, end = 0, len(source)
+    while at < end:
+        opens = source.find("<", at)
+        if opens < 0:
+            opens = end
+        if opens > at:
+            yield "text", source[at:opens]
+        if opens == end:
+            return
+        if source.startswith("<!--", opens):
+            at = _after(source, "-->", opens + 4)
+            continue
+        found = _NAME.match(source, opens + 1)
+        if found is None and source[opens + 1 : opens + 2] not in ("!", "?", "/"):
+            yield "text", "<"
+            at = opens + 1
+            continue
+        at = _after(source, ">", opens)
+        if found is not None:
+            name = found[0].lower()
+            yield name, source[found.end() : min(at - 1, found.end() + _TAG)]
+            if name in _SILENT:
+                close = re.compile(f"</{name}", re.IGNORECASE).search(source, at)
+                at = close.start() if close else end
+
+
+def _after(source: str, mark: str, start: int) -> int:
+    """Where it goes on; a mark that never comes ends it all, so that nobody looks for it twice."""
+    found = source.find(mark, start)
+    return len(source) if found < 0 else found + len(mark)
+
+
+def _target(base: str, named: str) -> str:
+    try:
+        there = urljoin(base, named.strip())
+    except ValueError:
+        return ""
+    return there if there.startswith(("http://", "https://")) else ""

@@ -1,0 +1,113 @@
+"""SQL on a SQLite file, to read unless somebody says otherwise."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from urllib.parse import quote
+
+from codin.errors import ConfigError, ToolRefused, ToolTimeout
+from codin.tool._decorator import tool
+
+__all__ = ["Sql"]
+
+_STEPS = 1000  # of the machine of SQLite between two looks at the clock
+_CELL = 64 * 1024  # bytes of a value, also of those in between
+_READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+_NEVER = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
+_FORBIDDEN = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"}
+
+
+@dataclass
+class Rows:
+    """What a statement gave; `more` says that there were more rows than may be given."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    more: bool
+    changed: int
+
+
+class Sql:
+    """The tool `sql`: one statement on one SQLite database.
+
+    The file is opened to be read only, and SQLite itself is asked about everything that a statement does: it reads, and
+    attaches nothing, sets nothing, loads nothing.
+
+    Args:
+        file: the database; has to be there.
+        writable: lets statements change it; each of them is committed by itself.
+        max_rows: of one answer.
+        seconds: for one statement.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+
+    def __init__(self, file: str | Path, *, writable: bool = False, max_rows: int = 200, seconds: float = 10.0) -> None:
+        self._path = Path(file).resolve()
+        if not self._path.is_file():
+            raise ConfigError(f"there is no database {str(file)!r}")
+        self.writable: bool = writable
+        self._rows = max_rows
+        self._seconds = seconds
+
+    @tool(tags=["sql", "database"])
+    def sql(self, statement: str, values: list[str | int | float | None] | None = None) -> Rows:
+        """Ask a SQLite database. The table sqlite_schema says which tables there are.
+
+        Args:
+            statement: one statement; values stand in it as ?.
+            values: for the ?, in their order.
+        """
+        ends = monotonic() + self._seconds
+        mode = "rw" if self.writable else "ro"
+        try:
+            connection = sqlite3.connect(f"file:{quote(str(self._path))}?mode={mode}", uri=True, timeout=self._seconds)
+        except sqlite3.Error as error:
+            raise ToolRefused(f"the database cannot be opened: {error}", tool="sql") from None
+        with closing(connection):
+            self._bound(connection, ends)
+            try:
+                return self._asked(connection, statement, values or [])
+            except sqlite3.OperationalError as error:
+                if monotonic() >= ends:
+                    raise ToolTimeout(f"the statement took longer than {self._seconds:g} s", tool="sql") from None
+                raise ToolRefused(f"the statement cannot be run: {error}", tool="sql") from None
+            except (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError) as error:
+                raise ToolRefused(f"the statement cannot be run: {error}", tool="sql") from None
+
+    def _bound(self, connection: sqlite3.Connection, ends: float) -> None:
+        if not self.writable:
+            connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")  # views and triggers of the file call nothing of effect
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _CELL)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, _CELL)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.set_authorizer(self._allowed)
+        connection.set_progress_handler(lambda: int(monotonic() >= ends), _STEPS)
+
+    def _allowed(self, action: int, first: str | None, second: str | None, *_: str | None) -> int:
+        named = second if action == sqlite3.SQLITE_FUNCTION else None
+        if (named or "").lower() in _FORBIDDEN or action in _NEVER:
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK if self.writable or action in _READING else sqlite3.SQLITE_DENY
+
+    def _asked(self, connection: sqlite3.Connection, statement: str, values: Sequence[Any]) -> Rows:
+        cursor = connection.execute(statement, values)
+        found = cursor.fetchmany(self._rows + 1)
+        columns = [column[0] for column in cursor.description or ()]
+        rows = [[_plain(value) for value in row] for row in found[: self._rows]]
+        if self.writable:
+            cursor.close()
+            connection.commit()
+        return Rows(columns, rows, len(found) > self._rows, max(cursor.rowcount, 0))
+
+
+def _plain(value: Any) -> Any:
+    return f"<{len(value)} bytes>" if isinstance(value, bytes) else value

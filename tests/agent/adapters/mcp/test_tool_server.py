@@ -1,0 +1,146 @@
+"""A registry as an MCP server, seen by MCP's own client, and by ours."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from mcp import ClientSession, StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from pydantic import BaseModel
+
+from codin.agent.adapters.mcp import ToolServer, mcp_tools
+from codin.errors import ConfigError
+from codin.tool import ToolExecutor, ToolRegistry, tool
+from codin.trust import BearerTokens, Caller
+from tests.server.sockets import listening
+
+pytestmark = pytest.mark.anyio
+
+
+class Book(BaseModel):
+    title: str
+    next: Book | None = None
+
+
+@tool
+async def shout(text: str) -> str:
+    """Say it louder."""
+    return text.upper()
+
+
+@tool
+async def read(title: str) -> Book:
+    """Find a book."""
+    return Book(title=title)
+
+
+@tool
+async def count(to: int) -> Any:
+    """Count."""
+    for number in range(to):
+        yield number
+
+
+@tool(scopes=["pay"])
+async def pay(amount: float) -> float:
+    """Move money."""
+    return amount
+
+
+@tool(approval=True)
+async def burn() -> str:
+    """Burn it."""
+    return "burnt"
+
+
+REGISTRY = ToolRegistry([shout, read, count, pay, burn])
+TOKENS = {"ada-ada-ada-ada-ada": Caller("ada", scopes=frozenset({"pay"})), "bob-bob-bob-bob-bob": Caller("bob")}
+
+
+@asynccontextmanager
+async def client_of(url: str, token: str) -> AsyncGenerator[ClientSession]:
+    async with (
+        httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"} if token else {}, trust_env=False) as http,
+        streamable_http_client(f"{url}/mcp", http_client=http) as (read, write, _),
+        ClientSession(read, write) as session,
+    ):
+        await session.initialize()
+        yield session
+
+
+async def test_each_caller_has_what_its_scopes_allow() -> None:
+    async with listening(ToolServer(REGISTRY).app(BearerTokens(TOKENS))) as served:
+        async with (
+            client_of(served.url, "ada-ada-ada-ada-ada") as ada,
+            client_of(served.url, "bob-bob-bob-bob-bob") as bob,
+        ):
+            assert "pay" in [each.name for each in (await ada.list_tools()).tools]
+            assert "pay" not in [each.name for each in (await bob.list_tools()).tools]
+            assert (await ada.call_tool("pay", {"amount": 2})).structuredContent == {"result": 2.0}
+            refused = await bob.call_tool("pay", {"amount": 2})
+            unknown = await bob.call_tool("gone", {"amount": 2})
+            assert refused.isError
+            assert refused.content[0].text.replace("pay", "gone") == unknown.content[0].text  # type: ignore[union-attr]
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.post(f"{served.url}/mcp", json={}, headers={"Authorization": "Bearer wrong"})
+            assert answer.status_code == 401
+            assert "Bearer" in answer.headers["www-authenticate"]
+
+
+async def test_mcps_own_client_uses_it() -> None:
+    told: list[tuple[float, str | None]] = []
+
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, message))
+
+    async with (
+        listening(ToolServer(REGISTRY, instructions="Good tools.").app()) as served,
+        client_of(served.url, "") as session,
+    ):
+        tools = {each.name: each for each in (await session.list_tools()).tools}
+        assert set(tools) == {"shout", "read", "count", "burn"}
+        assert tools["shout"].outputSchema is None
+        result = await session.call_tool("shout", {"text": "tea"})
+        assert result.content[0].text == "TEA"  # type: ignore[union-attr]
+        assert (await session.call_tool("read", {"title": "Tea"})).structuredContent == {
+            "result": {"title": "Tea", "next": None}
+        }
+        counted = await session.call_tool("count", {"to": 2}, progress_callback=tell)
+        assert counted.content[0].text == "[0,1]"  # type: ignore[union-attr]
+        assert told == [(1, "0"), (2, "1")]
+        wrong = await session.call_tool("shout", {"text": 3})
+        assert wrong.isError
+        assert "text: Input should be a valid string" in wrong.content[0].text  # type: ignore[union-attr]
+        assert (await session.call_tool("burn")).isError  # nobody can be asked
+
+
+async def test_ours_uses_it() -> None:
+    async with listening(ToolServer(REGISTRY).app(BearerTokens(TOKENS))) as served:
+        with pytest.raises(ConfigError):
+            await asyncio.to_thread(lambda: mcp_tools(url=f"{served.url}/mcp"))
+        headers = {"Authorization": "Bearer ada-ada-ada-ada-ada"}
+        async with await asyncio.to_thread(lambda: mcp_tools(url=f"{served.url}/mcp", headers=headers)) as tools:
+            executor = ToolExecutor(tools)
+            assert await executor.call("pay", {"amount": 3}) == {"result": 3.0}
+            assert await executor.call("read", {"title": "Tea"}) == {"result": {"title": "Tea", "next": None}}
+
+
+async def test_a_folder_is_served_over_stdio(tmp_path: Path) -> None:
+    (tmp_path / "money.py").write_text(
+        "from codin.tool import tool\n\n@tool(scopes=['pay'])\ndef pay(amount: float) -> float:\n    return amount\n"
+        "\n@tool\ndef shout(text: str) -> str:\n    return text.upper()\n"
+    )
+    for scopes, names in (([], ["shout"]), (["--scope", "pay"], ["pay", "shout"])):
+        words = ["-m", "codin.agent.adapters.mcp", str(tmp_path), *scopes]
+        program = StdioServerParameters(command=sys.executable, args=words)
+        async with stdio_client(program) as (read, write), ClientSession(read, write) as session:
+            await session.initialize()
+            assert [each.name for each in (await session.list_tools()).tools] == names
+            assert (await session.call_tool("shout", {"text": "tea"})).content[0].text == "TEA"  # type: ignore[union-attr]

@@ -1,0 +1,179 @@
+"""Tools of real MCP servers as tools of codin."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from mcp.server.fastmcp import Context
+
+import codin
+from codin.agent import agent
+from codin.agent.adapters.mcp import McpTools, mcp_tools
+from codin.errors import ConfigError, InvalidArguments, ToolFailed, UnknownTool
+from codin.sandbox import Mount, Policy
+from codin.task import Task
+from codin.testing import serving as served
+from codin.tool import Tool, ToolExecutor, ToolRegistry
+from codin.trust import Caller
+from tests.agent.adapters.mcp.kit import unlogged
+from tests.agent.adapters.mcp.programs import ROOT, command, free_port, serving
+from tests.server.sockets import listening
+
+pytestmark = pytest.mark.anyio
+
+POLICY = Policy(mounts=(Mount(source=ROOT),), env={"PYTHONPATH": str(ROOT)})
+
+
+@pytest.fixture(params=["stdio", "sandbox", "http"])
+async def tools(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[McpTools]:
+    match request.param:
+        case "stdio":
+            async with mcp_tools(command("kit"), cwd=ROOT, sandbox="off") as found:
+                yield found
+        case "sandbox":
+            async with mcp_tools(command("kit"), policy=POLICY) as found:
+                yield found
+        case _:
+            port = free_port()
+            with serving("kit", port):
+                async with mcp_tools(url=f"http://127.0.0.1:{port}/mcp") as found:
+                    yield found
+
+
+async def test_they_are_used_like_any_other(tools: McpTools) -> None:
+    executor = ToolExecutor(tools)
+    assert await executor.call("add", {"a": 1, "b": 2}) == {"result": 3}
+    assert await executor.call("shout", {"text": "tea", "times": 2}) == {"result": "TEA TEA"}
+    assert [each["text"] for each in (await executor.call("count", {"to": 2}))["result"]] == ["one", "two"]
+    assert (await executor.call("picture", {"kind": 1}))[0]["type"] == "image"
+    assert await executor.call("measure", {"what": 1}) == {"result": "decline"}  # there is nobody to ask
+    with pytest.raises(InvalidArguments):
+        await executor.call("add", {"a": 1, "b": "two"})
+    with pytest.raises(ToolFailed, match="no such town: 3"):
+        await executor.call("fail", {"why": 3})
+    many = await asyncio.gather(*(executor.call("add", {"a": number, "b": 1}) for number in range(20)))
+    assert [each["result"] for each in many] == [number + 1 for number in range(20)]
+
+
+async def test_a_sandboxed_server_sees_nothing_of_the_host_and_is_begun_anew() -> None:
+    script = """
+import os
+from mcp.server.fastmcp import FastMCP
+server = FastMCP("s", log_level="ERROR")
+@server.tool()
+def there(path: str) -> bool:
+    return os.path.exists(path)
+@server.tool()
+def die() -> str:
+    os._exit(1)
+server.run()
+"""
+    async with mcp_tools([sys.executable, "-c", script]) as tools:
+        executor = ToolExecutor(tools)
+        assert await executor.call("there", {"path": sys.executable}) == {"result": True}
+        assert await executor.call("there", {"path": __file__}) == {"result": False}
+        with pytest.raises(ToolFailed, match="went away"):
+            await executor.call("die")
+        assert await executor.call("there", {"path": "/proc"}) == {"result": True}
+
+
+async def test_who_gives_up_a_call_has_the_server_told() -> None:
+    begun, stopped = asyncio.Event(), asyncio.Event()
+    server = unlogged("slow")
+
+    @server.tool()
+    async def hang(seconds: int) -> str:
+        """Wait for nothing."""
+        begun.set()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            stopped.set()
+        return "slept"
+
+    async with listening(server.streamable_http_app()) as here:
+        tools = await asyncio.to_thread(lambda: mcp_tools(url=f"{here.url}/mcp"))
+        async with tools, asyncio.timeout(60):
+            call = asyncio.create_task(ToolExecutor(tools).call("hang", {"seconds": 1000}))
+            await begun.wait()
+            call.cancel()
+            await stopped.wait()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+
+
+class Told(ToolRegistry):
+    """A registry that says when it is given something."""
+
+    def __init__(self) -> None:
+        self.added = asyncio.Event()
+        super().__init__()
+
+    def add(self, *tools: Tool) -> None:
+        super().add(*tools)
+        if tools:
+            self.added.set()
+
+
+async def test_a_list_that_changes_is_followed_in_a_registry() -> None:
+    server = unlogged("growing")
+
+    @server.tool()
+    async def grow(name: str, context: Context[Any, Any, Any]) -> str:
+        """Have another tool."""
+        server.add_tool(lambda: name, name=name, description="A new one.")
+        await context.session.send_tool_list_changed()
+        return "grown"
+
+    async with listening(server.streamable_http_app()) as here:
+        registry = Told()
+        tools = await asyncio.to_thread(lambda: mcp_tools(url=f"{here.url}/mcp", prefix="x.", registry=registry))
+        async with tools:
+            executor = ToolExecutor(registry)
+            assert [tool.name for tool in registry] == ["x_grow"]
+            registry.added.clear()
+            assert await executor.call("x_grow", {"name": "leaf"}) == {"result": "grown"}
+            async with asyncio.timeout(30):
+                await registry.added.wait()
+            assert await executor.call("x_leaf") == "leaf"
+
+
+async def test_in_a_task_progress_is_told_and_questions_are_put() -> None:
+    async with mcp_tools(command("kit"), cwd=ROOT, sandbox="off") as tools:
+
+        @agent(tools=list(tools))
+        async def work(name: str, task: Task) -> str:
+            """Use a tool."""
+            arguments = {"to": 2} if name == "count" else {"what": 7}
+            return str(await task.tool(name, **arguments))
+
+        async with served(work) as url, codin.connect(url) as peer:
+            assert "two" in (await peer.send("count")).text
+            asked = await peer.send("measure")
+            assert asked.text == "How big is 7?"
+            assert (await peer.send("70", task_id=asked.task_id)).text == "{'result': '7 is 70'}"
+
+
+async def test_scopes_and_names() -> None:
+    async with mcp_tools(command("kit"), cwd=ROOT, sandbox="off", only=["add"], scopes=["sums"]) as tools:
+        assert [tool.name for tool in tools] == ["add"]
+        executor = ToolExecutor(tools)
+        with pytest.raises(UnknownTool):
+            await executor.call("add", {"a": 1, "b": 2})
+        ada = Caller("ada", scopes=frozenset({"sums"}))
+        assert await executor.call("add", {"a": 1, "b": 2}, caller=ada) == {"result": 3}
+
+
+async def test_what_is_no_server_says_so() -> None:
+    with pytest.raises(ConfigError, match="a command or a url="):
+        mcp_tools()
+    with pytest.raises(ConfigError, match="cannot be asked"):
+        mcp_tools([sys.executable, "-c", "print('hello')"])
+    with pytest.raises(ConfigError, match="cannot be asked"):
+        mcp_tools(url="http://127.0.0.1:1/mcp")
+    with pytest.raises(ConfigError, match="sandbox"):
+        mcp_tools(["true"], sandbox="maybe")  # type: ignore[arg-type]

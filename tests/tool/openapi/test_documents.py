@@ -1,0 +1,142 @@
+"""What is read of a document, and what of a hostile one is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codin.errors import ConfigError, DocumentRefused
+from codin.tool.openapi import OpenApiLimits, openapi_tools
+from codin.trust import Token
+
+PETS = Path(__file__).with_name("petstore.yaml")
+
+
+def document(*operations: dict[str, Any], **more: Any) -> dict[str, Any]:
+    none: dict[str, Any] = {}
+    paths = {f"/{number}": {"get": {"responses": none, **each}} for number, each in enumerate(operations)}
+    return {"openapi": "3.1.0", "servers": [{"url": "https://api.example"}], "paths": paths, **more}
+
+
+def test_every_operation_is_a_tool_by_its_id_or_its_path() -> None:
+    tools = openapi_tools(PETS)
+    assert [tool.name for tool in tools] == ["listPets", "createPet", "get_pets_id", "listPets_2"]
+    assert [tool.spec.idempotent for tool in tools] == [True, False, True, True]
+    assert tools[0].url == "https://pets.example/v1/pets"
+    assert tools[0].spec.description == "All pets"
+    assert tools[0].spec.tags == ("pets",)
+
+
+def test_arguments_are_the_parameters_and_the_body() -> None:
+    listed, made, _, deleted = openapi_tools(PETS)
+    fields = listed.spec.input_schema["properties"]
+    assert fields["limit"] == {"type": "integer", "exclusiveMinimum": 0, "default": 10}
+    assert fields["filter_kind"] == {"type": ["string", "null"]}
+    assert list(fields) == ["limit", "filter_kind", "tags", "X-Trace", "seen"]
+    assert made.spec.input_schema["properties"] == {"body": {"$ref": "#/$defs/Pet"}}
+    assert made.spec.input_schema["required"] == ["body"]
+    assert deleted.spec.input_schema["required"] == ["id"]
+    assert list(deleted.spec.input_schema["properties"]) == ["id", "id_query"]
+    assert deleted.spec.output_schema == {"type": "null"}
+
+
+def test_a_schema_is_what_this_side_may_say_and_a_circle_stays_one() -> None:
+    _, made, *_ = openapi_tools(PETS)
+    pet = made.spec.input_schema["$defs"]["Pet"]
+    assert pet["required"] == ["name", "secret"]
+    assert "id" not in pet["properties"]
+    assert pet["properties"]["name"] == {"type": "string"}  # a pattern of JavaScript
+    assert pet["properties"]["nick"] == {"type": ["string", "null"], "enum": ["Rex", "Tom", None]}
+    assert pet["properties"]["parent"] == {"$ref": "#/$defs/Pet"}
+    assert made.spec.output_schema is not None
+    assert made.spec.output_schema["$defs"]["Pet"]["required"] == ["id", "name"]
+
+
+def test_only_takes_ids_paths_and_tags() -> None:
+    assert [tool.name for tool in openapi_tools(PETS, only=["pets"])] == ["listPets"]
+    assert [tool.name for tool in openapi_tools(PETS, only=["GET /pets/{id}"])] == ["get_pets_id"]
+    with pytest.raises(ConfigError, match="did you mean 'createPet'"):
+        openapi_tools(PETS, only=["createPets"])
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ({"swagger": "2.0"}, "#/openapi"),
+        ({"openapi": "4.0.0"}, "#/openapi"),
+        ([], "#"),
+        (document({"parameters": [{"$ref": "#/components/parameters/none"}]}), "#/paths/~10/get/parameters/0"),
+        (document({"parameters": [{"$ref": "https://evil.example/x.json"}]}), "#/paths/~10/get/parameters/0/$ref"),
+        (document({"parameters": [{"$ref": "file:///etc/passwd"}]}), "#/paths/~10/get/parameters/0/$ref"),
+        (document({"parameters": [{"$ref": "#/x"}]}, x={"$ref": "#/x"}), "#/x"),
+        (document({"parameters": "no"}), "#/paths/~10/get/parameters"),
+        (document({"parameters": [{"name": "a\r\nb", "in": "header"}]}), "#/paths/~10/get/parameters/0/name"),
+        (document({"parameters": [{"name": "a", "in": "body"}]}), "#/paths/~10/get/parameters/0/in"),
+        (document({"parameters": [{"name": "a", "in": "query", "schema": {"type": "no"}}]}), "#/paths/~10/get"),
+        (document({"requestBody": {"content": {"application/json": {"schema": 3}}}}), "schema"),
+        ({"openapi": "3.1.0", "paths": {"/{a}": {"get": {}}}}, "#/paths/~1{a}/get"),
+        (document({"responses": {}}, servers=[{"url": "file:///etc"}]), "#/servers"),
+        (document({"responses": {}}, servers=[{"url": "https://u:p@api.example"}]), "#/servers"),
+        (document({"responses": {}}, servers=[{"url": "https://{host}/"}]), "#/servers"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_its_place(content: Any, place: str, tmp_path: Path) -> None:
+    path = tmp_path / "api.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(DocumentRefused) as refused:
+        openapi_tools(path)
+    assert refused.value.place.endswith(place)
+    assert refused.value.place in refused.value.message
+
+
+def test_a_document_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "api"
+    for body in (
+        b"a: " + b"[" * 200_000,  # more than the parser in C survives
+        b'{"a":' * 100_000,
+        b"a: &a [*a]",
+        b"a: &a [1,1,1,1,1,1,1,1,1,1]\n"
+        + b"".join(b"%c: &%c [%s]\n" % (c + 1, c + 1, b",".join([b"*%c" % c] * 10)) for c in range(97, 120)),
+        b"x" * 2_000_000,
+        b"\xff\xfe\x00",
+        b"!!python/object/apply:os.system ['true']",
+    ):
+        path.write_bytes(body)
+        with pytest.raises(DocumentRefused):
+            openapi_tools(path, limits=OpenApiLimits(bytes=1_500_000))
+
+
+def test_operations_and_schemas_are_bounded() -> None:
+    empty: dict[str, Any] = {}
+    many = document(*[empty] * 11)
+    with pytest.raises(DocumentRefused, match="more than 10 operations"):
+        openapi_tools(many, limits=OpenApiLimits(operations=10))
+    large = {"type": "object", "properties": {f"f{number}": {"type": "string"} for number in range(200)}}
+    reference = {"application/json": {"schema": {"$ref": "#/components/schemas/Large"}}}
+    components = {"schemas": {"Large": large}}
+    asked = document({"requestBody": {"content": reference}}, components=components)
+    with pytest.raises(DocumentRefused, match="more than 100 values"):
+        openapi_tools(asked, limits=OpenApiLimits(schema=100))
+    (told,) = openapi_tools(
+        document({"responses": {"200": {"content": reference}}}, components=components),
+        limits=OpenApiLimits(schema=100),
+    )
+    assert told.spec.output_schema is None
+
+
+def test_secrets_fit_their_schemes_and_are_in_no_text() -> None:
+    for auth in ({"keys": "s3cret"}, {"key": ("ada", "s3cret")}, {"login": "s3cret"}, {"key": "s3cret\r\nX: y"}):
+        with pytest.raises(ConfigError) as refused:
+            openapi_tools(PETS, auth=auth)
+        assert "s3cret" not in str(refused.value)
+    assert "s3cret" not in repr(openapi_tools(PETS, auth=Token("s3cret")))
+
+
+def test_a_document_without_a_server_needs_an_address() -> None:
+    with pytest.raises(ConfigError, match="give base_url="):
+        openapi_tools({"openapi": "3.1.0", "paths": {"/": {"get": {}}}})
+    (tool,) = openapi_tools({"openapi": "3.1.0", "paths": {"/": {"get": {}}}}, base_url="http://127.0.0.1:8/x/")
+    assert tool.url == "http://127.0.0.1:8/x/"
