@@ -173,7 +173,8 @@ async def test_secrets_are_sent_and_never_told(
     url: str, shop: Shop, scheme: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    document: Any = shop.app.openapi() | {"security": [{"other": []}, {scheme: []}]}
+    document: dict[str, Any] = shop.app.openapi()
+    document["security"] = [{"other": []}, {scheme: []}]
     document["components"]["securitySchemes"] = {**SCHEMES, "other": SCHEMES["bearer"]}
     given: Any = {"basic": ("ada", "s3cret"), "oauth": ClientCredentials(f"{url}/token", "codin", "s3cret")}
     executor = ToolExecutor(openapi_tools(document, base_url=url, auth={scheme: given.get(scheme, "s3cret")}))
@@ -191,7 +192,8 @@ async def test_secrets_are_sent_and_never_told(
 
 
 async def test_an_api_that_is_gone_is_not_told_by_its_url(url: str, shop: Shop) -> None:
-    document: Any = shop.app.openapi() | {"security": [{"query": []}]}
+    document: dict[str, Any] = shop.app.openapi()
+    document["security"] = [{"query": []}]
     document["components"]["securitySchemes"] = SCHEMES
     executor = ToolExecutor(openapi_tools(document, base_url="http://127.0.0.1:1", auth={"query": "s3cret"}))
     with pytest.raises(ToolFailed, match="could not be reached") as failed:
