@@ -74,11 +74,12 @@ def seen(policy: Policy, interpreter: Interpreter) -> list[str]:
     return [
         *("--size", str(policy.limits.disk), "--tmpfs", "/"),
         *_folders(Path("/dev"), Path("/run"), Path("/var")),
+        # Before what may lie below them: a folder that is there keeps its mode.
+        *(word for folder in WRITABLE for word in ("--perms", "1777", "--dir", folder)),
         *_programs(),
         *_prefixes(interpreter),
         *("--proc", "/proc", "--dev", _DEVICES, "--remount-ro", _DEVICES),
         *_devices(),
-        *(word for folder in WRITABLE for word in ("--perms", "1777", "--dir", folder)),
         *("--symlink", "/tmp", "/var/tmp"),
         *(_bound(Path("/etc/resolv.conf"), "/etc/resolv.conf") if policy.network == "full" else ()),
         *_mounts(policy),
