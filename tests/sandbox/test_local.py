@@ -544,7 +544,7 @@ def test_a_host_that_is_not_root() -> None:
 
 async def test_an_interpreter_below_tmp_leaves_tmp_writable(tmp_path: Path) -> None:
     place = tmp_path / "env"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
+    venv.create(place)
     async with LocalSandbox(python=place / "bin" / "python") as sandbox:
         done = await sandbox.exec(Code("import os; os.mkdir('/tmp/mine'); print(os.listdir('/tmp'))"))
         assert "mine" in done.check().text
