@@ -407,7 +407,9 @@ async def test_cancelling_anywhere_leaves_nothing(docker_host: str, seconds: flo
 
 async def test_mounts(docker_host: str, shared: Path) -> None:
     mounts = (Mount(source=shared, target="/seen"), Mount(source=shared, target="/shared", writable=True))
-    async with DockerSandbox(Policy(mounts=mounts)) as sandbox:
+    with pytest.raises(PolicyNotEnforced, match="disk"):  # what is written on the host has no bound
+        await DockerSandbox(Policy(mounts=mounts)).check()
+    async with DockerSandbox(Policy(mounts=mounts, demands=Policy().demands - {"disk"})) as sandbox:
         done = await sandbox.exec(["sh", "-c", "cat /seen/given; echo made > /shared/made; echo no > /seen/no"])
     assert (done.text, done.stderr != b"") == ("given", True)
     assert names_in(shared) == ["given", "made"]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from google import genai
 from google.genai import types
@@ -30,7 +31,10 @@ async def model(anyio_backend: str) -> AsyncIterator[ModelServer]:
 
 @pytest.fixture
 async def models(model: ModelServer) -> AsyncIterator[Any]:
-    client: Any = genai.Client(api_key="x", http_options=types.HttpOptions(base_url=model.gemini_url))
+    # With a transport of ours it takes httpx, and not aiohttp, for whose sessions it warns.
+    args: Any = {"transport": httpx.AsyncHTTPTransport()}
+    options = types.HttpOptions(base_url=model.gemini_url, async_client_args=args)
+    client: Any = genai.Client(api_key="x", http_options=options)
     async with client.aio as aio:
         yield aio.models
 
