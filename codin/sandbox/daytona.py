@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from secrets import token_hex
 from typing import Any, ClassVar, TypeVar, cast
@@ -34,7 +34,6 @@ from codin.sandbox._protocol import Guarantee, Policy, Snapshot
 __all__ = ["DaytonaSandbox"]
 
 _T = TypeVar("_T")
-_KEY = "DAYTONA_API_KEY"
 _URL = "https://app.daytona.io/api"
 _GIB = 1024**3
 _MINUTES = 5  # of idleness, after which Daytona stops a machine, and deletes it, since it is ephemeral
@@ -65,6 +64,7 @@ class DaytonaSandbox(CloudSandbox):
 
     kind: ClassVar[str] = "daytona"
     vendor: ClassVar[str] = "Daytona"
+    key_variable: ClassVar[str] = "DAYTONA_API_KEY"
 
     def __init__(
         self,
@@ -77,10 +77,9 @@ class DaytonaSandbox(CloudSandbox):
         target: str | None = None,
         snapshot: Snapshot | None = None,
     ) -> None:
-        super().__init__(policy, snapshot=snapshot)
+        super().__init__(policy, api_key=api_key, snapshot=snapshot)
         self._image = image
         self._template = template
-        self._api_key = api_key
         self._api_url = api_url or os.environ.get("DAYTONA_API_URL") or _URL
         self._target = target
         self._client: AsyncDaytona | None = None
@@ -93,12 +92,8 @@ class DaytonaSandbox(CloudSandbox):
         finally:
             with anyio.CancelScope(shield=True):
                 await self._asked(client.close())
-        short: set[Guarantee] = {"syscalls", *self._beyond(*size)}  # most machines there share a kernel
-        if self._policy.network == "full":
-            short.add("network")  # it gives the internet, and not this machine's network
-        if self._policy.mounts:
-            short.add("files")
-        return frozenset(short)
+        # Most machines there share a kernel.
+        return frozenset({"syscalls", *self._beyond(*size), *self._out_of_reach()})
 
     async def _rent(self) -> None:
         self._client = self._new_client()
@@ -206,29 +201,13 @@ class DaytonaSandbox(CloudSandbox):
             short.add("disk")
         return short
 
-    def _key(self) -> str:
-        if key := self._api_key or os.environ.get(_KEY):
-            return key
-        raise SandboxUnavailable(
-            "a sandbox at Daytona needs an API key", hint=f"set the environment variable {_KEY}, or give api_key="
-        )
-
-    async def _asked(self, asking: Awaitable[_T]) -> _T:
-        """What Daytona answers. Its errors may hold the key, and are left behind."""
-        try:
-            return await asking
-        except SandboxError:
-            raise
-        except Exception as error:
-            meant = self.meant(error)
-        raise meant
-
     def meant(self, error: Exception) -> SandboxError:
-        """An error of the SDK's as one of ours."""
-        said = (str(error) or type(error).__name__).replace(self._key(), "***")[:500]
+        said = self._words(error)
         match error:
             case DaytonaAuthenticationError():
-                return SandboxUnavailable(f"Daytona does not take the API key: {said}", hint=f"look after {_KEY}")
+                return SandboxUnavailable(
+                    f"Daytona does not take the API key: {said}", hint=f"look after {self.key_variable}"
+                )
             case DaytonaRateLimitError():
                 after = {name.lower(): value for name, value in error.headers.items()}.get("retry-after")
                 wait = f"wait {after} s" if after else "wait"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 
@@ -28,7 +26,6 @@ from codin.sandbox._protocol import Guarantee, Policy, Snapshot
 __all__ = ["E2BSandbox"]
 
 _T = TypeVar("_T")
-_KEY = "E2B_API_KEY"
 _LABEL = "codin"
 _TIME = 300  # seconds that a machine lives when nobody asks for more
 _PIECE = 256 * 1024
@@ -52,6 +49,7 @@ class E2BSandbox(CloudSandbox):
 
     kind: ClassVar[str] = "e2b"
     vendor: ClassVar[str] = "E2B"
+    key_variable: ClassVar[str] = "E2B_API_KEY"
 
     def __init__(
         self,
@@ -64,21 +62,15 @@ class E2BSandbox(CloudSandbox):
         sandbox_url: str | None = None,
         snapshot: Snapshot | None = None,
     ) -> None:
-        super().__init__(policy, snapshot=snapshot)
+        super().__init__(policy, api_key=api_key, snapshot=snapshot)
         self._template = template
-        self._api_key = api_key
         where = {"domain": domain, "api_url": api_url, "sandbox_url": sandbox_url}
         self._where: dict[str, Any] = {name: value for name, value in where.items() if value is not None}
         self._machine: AsyncSandbox | None = None
 
     async def _shortfall(self) -> frozenset[Guarantee]:
         await self._asked(AsyncSandbox.list(limit=1, **self._access()).next_items())
-        short: set[Guarantee] = {"memory", "cpu", "disk"}
-        if self._policy.network == "full":
-            short.add("network")  # it gives the internet, and not this machine's network
-        if self._policy.mounts:
-            short.add("files")
-        return frozenset(short)
+        return frozenset({"memory", "cpu", "disk", *self._out_of_reach()})
 
     async def _rent(self) -> None:
         self._machine = await self._asked(
@@ -139,29 +131,13 @@ class E2BSandbox(CloudSandbox):
         """What every call is given. Raises SandboxUnavailable when there is no key."""
         return {"api_key": self._key(), **self._where}
 
-    def _key(self) -> str:
-        if key := self._api_key or os.environ.get(_KEY):
-            return key
-        raise SandboxUnavailable(
-            "a sandbox at E2B needs an API key", hint=f"set the environment variable {_KEY}, or give api_key="
-        )
-
-    async def _asked(self, asking: Awaitable[_T]) -> _T:
-        """What E2B answers. Its errors may hold the key, and are left behind."""
-        try:
-            return await asking
-        except SandboxError:
-            raise
-        except Exception as error:
-            meant = self.meant(error)
-        raise meant
-
     def meant(self, error: Exception) -> SandboxError:
-        """An error of the SDK's as one of ours."""
-        said = (str(error) or type(error).__name__).replace(self._key(), "***")[:500]
+        said = self._words(error)
         match error:
             case AuthenticationException():
-                return SandboxUnavailable(f"E2B does not take the API key: {said}", hint=f"look after {_KEY}")
+                return SandboxUnavailable(
+                    f"E2B does not take the API key: {said}", hint=f"look after {self.key_variable}"
+                )
             case RateLimitException():
                 return SandboxUnavailable(f"E2B is asked too much: {said}", hint="wait, or open fewer sandboxes")
             case SandboxNotFoundException() | SandboxNotRunningException():

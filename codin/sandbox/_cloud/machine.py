@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from abc import abstractmethod
 from collections.abc import (
     AsyncGenerator,
@@ -27,7 +28,7 @@ import anyio
 from codin.errors import FileRefused, SandboxClosed, SandboxError, SandboxUnavailable
 from codin.sandbox._cloud.process import CloudProcess
 from codin.sandbox._cloud.talk import Line, Talk, refused
-from codin.sandbox._protocol import Code, FileInfo, Policy, Process, Snapshot
+from codin.sandbox._protocol import Code, FileInfo, Guarantee, Policy, Process, Snapshot
 from codin.sandbox._sandbox import Sandbox
 
 __all__ = ["CloudSandbox", "Expired"]
@@ -51,11 +52,16 @@ class CloudSandbox(Sandbox):
     """A machine of somebody else's, with a guest of ours in it for each thing that is asked."""
 
     vendor: ClassVar[str]
+    key_variable: ClassVar[str]
+    """The environment variable with the API key."""
     pace: ClassVar[float] = 60.0
     """Seconds between two words to the vendor that the machine is still wanted."""
 
-    def __init__(self, policy: Policy | None = None, *, snapshot: Snapshot | None = None) -> None:
+    def __init__(
+        self, policy: Policy | None = None, *, api_key: str | None = None, snapshot: Snapshot | None = None
+    ) -> None:
         super().__init__(policy, snapshot=snapshot)
+        self._api_key = api_key
         self._name = ""
         """What the machine is known by, at the vendor's too, from before it is asked for."""
         self._is_rented = False
@@ -90,6 +96,43 @@ class CloudSandbox(Sandbox):
     @abstractmethod
     def _id(self) -> str:
         """The vendor's id of the machine, or what it can be found by."""
+
+    @abstractmethod
+    def meant(self, error: Exception) -> SandboxError:
+        """An error of the vendor's client as one of ours."""
+
+    # What all vendors have alike
+
+    def _out_of_reach(self) -> set[Guarantee]:
+        """What of the policy no machine elsewhere can do."""
+        short: set[Guarantee] = set()
+        if self._policy.network == "full":
+            short.add("network")  # it has the internet, and not this machine's network
+        if self._policy.mounts:
+            short.add("files")
+        return short
+
+    def _key(self) -> str:
+        if key := self._api_key or os.environ.get(self.key_variable):
+            return key
+        raise SandboxUnavailable(
+            f"a sandbox at {self.vendor} needs an API key",
+            hint=f"set the environment variable {self.key_variable}, or give api_key=",
+        )
+
+    def _words(self, error: Exception) -> str:
+        """What an error of the vendor's client says, without the key."""
+        return (str(error) or type(error).__name__).replace(self._key(), "***")[:500]
+
+    async def _asked(self, asking: Awaitable[_T]) -> _T:
+        """What the vendor answers. Its errors may hold the key, and are left behind."""
+        try:
+            return await asking
+        except SandboxError:
+            raise
+        except Exception as error:
+            meant = self.meant(error)
+        raise meant
 
     # Opening, closing
 
