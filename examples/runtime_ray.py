@@ -1,15 +1,15 @@
 """Functions on the nodes of a Ray cluster: what they give is JSON, what they yield comes as they yield it.
 
     ray start --head
-    python examples/runtime_ray.py
+    RAY_ADDRESS=127.0.0.1:6379 python examples/runtime_ray.py
 
-Joins the cluster of RAY_ADDRESS, or the one on this machine. Its nodes need codin, too: pip install 'codin[ray]'.
+The cluster's nodes need codin, too: pip install 'codin[ray]'.
 """
 
 import asyncio
+import os
 from collections.abc import Iterator
 
-from codin.errors import RuntimeUnavailable
 from codin.runtime import Function, Item
 from codin.runtime.ray import RayRuntime
 
@@ -24,14 +24,15 @@ def countdown(start: int) -> Iterator[int]:
 
 async def main() -> None:
     async with RayRuntime() as runtime:
-        try:
-            parts = [runtime.run(Function(primes, [start, start + 10])) for start in (0, 10, 20)]
-            print("primes:", [done.value for done in await asyncio.gather(*parts)])
-            running = await runtime.run(Function(countdown, [3]), stream=True)
-            print("items:", [event.value async for event in running if isinstance(event, Item)])
-            print("held by:", running.sandbox)
-        except RuntimeUnavailable as missing:
-            print(missing)
+        parts = [runtime.run(Function(primes, [start, start + 10])) for start in (0, 10, 20)]
+        print("primes:", [done.value for done in await asyncio.gather(*parts)])
+        running = await runtime.run(Function(countdown, [3]), stream=True)
+        print("items:", [event.value async for event in running if isinstance(event, Item)])
+        print("held by:", running.sandbox)
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    if "RAY_ADDRESS" in os.environ:
+        asyncio.run(main())
+    else:
+        print("RAY_ADDRESS names no cluster: ray start --head")

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import cast
 
 import anyio
+import anyio.lowlevel
 import httpx
 
 from codin.errors import ConfigError, ConnectError, DeadlineExceeded, TransportError
@@ -156,6 +157,8 @@ class _Chunks:
         return self
 
     async def __anext__(self) -> bytes:
+        # A peer that always sends something can keep step with anyio, which cancels only a task that waits.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         try:
             return await self._next()
         except (httpx.HTTPError, httpx.StreamError) as error:

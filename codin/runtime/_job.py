@@ -91,7 +91,7 @@ def call_of(workload: Function | Module) -> Call:
     if isinstance(workload, Function):
         told = {"python": sys.version_info[:2]}
         module: str = getattr(workload.function, "__module__", None) or "__main__"
-        if module == "__main__" or importable(module):
+        if module == "__main__" or (importable(module) and not workload.by_value):
             return Call("function", told, _pickled(workload), module)
         with _by_value(module):
             return Call("function", told, _pickled(workload))

@@ -70,12 +70,17 @@ class Function(Workload):
     """A function, sent as code together with its arguments; the result comes back as JSON.
 
     A coroutine function is awaited. What a generator yields are the items of the result, as they come.
+
+    Args:
+        by_value: what else its module has goes along as code as well, and the module is not imported there: for one
+            that is on no path, or imports what is not there.
     """
 
     kind: ClassVar[Kind] = "function"
     function: Callable[..., Any]
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] = field(default_factory=_nothing)
+    by_value: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,13 +61,13 @@ class Link:
             async with asyncio.timeout(patience):
                 await link._greet(options)
         except TimeoutError:
-            await link.close()
+            await link.close(0)
             raise RuntimeUnavailable(
                 f"the Ray cluster did not answer within {patience:g} s", hint=_hint(options)
             ) from None
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await link.close()
+                await link.close(0)
             raise
         return link
 
@@ -101,8 +101,8 @@ class Link:
                         pass
             del self._inboxes[number]
 
-    async def close(self) -> None:
-        """End the driver, and what it still runs."""
+    async def close(self, patience: float = _LEAVING) -> None:
+        """End the driver, and what it still runs; kill it when it takes longer than `patience` seconds."""
         self.gone = True
         if self._hearing is not None:
             self._hearing.cancel()
@@ -112,7 +112,7 @@ class Link:
             with suppress(ConnectionError):
                 await self._writer.wait_closed()
         self._channel.close()
-        await anyio.to_thread.run_sync(self._reap)
+        await anyio.to_thread.run_sync(self._reap, patience)
         self._log.close()
 
     def said(self) -> str:
@@ -152,9 +152,9 @@ class Link:
             raise ConnectionError
         self._writer.write(framed(head, body))
 
-    def _reap(self) -> None:
+    def _reap(self, patience: float) -> None:
         try:
-            self._process.wait(_LEAVING)
+            self._process.wait(patience)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -75,8 +75,7 @@ class RayRuntime(Runtime):
         self._guard = guard
         self._patience = patience
         self._margin += patience
-        self._link: Link | None = None
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[Link] | None = None
         self._libraries: dict[str, tuple[str, bytes]] = {}
 
     async def missing(self, workload: Workload, /) -> str:
@@ -91,10 +90,13 @@ class RayRuntime(Runtime):
             return error.message
 
     async def close(self) -> None:
-        async with self._opening:
-            link, self._link = self._link, None
-            if link is not None:
-                await link.close()
+        opening, self._opening = self._opening, None
+        if opening is None:
+            return
+        opening.cancel()  # does nothing to one that is done
+        await asyncio.wait([opening])
+        if (link := _opened(opening)) is not None:
+            await link.close()
 
     async def _execute(self, workload: Workload, emit: Emit, /) -> Outcome:
         link = await self._connected()
@@ -117,13 +119,16 @@ class RayRuntime(Runtime):
         raise AssertionError("a job has an end")
 
     async def _connected(self) -> Link:
-        async with self._opening:
-            if self._link is not None and self._link.gone:
-                link, self._link = self._link, None
-                await link.close()
-            if self._link is None:
-                self._link = await Link.open(self._options, self._patience)
-            return self._link
+        """The one driver, which all that wait for it share: also that it could not connect."""
+        opening = self._opening
+        if opening is None or (opening.done() and ((link := _opened(opening)) is None or link.gone)):
+            opening = self._opening = asyncio.create_task(self._open(opening))
+        return await asyncio.shield(opening)
+
+    async def _open(self, last: asyncio.Task[Link] | None) -> Link:
+        if last is not None and (link := _opened(last)) is not None:
+            await link.close()
+        return await Link.open(self._options, self._patience)
 
     async def _missing_there(self, workload: Workload) -> str:
         """What a node says that such a workload would run on."""
@@ -199,3 +204,8 @@ class RayRuntime(Runtime):
             f"the Ray cluster, or the node that ran it, went away: {error or 'the driver has ended'}",
             hint="whether it acted is unknown; a workload that is idempotent may say retries",
         )
+
+
+def _opened(opening: asyncio.Task[Link]) -> Link | None:
+    """The driver that an attempt has started, unless it failed."""
+    return None if opening.cancelled() or opening.exception() is not None else opening.result()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from codin.errors import ConfigError, NoRuntime, WorkloadFailed, WorkloadTimeout
@@ -103,18 +103,14 @@ def _sent(function: Callable[..., Any], call: ToolCall) -> Function:
     from codin.runtime import Function
     from codin.runtime._sources import sources_of
 
-    try:
-        import cloudpickle
-    except ImportError as error:
+    if find_spec("cloudpickle") is None:
         raise NoRuntime(
             "a function is sent with the package cloudpickle, which is not installed",
             hint="pip install 'codin[runtime]'",
-        ) from error
-    module = sys.modules.get(getattr(function, "__module__", None) or "")
-    if module is not None and module.__name__ != "__main__":
-        cloudpickle.register_pickle_by_value(module)  # pyright: ignore[reportUnknownMemberType]
+        )
     library = sources_of("codin" if inspect.ismethod(function) else None)  # nothing where it is installed
-    return Function(function, kwargs=call.given, files={f".codin/lib/{path}": file for path, file in library.items()})
+    files = {f".codin/lib/{path}": file for path, file in library.items()}
+    return Function(function, kwargs=call.given, by_value=True, files=files)
 
 
 def _where(done: RuntimeResult) -> str:

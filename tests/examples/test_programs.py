@@ -65,7 +65,7 @@ SHOWN = {
     "over_grpc.py": ["GRPC at", "c o d i n", "come [5, 6, 7", "TASK_NOT_CANCELABLE", "JSONRPC knows"],
     "over_http_json.py": ["HELLO\n", "HELLO AGAIN", "2 tasks", "404 TASK_NOT_FOUND"],
     "push.py": ["asked, and gone: TASK_STATE_WORKING", "WORKING", "artifact", "COMPLETED", "signed by report"],
-    "ray_agents.py": [],  # with a cluster: tests/runtime/test_ray.py
+    "ray_agents.py": ["RAY_ADDRESS names no cluster"],  # with a cluster: tests/runtime/test_ray.py
     "routing.py": ["-> '42'", "-> 'LOUDER, PLEASE'", "There are: adder, shout."],
     "registry.py": [
         "count: healthy, verified: True",
@@ -73,7 +73,7 @@ SHOWN = {
         "translate says: bonjour",
         "Mallory: the card of 'translate' is not trusted",
     ],
-    "runtime_ray.py": [],  # likewise
+    "runtime_ray.py": ["RAY_ADDRESS names no cluster"],  # likewise
     "several.py": ["HELLO\n", "HELLO HELLO", "COMPLETED", "COMPLETED"],
     "runtime_kubernetes.py": ["no cluster is known"],
     "signed_card.py": [

@@ -11,7 +11,7 @@ from textwrap import dedent
 
 import pytest
 
-from codin.errors import FileRefused
+from codin.errors import FileRefused, SandboxError
 from codin.sandbox import Code, Guarantee, Limits, Policy
 from codin.sandbox._cloud.machine import CloudSandbox
 from codin.sandbox._cloud.talk import BOOT, Line, Talk
@@ -79,6 +79,9 @@ class RootSandbox(CloudSandbox):
 
     def _id(self) -> str:
         return self._first
+
+    def meant(self, error: Exception) -> SandboxError:
+        return SandboxError(str(error))
 
     async def _connect(self, talk: Talk) -> Line:
         there = ["nsenter", "-t", self._first, "-m", "-p", "-n", "sh", "-c", f"exec {BOOT}"]
