@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 MIB = 1024 * 1024
+UNBOUNDED = 1 << 62
+"""Of memory, processes, cores, disk or files: as much as the machine has. Only the local sandbox knows it."""
 
 Guarantee = Literal["files", "network", "processes", "syscalls", "memory", "cpu", "disk", "time"]
 """What a sandbox can promise.

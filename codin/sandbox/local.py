@@ -8,6 +8,7 @@ import os
 import platform
 import random
 import re
+import resource
 import secrets
 import shutil
 import stat
@@ -25,17 +26,20 @@ from anyio import to_thread
 
 from codin.errors import FileRefused, SandboxClosed, SandboxError, SandboxUnavailable
 from codin.sandbox._local.filter import filter_program
-from codin.sandbox._local.groups import Groups
+from codin.sandbox._local.groups import Groups, bounded
 from codin.sandbox._local.process import LocalProcess
 from codin.sandbox._local.room import Channel, Plan, Room
-from codin.sandbox._local.view import HOME, WRITABLE, interpreter_of, seen
-from codin.sandbox._protocol import Code, FileInfo, Guarantee, Policy, Process, Snapshot
+from codin.sandbox._local.view import HOME, interpreter_of, seen, writable
+from codin.sandbox._protocol import UNBOUNDED, Code, FileInfo, Guarantee, Limits, Policy, Process, Snapshot
 from codin.sandbox._sandbox import Sandbox
 
-__all__ = ["LocalSandbox"]
+__all__ = ["NO_LIMITS", "LocalSandbox"]
+
+NO_LIMITS = Limits(cpu=UNBOUNDED, memory=UNBOUNDED, processes=UNBOUNDED, disk=UNBOUNDED, files=UNBOUNDED, time=None)
+"""The machine is the limit, which leaves half of its memory to the files in `/box` and `/tmp`."""
 
 _PIECE = 256 * 1024
-_DESCRIPTORS = 1024
+_DESCRIPTORS, _MANY_DESCRIPTORS = 1024, 65536
 _UIDS = range(0x70000000, 0x78000000)  # nobody's, by the custom of all distributions
 _LISTING = 64 * 1024 * 1024  # bytes of a list of files, beyond which nobody wants it
 # The code may be longer than an argument, and comes as descriptor 3. What it prints comes line by line, so that it is
@@ -60,7 +64,7 @@ class LocalSandbox(Sandbox):
         python: the interpreter of the commands, and of code; this one when not given. That of a virtual environment
             brings its packages along.
         uid: for a host that is root: the user on the host that commands run as. Not given, it is the owner of what the
-            policy mounts to be written, or a user that nobody else is.
+            policy mounts to be written, or a user that nobody else is. 0 is root without its rights.
         snapshot: the files it begins with.
     """
 
@@ -78,6 +82,11 @@ class LocalSandbox(Sandbox):
         self._python = sys.executable if python is None else str(python)
         self._uid = uid
         self._room: Room | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process on this machine with which all others of the open sandbox end."""
+        return None if self._room is None else self._room.pid
 
     async def _shortfall(self) -> frozenset[Guarantee]:
         means = await to_thread.run_sync(_means)
@@ -189,27 +198,41 @@ class LocalSandbox(Sandbox):
         interpreter = interpreter_of(self._python)
         uid = self._user() if os.geteuid() == 0 else None
         limits = self._policy.limits
-        counted = "memory" in means.groups.folders
+        looked_after = bounded(limits) - means.groups.folders.keys()
+        counted = "memory" not in looked_after
         pinned = _pinned(self._policy, means)
-        bounds = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": limits.disk, "RLIMIT_NOFILE": _DESCRIPTORS}
-        if "pids" not in means.groups.folders:
+        bounds = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": _DESCRIPTORS}
+        if limits.files == UNBOUNDED:
+            bounds["RLIMIT_NOFILE"] = min(_MANY_DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        if limits.disk < UNBOUNDED:
+            bounds["RLIMIT_FSIZE"] = limits.disk
+        if "pids" in looked_after:
             bounds["RLIMIT_NPROC"] = limits.processes + 2
         if not counted:
             bounds["RLIMIT_DATA"] = limits.memory
         return Plan(
             bubblewrap=means.bubblewrap,
             interpreter=interpreter,
-            walls=[*_spaces(self._policy, root=uid is not None), *seen(self._policy, interpreter)],
+            walls=[
+                *_spaces(self._policy, root=uid is not None, stays=uid == 0),
+                *seen(self._policy, interpreter, root=uid == 0),
+            ],
             uid=uid,
             filter=filter_program(counted=counted, pinned=pinned > 0),
             processors=random.sample(sorted(os.sched_getaffinity(0)), pinned),
             setup={
-                "uid": uid,
+                "uid": uid or None,
                 "home": HOME,
-                "files": limits.files,
+                "files": None if limits.files == UNBOUNDED else limits.files,
                 "memory": None if counted else limits.memory,
                 "bounds": bounds,
-                "writable": [*WRITABLE, "/run/dev", "/proc", *_written(self._policy)],
+                # Root could change settings of the kernel there.
+                "writable": [
+                    *writable(self._policy),
+                    "/run/dev",
+                    *(["/proc"] if uid != 0 else []),
+                    *_written(self._policy),
+                ],
             },
         )
 
@@ -240,10 +263,15 @@ def _means() -> _Means:
     """Look once. Raises SandboxUnavailable, and then looks again the next time."""
     if sys.platform != "linux":
         raise SandboxUnavailable("a local sandbox needs Linux", hint="a sandbox of kind 'wasm' or 'docker' may do")
+    if os.environ.get("CODIN_SANDBOX"):
+        raise SandboxUnavailable(
+            "this process is in a sandbox itself, which lets it make no other",
+            hint='sandbox = "off" in the agent.toml of an agent lets its tools and programs have theirs',
+        )
     if (bubblewrap := shutil.which("bwrap")) is None:
         raise SandboxUnavailable(
             "a local sandbox needs bubblewrap, and there is no `bwrap` on this machine",
-            hint="install it (`apt install bubblewrap`, `dnf install bubblewrap`), or take a sandbox of kind 'wasm'",
+            hint="install it (`apt install bubblewrap`, `dnf install bubblewrap`); for code alone 'wasm' will do",
         )
     walls = [*_spaces(Policy(), root=os.geteuid() == 0), "--ro-bind", "/", "/", "--", "/bin/true"]
     tried = subprocess.run([bubblewrap, *walls], capture_output=True, text=True, timeout=60, check=False)
@@ -256,15 +284,15 @@ def _means() -> _Means:
 
 
 def _missing(policy: Policy, means: _Means) -> Iterator[Guarantee]:
-    there = means.groups.folders
+    lacking = bounded(policy.limits) - means.groups.folders.keys()
     if filter_program(counted=True, pinned=False) is None:
         yield "syscalls"
-    if "memory" not in there:
+    if "memory" in lacking:
         yield "memory"  # it is looked at ten times a second, and much can be taken in between
-    if "cpu" not in there and not _pinned(policy, means) and policy.limits.cpu < len(os.sched_getaffinity(0)):
+    if "cpu" in lacking and not _pinned(policy, means) and policy.limits.cpu < len(os.sched_getaffinity(0)):
         yield "cpu"
     # A user's processes are counted by namespace since 5.14, and all of the user's together before that.
-    if "pids" not in there and (os.geteuid() == 0 or _kernel() < (5, 14)):
+    if "pids" in lacking and (os.geteuid() == 0 or _kernel() < (5, 14)):
         yield "processes"
     if any(mount.writable for mount in policy.mounts):
         yield "disk"  # a folder of the host has no bound of ours
@@ -282,15 +310,17 @@ def _kernel() -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", platform.release())[:2])
 
 
-def _spaces(policy: Policy, *, root: bool) -> Iterator[str]:
-    """Namespaces of its own. A host that is root needs none for users: the supervisor leaves root behind at once."""
+def _spaces(policy: Policy, *, root: bool, stays: bool = False) -> Iterator[str]:
+    """Namespaces of its own. A host that is root needs none for users: the supervisor leaves root behind at once, or
+    stays without any right of its own.
+    """
     yield from ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "sandbox")
     yield from ("--as-pid-1", "--die-with-parent", "--cap-drop", "ALL")
     if policy.network == "none":
         yield "--unshare-net"
     if not root:
         yield from ("--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000")
-    else:
+    elif not stays:
         for right in ("CAP_CHOWN", "CAP_SETUID", "CAP_SETGID"):
             yield from ("--cap-add", right)
 

@@ -24,7 +24,7 @@ from codin.sandbox import Code, Limits, Mount, Output, Policy
 from codin.sandbox._local import groups as control_groups
 from codin.sandbox._local.filter import filter_program
 from codin.sandbox._local.groups import Groups
-from codin.sandbox.local import LocalSandbox
+from codin.sandbox.local import NO_LIMITS, LocalSandbox
 from tests.sandbox.test_attacks import open_descriptors
 from tests.sandbox.test_contract import OBEDIENT, Words, first_line
 
@@ -128,6 +128,45 @@ async def test_a_folder_of_root_is_not_mounted_to_be_written(tmp_path: Path) -> 
     policy = await relaxed(mounts=(Mount(source=tmp_path, writable=True),))
     with pytest.raises(SandboxUnavailable, match="belong to root"):
         await LocalSandbox(policy).__aenter__()
+
+
+@as_root
+async def test_root_without_its_rights(tmp_path: Path) -> None:
+    policy = await relaxed(limits=NO_LIMITS, mounts=(Mount(source=tmp_path, writable=True),))
+    async with LocalSandbox(policy, uid=0) as sandbox:
+        assert sandbox.pid is not None
+        os.kill(sandbox.pid, 0)
+        (await sandbox.exec(["touch", str(tmp_path / "file")])).check()
+        status = (await sandbox.exec(["cat", "/proc/self/status"])).text
+        assert "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n" in status
+        for attack in (
+            "echo x > /proc/sys/kernel/core_pattern",  # a program that the kernel would run, as root and outside
+            "echo x > /proc/sysrq-trigger",
+            f"chown 1000 {tmp_path}/file",
+            "mount --bind /tmp /usr",
+            "mknod /tmp/memory c 1 1",
+        ):
+            assert not (await sandbox.exec(["sh", "-c", attack])).ok, attack
+    assert (tmp_path / "file").stat().st_uid == 0
+
+
+async def test_a_home_of_its_own() -> None:
+    async with LocalSandbox(await relaxed(env={"HOME": "/home/ada"})) as sandbox:
+        done = await sandbox.exec(["sh", "-c", "echo kept > ~/file; ls -A ~"])
+        assert done.check().text == "file\n"
+        assert (await sandbox.exec(["cat", "/home/ada/file"])).text == "kept\n"
+
+
+async def test_no_sandbox_within_one() -> None:
+    source = "from codin.sandbox.local import LocalSandbox\nimport anyio\nanyio.run(LocalSandbox().check)"
+    done = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", source),
+        env={**os.environ, "CODIN_SANDBOX": "local"},
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await done.communicate()
+    assert b"this process is in a sandbox itself, which lets it make no other" in said
 
 
 async def test_a_mount_that_is_not_there(tmp_path: Path) -> None:
@@ -480,7 +519,7 @@ NOT_ROOT = """
     import anyio, json, sys
     from codin.errors import PolicyNotEnforced
     from codin.sandbox import Code, Limits, Policy
-    from codin.sandbox.local import LocalSandbox
+    from codin.sandbox.local import NO_LIMITS, LocalSandbox
     async def main():
         forks, memory = json.load(sys.stdin)
         try:
@@ -488,6 +527,7 @@ NOT_ROOT = """
             missing = []
         except PolicyNotEnforced as refused:
             missing = sorted(refused.missing)
+        await LocalSandbox(Policy(limits=NO_LIMITS)).check()  # what has no bound needs nobody to keep it
         policy = Policy(limits=Limits(memory=64 << 20, processes=16), demands=Policy().demands - {"memory"})
         async with LocalSandbox(policy) as sandbox:
             await sandbox.put("a/file", b"content")

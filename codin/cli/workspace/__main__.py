@@ -30,6 +30,13 @@ def _on_leash() -> None:
     threading.Thread(target=_watch, args=[leash], name="leash", daemon=True).start()
 
 
+def _arrive(folder: str) -> None:
+    """Work in this folder, and say everything in one stream: of two, lines would be mixed up."""
+    os.chdir(folder)
+    os.dup2(1, 2)
+
+
 if __name__ == "__main__":
     _on_leash()
+    _arrive(sys.argv.pop(1))
     sys.exit(main())

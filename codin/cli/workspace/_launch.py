@@ -13,6 +13,7 @@ from typing import Any
 from codin.cli._interpreter import command_in, typed
 from codin.cli._manifest import Manifest, read_manifest, settings_of
 from codin.cli.workspace._folder import TOOLS, Workspace
+from codin.cli.workspace._room import Room, passed, room_of
 from codin.cli.workspace._secrets import referenced, resolve
 from codin.errors import ConfigError
 
@@ -27,6 +28,7 @@ class Launch:
 
     Args:
         health: where it says whether it is well.
+        room: what it is to be held by; None where nothing shall.
         secrets: what its log must not hold, by name; already in `env`.
     """
 
@@ -35,6 +37,7 @@ class Launch:
     port: int
     health: str
     env: Mapping[str, str] = field(repr=False)
+    room: Room | None = None
     secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
@@ -65,7 +68,7 @@ def registry_launch(workspace: Workspace, port: int, *, signed: bool) -> Prepare
         options = [f"--host={HOST}", f"--port={_free(port)}", "--store=memory://"]
         if not signed:
             options.append("--unsigned")
-        command = [*_codin(None), "registry", *options]
+        command = [*_codin(None, workspace), "registry", *options]
         return Launch(command, workspace.folder, port, "healthz", _environment(workspace))
 
     return prepare
@@ -76,16 +79,18 @@ def _agent(workspace: Workspace, folder: Path, number: int, registry: str | None
         manifest = read_manifest(folder)  # again, because it may have changed
         secrets = resolve(manifest.secrets, folder)
         port = _free(manifest.port + number) if manifest.port else free_port(before)
-        options = [f"--host={HOST}", f"--port={port}", f"--store={_store(manifest, folder, number)}"]
+        store = _store(manifest, folder, number)
+        options = [f"--host={HOST}", f"--port={port}", f"--store={store}"]
         options += typed(_said(folder, manifest, number))
         if not signed:
             options.append("--no-keys")
         place = folder.resolve() / manifest.target
-        env = {**_environment(workspace), **manifest.env, **secrets}
+        env = {**passed(_environment(workspace), manifest.sandbox), **manifest.env, **secrets}
         if registry is not None:
             env["CODIN_REGISTRY"] = registry
-        command = [*_codin(_python(manifest, folder)), "serve", *options, "--", str(place)]
-        return Launch(command, workspace.folder, port, "readyz", env, secrets)
+        command = [*_codin(_python(manifest, folder), workspace), "serve", *options, "--", str(place)]
+        room = room_of(workspace, folder, manifest, python=command[0], store=store, env=env, signed=signed)
+        return Launch(command, workspace.folder, port, "readyz", env, room, secrets)
 
     return prepare
 
@@ -117,10 +122,10 @@ def _python(manifest: Manifest, folder: Path) -> str | None:
     return str(folder.resolve() / manifest.python)
 
 
-def _codin(python: str | None) -> Sequence[str]:
+def _codin(python: str | None, workspace: Workspace) -> Sequence[str]:
     interpreter = sys.executable if python is None else command_in(python, ())[0]
     # -P: the workspace is where it works, and no place to import from; its folders have common names.
-    return [interpreter, "-P", "-m", "codin.cli.workspace"]
+    return [interpreter, "-P", "-m", "codin.cli.workspace", str(workspace.folder)]
 
 
 def _store(manifest: Manifest, folder: Path, number: int) -> str:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from codin.cli.workspace._launch import HOST, Launch, Prepare
 from codin.cli.workspace._log import LogFile
 from codin.cli.workspace._restarts import Restarts
-from codin.errors import CodinError, ConfigError
+from codin.cli.workspace._running import Running, held, plain
+from codin.errors import CodinError, ConfigError, PolicyNotEnforced, SandboxError
 from codin.net import Transport
+
+if TYPE_CHECKING:
+    from codin.cli.workspace._room import Room
+    from codin.sandbox.local import LocalSandbox
 
 __all__ = ["Process", "State"]
 
@@ -28,7 +32,6 @@ _RELOAD_GRACE = 3.0  # when its code changed, and a person waits for the new one
 _SOON, _SELDOM = 0.1, 5.0  # seconds between two looks: while it starts, and later
 _PATIENCE = 3.0  # seconds for an answer
 _MISSES = 3  # in a row, until it is called silent
-_LAST_READS = 16
 
 
 class Process:
@@ -47,6 +50,7 @@ class Process:
         pid: while it runs.
         port: where it is, or was.
         restarts: how often it was started again.
+        sandbox: the kind of what holds it; None when nothing does.
     """
 
     def __init__(
@@ -59,6 +63,9 @@ class Process:
         self.pid: int | None = None
         self.port: int = 0
         self.restarts: int = 0
+        self.sandbox: str | None = None
+        self._remark = ""
+        self._running: Running | None = None
         self._prepare = prepare
         self._log = log
         self._leash = leash
@@ -78,7 +85,7 @@ class Process:
 
     def to_dict(self) -> Mapping[str, Any]:
         """What is written down."""
-        names = ("name", "state", "since", "words", "pid", "url", "restarts")
+        names = ("name", "state", "since", "words", "pid", "url", "restarts", "sandbox")
         return {name: getattr(self, name) for name in names}
 
     def restart(self, prepare: Prepare) -> None:
@@ -97,8 +104,8 @@ class Process:
         self._grace = 0.0 if at_once else _GRACE
         self._stopping.set()
         self._act.set()
-        if at_once:
-            self._kill()
+        if at_once and self._running is not None:
+            self._running.kill()
 
     async def run(self) -> None:
         """Keep it running until `stop`."""
@@ -116,20 +123,48 @@ class Process:
         self._act.clear()
         self._stopping.clear()
         self._set("starting")
-        try:
-            launch = await asyncio.to_thread(self._prepare, self.port)
-        except ConfigError as error:
-            log.say(str(error))
-            self._set("refused", str(error))
-            await self._act.wait()
-            return
-        log.secrets = launch.secrets
-        self.port = launch.port
-        if not self._stopping.is_set():
-            why = await self._once(launch, log)
-            if not (self._ended or self._again):
-                await self._rest(why, log)
+        why = ""
+        async with AsyncExitStack() as stack:
+            try:
+                launch = await asyncio.to_thread(self._prepare, self.port)
+                log.secrets = launch.secrets
+                self.port = launch.port
+                sandbox = await self._opened(launch.room, stack, log)
+            except ConfigError as error:
+                log.say(str(error))
+                self._set("refused", str(error))
+                await self._act.wait()
+                return
+            if not self._stopping.is_set():
+                why = await self._once(launch, log, sandbox)
+        if why and not (self._ended or self._again):
+            await self._rest(why, log)
         self.restarts += not self._ended
+
+    async def _opened(self, room: Room | None, stack: AsyncExitStack, log: LogFile) -> LocalSandbox | None:
+        """Its sandbox, if it is to have one; None where it may go without, which is said.
+
+        Raises:
+            ConfigError: it may not, and there is none.
+        """
+        self.sandbox, self._remark = None, ""
+        if room is None:
+            return None
+        try:
+            if room.lacking:
+                raise SandboxError(room.lacking, hint="give it a folder of its own")
+            sandbox = await stack.enter_async_context(room.sandbox())
+        except (OSError, SandboxError) as error:
+            if room.is_required:
+                raise _refusal(error) from None
+            self._remark = f"in no sandbox: {error}"
+            log.say(self._remark)
+            self._set("starting", self._remark)
+            return None
+        self.sandbox = sandbox.kind
+        if missing := sandbox.unenforced - {"disk"}:  # its own folder never has a bound
+            log.say(f"its sandbox does not keep {', '.join(sorted(missing))} here")
+        return sandbox
 
     async def _rest(self, why: str, log: LogFile) -> None:
         """Wait for the restart, or for somebody who acts."""
@@ -145,55 +180,40 @@ class Process:
             async with asyncio.timeout(wait):
                 await self._act.wait()
 
-    async def _once(self, launch: Launch, log: LogFile) -> str:
+    async def _once(self, launch: Launch, log: LogFile, sandbox: LocalSandbox | None) -> str:
         """Run it to its end. Gives how it ended."""
         log.last = ""
-        async with _written_to(log) as output:
+        starting = plain(launch, log, self._leash) if sandbox is None else held(launch, log, sandbox)
+        async with AsyncExitStack() as stack:
             try:
-                process = await asyncio.create_subprocess_exec(
-                    *launch.command,
-                    stdin=self._leash,
-                    stdout=output,
-                    stderr=output,
-                    env=launch.env,
-                    cwd=launch.cwd,
-                    process_group=0,  # Ctrl-C is for the supervisor, which then ends its processes
-                )
-            except OSError as error:
-                return f"cannot be started ({error.strerror})"
-            finally:
-                os.close(output)
-            self.pid = process.pid
+                running = self._running = await stack.enter_async_context(starting)
+            except (OSError, SandboxError) as error:
+                return f"cannot be started ({error.strerror if isinstance(error, OSError) else error.message})"
+            self.pid = running.pid
             self._on_change()
             looking = asyncio.create_task(self._look(self.url + launch.health))
             try:
-                await self._to_its_end(process)
+                code = await self._to_its_end(running)
             finally:
                 looking.cancel()
-                self.pid = None
-        return _ending(process.returncode or 0)
+                self.pid = self._running = None
+        return _ending(code)
 
-    async def _to_its_end(self, process: asyncio.subprocess.Process) -> None:
-        ending = asyncio.create_task(process.wait())
+    async def _to_its_end(self, running: Running) -> int:
+        ending = asyncio.create_task(running.wait())
         told = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait([ending, told], return_when=asyncio.FIRST_COMPLETED)
             if not ending.done():
-                process.send_signal(signal.SIGTERM)
+                running.end()
                 await asyncio.wait([ending], timeout=self._grace)
             if not ending.done():
-                self._kill()
-            await ending
+                running.kill()
+            return await ending
         finally:
             told.cancel()
             if not ending.done():
-                self._kill()
-
-    def _kill(self) -> None:
-        """End it and what it has started, without a word of farewell."""
-        if self.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+                running.kill()
 
     async def _look(self, health: str) -> None:
         """Ask again and again whether it is ready."""
@@ -202,7 +222,7 @@ class Process:
             well = await self._answers(health)
             misses = 0 if well else misses + 1
             if well and self.state != "ready":
-                self._set("ready")
+                self._set("ready", self._remark)
             elif misses >= _MISSES and self.state == "ready":
                 self._set("silent", f"{health} does not answer well")
             await asyncio.sleep(_SOON if self.state == "starting" else _SELDOM)
@@ -219,32 +239,13 @@ class Process:
         self._on_change()
 
 
-@asynccontextmanager
-async def _written_to(log: LogFile) -> AsyncGenerator[int]:
-    """A descriptor whose bytes go into the log. The reader closes it once the process has it."""
-    output, given = os.pipe()
-    os.set_blocking(output, False)
-    loop = asyncio.get_running_loop()
-
-    def read() -> bool:
-        try:
-            data = os.read(output, 65536)
-        except BlockingIOError:
-            return False
-        if not data:
-            loop.remove_reader(output)
-        log.write(data)
-        return bool(data)
-
-    loop.add_reader(output, read)
-    try:
-        yield given
-    finally:
-        for _ in range(_LAST_READS):  # what it said last; what it has started may go on talking
-            if not read():
-                break
-        loop.remove_reader(output)
-        os.close(output)
+def _refusal(error: OSError | SandboxError) -> ConfigError:
+    """Why a process that has to be in a sandbox is not started, and what to do."""
+    words, hint = (error.message, error.hint) if isinstance(error, SandboxError) else (str(error), None)
+    if isinstance(error, PolicyNotEnforced):
+        lacks_library = "syscalls" in error.missing
+        hint = "install libseccomp" if lacks_library else 'leave it out of [sandbox], or write policy = "preferred"'
+    return ConfigError(f"it runs in a sandbox only: {words}", hint=hint)
 
 
 def _ending(code: int) -> str:

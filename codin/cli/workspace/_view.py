@@ -119,7 +119,7 @@ def overview(rows: Sequence[Row]) -> RenderableType:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in ("agent", "state", "for", "starts", "process", "where"):
+    for column in ("agent", "state", "for", "starts", "process", "sandbox", "where"):
         table.add_column(column, no_wrap=True)
     now = time.time()
     for row in rows:
@@ -129,6 +129,7 @@ def overview(rows: Sequence[Row]) -> RenderableType:
             _span(now - row["since"]),
             str(row["restarts"] + 1),
             str(row["pid"] or ""),
+            str(row["sandbox"] or "-") if row["pid"] else "",
             row["url"] if row["pid"] else "",
         )
     words = [
@@ -143,7 +144,7 @@ def overview(rows: Sequence[Row]) -> RenderableType:
 
 def _told(row: Row) -> str:
     """What to say of a process in one line."""
-    told: str = row["words"] or (row["url"] if row["state"] == "ready" else "")
+    told: str = row["url"] if row["state"] == "ready" else row["words"]
     return told
 
 

@@ -14,9 +14,9 @@ from typing import Literal
 
 import anyio
 
-from codin.sandbox._protocol import Limits
+from codin.sandbox._protocol import UNBOUNDED, Limits
 
-__all__ = ["Group", "Groups"]
+__all__ = ["Group", "Groups", "bounded"]
 
 Controller = Literal["memory", "pids", "cpu"]
 CONTROLLERS: tuple[Controller, ...] = ("memory", "pids", "cpu")
@@ -50,7 +50,10 @@ class Groups:
         """A group with these limits; groups of processes that have died are removed on the way."""
         self.sweep()
         name = f"{_signature(os.getpid())}-{token_hex(6)}"
-        places: dict[Controller, Path] = {controller: folder / name for controller, folder in self.folders.items()}
+        bounds = bounded(limits)
+        places: dict[Controller, Path] = {
+            each: folder / name for each, folder in self.folders.items() if each in bounds
+        }
         group = Group(places, self.version)
         try:
             for place in set(places.values()):
@@ -145,6 +148,12 @@ class Group:
         for place in set(self._places.values()):
             with suppress(OSError):
                 yield from map(int, (place / "cgroup.procs").read_text().split())
+
+
+def bounded(limits: Limits) -> frozenset[Controller]:
+    """What there is a bound on. What the limits leave to the machine needs no group, and nobody to look at it."""
+    asked: Mapping[Controller, float] = {"memory": limits.memory, "pids": limits.processes, "cpu": limits.cpu}
+    return frozenset(controller for controller, limit in asked.items() if limit < UNBOUNDED)
 
 
 def _first(mounts: list[tuple[Path, list[str]]]) -> Groups:

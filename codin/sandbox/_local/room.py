@@ -78,6 +78,7 @@ class Room:
         self._inner: int | None = None
         self._is_over = False
         self.group = group
+        self.pid = process.pid  # and then the one within
 
     @classmethod
     async def open(cls, plan: Plan, group: Group) -> Room:
@@ -179,7 +180,7 @@ class Room:
     async def _begin(self, processors: Sequence[int]) -> None:
         with anyio.move_on_after(PATIENCE) as limit:
             await self._learn()
-            child = int(json.loads(self._told)["child-pid"])
+            child = self.pid = int(json.loads(self._told)["child-pid"])
             if processors:
                 os.sched_setaffinity(child, processors)
             # The kernel takes its time for that, in which the interpreter starts; nothing runs before both are done.
@@ -291,6 +292,8 @@ def _spawn(plan: Plan, control: int, news: int, said: int) -> subprocess.Popen[b
         walls = list(plan.walls)
         inside = 1000 if plan.uid is None else plan.uid
         for path, content in etc(inside, inside).items():
+            if path in walls:
+                continue
             fds.append(stack.enter_context(_Memory(content.encode())).fd)
             walls += ["--perms", "0444", "--ro-bind-data", str(fds[-1]), path]
         if plan.filter is not None:

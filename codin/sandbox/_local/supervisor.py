@@ -78,10 +78,11 @@ class Draft:
 
 
 class Supervisor:
-    def __init__(self, control: int, home: str, files: int, memory: int | None) -> None:
+    def __init__(self, control: int, home: str, files: int | None, memory: int | None) -> None:
         self._home = home
         self._control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, control)
-        self._most_files = self._begun_with = _files_in_use() + files
+        self._begun_with = _files_in_use()
+        self._most_files = None if files is None else self._begun_with + files
         self._most_memory = memory
         self._work: dict[int, Command | Draft] = {}
         self._ended: list[tuple[Command, int]] = []
@@ -99,7 +100,7 @@ class Supervisor:
     def serve(self) -> NoReturn:
         self._control.send(b"+")
         while True:
-            for fd, _ in self._poll.poll(TICK if self._commands() else None):
+            for fd, _ in self._poll.poll(TICK if self._has_bounds() and self._commands() else None):
                 if fd == self._control.fileno():
                     self._request()
                 elif fd == self._woken:
@@ -108,6 +109,9 @@ class Supervisor:
                     self._word(fd)
             self._reap()
             self._look()
+
+    def _has_bounds(self) -> bool:
+        return self._most_files is not None or self._most_memory is not None
 
     def _commands(self) -> list[Command]:
         return [work for work in self._work.values() if isinstance(work, Command)]
@@ -237,9 +241,9 @@ class Supervisor:
 
     def _look(self) -> None:
         """Stop everything when it takes more than it may of what no wall bounds here."""
-        if not (commands := self._commands()):
+        if not self._has_bounds() or not (commands := self._commands()):
             return
-        too_many = _files_in_use() > max(self._most_files, self._begun_with)
+        too_many = self._most_files is not None and _files_in_use() > max(self._most_files, self._begun_with)
         if too_many or (self._most_memory and _memory_in_use() > self._most_memory):
             for command in commands:
                 command.cause = b" memory"

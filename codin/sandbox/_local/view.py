@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,11 +14,10 @@ from pathlib import Path
 from codin.errors import SandboxUnavailable
 from codin.sandbox._protocol import Policy
 
-__all__ = ["HOME", "WRITABLE", "Interpreter", "etc", "interpreter_of", "seen"]
+__all__ = ["HOME", "Interpreter", "etc", "interpreter_of", "seen", "writable"]
 
 HOME = "/box"
-# All in one file system, so that one bound holds for them together.
-WRITABLE = (HOME, "/tmp", "/dev/shm")
+_WRITABLE = (HOME, "/tmp", "/var/tmp", "/dev/shm")
 _DEVICES = "/run/dev"
 _TOP = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _ETC = (
@@ -29,6 +29,8 @@ _ETC = (
     "ssl/certs",
     "ssl/openssl.cnf",
 )
+# What root may write there without any right: settings of the kernel, for all of the machine.
+_KERNEL = ("acpi", "bus", "fs", "irq", "scsi", "sys", "sysrq-trigger")
 _ASK = "import sys, json; print(json.dumps([sys.prefix, sys.base_prefix, sys.version, sys.implementation.cache_tag]))"
 
 
@@ -69,19 +71,34 @@ def interpreter_of(program: str) -> Interpreter:
     return Interpreter(Path(program).absolute(), tuple(map(Path, prefixes)), same)
 
 
-def seen(policy: Policy, interpreter: Interpreter) -> list[str]:
-    """The file system: programs of the host to read, one bounded place to write, and what the policy mounts."""
+def writable(policy: Policy) -> tuple[str, ...]:
+    """The folders to write, all in one file system, so that one bound holds for them together.
+
+    A home that the policy's environment names is one of them, with nothing of the host's in it.
+    """
+    home = policy.env.get("HOME", "/")
+    return (*_WRITABLE, home) if home not in ("/", *_WRITABLE) and home.startswith("/") else _WRITABLE
+
+
+def seen(policy: Policy, interpreter: Interpreter, *, root: bool = False) -> list[str]:
+    """The file system: programs of the host to read, one bounded place to write, and what the policy mounts.
+
+    Args:
+        root: commands run as root.
+    """
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     return [
-        *("--size", str(policy.limits.disk), "--tmpfs", "/"),
+        *("--size", str(min(policy.limits.disk, most)), "--tmpfs", "/"),
         *_folders(Path("/dev"), Path("/run"), Path("/var")),
         # Before what may lie below them: a folder that is there keeps its mode.
-        *(word for folder in WRITABLE for word in ("--perms", "1777", "--dir", folder)),
+        *(word for folder in writable(policy) for word in ("--perms", "1777", "--dir", folder)),
         *_programs(),
         *_prefixes(interpreter),
-        *("--proc", "/proc", "--dev", _DEVICES, "--remount-ro", _DEVICES),
+        *("--proc", "/proc"),
+        *(word for name in _KERNEL if root for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")),
+        *("--dev", _DEVICES, "--remount-ro", _DEVICES),
         *_devices(),
-        *("--symlink", "/tmp", "/var/tmp"),
-        *(_bound(Path("/etc/resolv.conf"), "/etc/resolv.conf") if policy.network == "full" else ()),
+        *(_names() if policy.network == "full" else ()),
         *_mounts(policy),
         *("--chdir", HOME),
     ]
@@ -127,6 +144,13 @@ def _devices() -> Iterator[str]:
     # Bubblewrap's own /dev would be a second place to write, with no bound; so it lies aside, and cannot be written to.
     for name in ("null", "zero", "full", "random", "urandom", "tty", "fd", "stdin", "stdout", "stderr", "pts", "ptmx"):
         yield from ("--symlink", f"{_DEVICES}/{name}", f"/dev/{name}")
+
+
+def _names() -> Iterator[str]:
+    """How the host finds others in its network."""
+    for path in map(Path, ("/etc/resolv.conf", "/etc/hosts")):
+        if path.exists():
+            yield from _bound(path, str(path))
 
 
 def _mounts(policy: Policy) -> Iterator[str]:

@@ -73,7 +73,8 @@ def test_a_secret_that_is_not_to_be_had(place: Place, reference: str, words: str
         (
             "ports = 8001",
             "has no key 'ports'. Hint: it may have target, python, env, secrets, port, replicas, store, bindings, "
-            "versions, push, grpc_port, callers, token_file, api_key_file, oidc_issuer, oidc_audience, access, tools\n",
+            "versions, push, grpc_port, callers, token_file, api_key_file, oidc_issuer, oidc_audience, access, "
+            "sandbox, tools\n",
         ),
         ('port = "8001"', "port is a whole number"),
         ("port = 70000", "port is wrong: Input should be less than or equal to 65535"),
@@ -108,6 +109,16 @@ def test_a_secret_that_is_not_to_be_had(place: Place, reference: str, words: str
             "tools.look.sandbox is wrong: Input should be 'required', 'preferred'",
         ),
         ('tools.look.sandpit = "off"', "has no key 'tools.look.sandpit'. Hint: a tool may have sandbox\n"),
+        ('sandbox = "never"', "sandbox.policy is wrong: Input should be 'required', 'preferred' or 'off'"),
+        ("sandbox = 3", "sandbox is a word or a table"),
+        (
+            'sandbox.mount = ["data"]',
+            "has no key 'sandbox.mount'. Hint: it may have policy, mounts, variables, memory, processes, cpu\n",
+        ),
+        ('sandbox.mounts = "data"', "sandbox.mounts is a list of text"),
+        ('sandbox.variables = ["my key"]', "sandbox.variables.0 is no name of an environment variable"),
+        ('sandbox.memory = "1G"', "sandbox.memory is a whole number"),
+        ('sandbox.cpu = "all"', "sandbox.cpu is a number"),
         ('oidc_issuer = "https://login.example.com"', "oidc_issuer and oidc_audience go together"),
     ],
 )
@@ -138,11 +149,13 @@ async def tell(text: str, task: Task) -> str:
         return type(error).__name__
 """
     place.agent("plain", code)
-    place.agent("strict", code, '[tools.where]\nsandbox = "required"')
+    place.agent("strict", code, 'sandbox = "off"\n[tools.where]\nsandbox = "required"')
+    place.agent("nested", code, '[tools.where]\nsandbox = "required"')
     place.agent("wrong", code, '[tools.were]\nsandbox = "required"')
     place.up()
     assert place.call("plain", "where") == "here"
     assert place.call("strict", "where") == ("there" if shutil.which("bwrap") else "ToolRefused")
+    assert place.call("nested", "where") == "ToolRefused"
     assert "tool_sandbox names 'were', which no agent here has as a tool" in place.log("wrong")
 
 

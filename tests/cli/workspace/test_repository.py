@@ -13,7 +13,7 @@ from tests.cli.command import ROOT, Running, run
 from tests.cli.workspace.conftest import Place
 
 FRAMEWORKS = {"ranker": "langgraph", "critic": "adk", "writer": "crewai"}
-AGENTS = {"briefer", "coder", "critic", "echo", "ranker", "reader", "router", "summarizer", "writer"}
+AGENTS = {"briefer", "coder", "critic", "echo", "librarian", "ranker", "reader", "router", "summarizer", "writer"}
 
 
 @pytest.fixture(scope="module")

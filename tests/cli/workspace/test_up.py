@@ -61,7 +61,7 @@ def test_in_the_background(place: Place) -> None:
     assert "shout ready http://127.0.0.1:" in done.stdout
     assert done.stderr.splitlines()[-1] == "codin ps shows it, codin down ends it"
     head, *rows = run("ps", cwd=place.folder).stdout.splitlines()
-    assert head.split() == ["agent", "state", "for", "starts", "process", "where"]
+    assert head.split() == ["agent", "state", "for", "starts", "process", "sandbox", "where"]
     assert ["shout", "ready"] in [row.split()[:2] for row in rows]
     assert place.call("shout", "Hi") == "HI"
     state = place.folder / ".codin"
@@ -256,12 +256,13 @@ def test_a_registry_that_is_given_is_the_one(place: Place) -> None:
 
 
 def test_replicas_are_processes_of_their_own(place: Place) -> None:
-    code = "import os\ndef who(text: str) -> str:\n    return f'{os.getpid()} {os.getcwd()}'\n"
+    code = "import os, sys\ndef who(text: str) -> str:\n    return f'{sys.argv[3]} {os.getcwd()}'\n"
     place.agent("who", code, 'replicas = 2\nstore = "sqlite:///tasks-{replica}.db"')
     processes = place.up()
     assert processes.keys() == {"who.1", "who.2"}
     for name, row in processes.items():
-        assert place.call(name, "?") == f"{row['pid']} {place.folder}"
+        port = str(row["url"]).rpartition(":")[2].strip("/")
+        assert place.call(name, "?") == f"--port={port} {place.folder}"
     assert {path.name for path in (place.folder / "agents" / "who").glob("*.db")} == {"tasks-1.db", "tasks-2.db"}
 
 
