@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Map
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic_core import to_json
@@ -36,10 +36,23 @@ from codin.server._stream import Streams
 from codin.server._urls import base_url, encoded_path, is_own, path_of
 from codin.server._v03 import OldOperations, check_versions
 from codin.server._v03_rest import OldRest
-from codin.task import DeadLetter, Guard, Limits, PushPolicy, Resolver, TaskStore, open_store
+from codin.task import (
+    DeadLetter,
+    Follower,
+    Guard,
+    Limits,
+    Provides,
+    PushPolicy,
+    Resolver,
+    TaskStore,
+    open_store,
+)
 from codin.telemetry import TRAIL, Trail
 from codin.tool import Sandboxing, check_sandboxing
 from codin.trust import PEER_ADDRESS, Access, Authenticator, KeyRing, SigningKey, TrustStore
+
+if TYPE_CHECKING:
+    from codin.memory import Memories
 
 __all__ = ["App"]
 
@@ -85,6 +98,9 @@ class App:
             all of the host, in browsers.
         limits: bounds of tasks.
         server_limits: bounds of requests and streams.
+        memory: what agents remember: `sqlite:///memory.db`, `redis://…`, `postgresql://…`, `memory://`, or `Memories`
+            with an embedder. What is said in tasks is written down there by itself, and `task.use(Memory)` is the
+            agent's view of its caller.
         tool_sandbox: whether tools of the agents run in a sandbox, by name: "required", "preferred", or "off"; it takes
             the place of what the tool says.
 
@@ -118,6 +134,7 @@ class App:
         hsts: int = YEAR,
         limits: Limits | None = None,
         server_limits: ServerLimits | None = None,
+        memory: Memories | str | None = None,
         tool_sandbox: Mapping[str, Sandboxing] | None = None,
     ) -> None:
         bindings = check_bindings(bindings)
@@ -127,6 +144,7 @@ class App:
         self._ring = KeyRing.of(keys) if isinstance(keys, SigningKey) else keys
         self._is_told_of_names = False
         self._store = open_store(store) if isinstance(store, str) else store
+        provides, follower = _remembering(memory)
         server_limits = server_limits or ServerLimits()
         self._streams = Streams(server_limits)
         old = "0.3" in check_versions(versions)
@@ -151,6 +169,8 @@ class App:
                 bindings=bindings,
                 push=(PushPolicy() if push else None) if isinstance(push, bool) else push,
                 sandbox=tool_sandbox,
+                provides=provides,
+                follower=follower,
             )
             for agent in map(as_agent, agents)
         ]
@@ -446,6 +466,16 @@ class App:
             kind = "shutdown" if started else "startup"
             await send({"type": f"lifespan.{kind}.failed", "message": str(error)})
             raise
+
+
+def _remembering(memory: Memories | str | None) -> tuple[Provides | None, Follower | None]:
+    """What tasks are given of a memory, and who writes it."""
+    if memory is None:
+        return None, None
+    from codin.memory import Memories, Memory  # a server without a memory loads none
+
+    memories = Memories(memory) if isinstance(memory, str) else memory
+    return {Memory: memories.in_task}, memories
 
 
 def _with_address(scope: Scope) -> Headers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import cached_property, partial
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -20,18 +20,20 @@ from codin.server._limits import ServerLimits
 from codin.server._neighbours import policy_of
 from codin.server._observer import Observer
 from codin.task import (
+    Follower,
     Guard,
     Handler,
     Limits,
+    Provides,
     PushPolicy,
     Resolver,
     Subscription,
-    Task,
     TaskManager,
     TaskStore,
     converse,
 )
-from codin.tool import Sandboxing, ToolExecutor, in_runtime
+from codin.tool import Sandboxing
+from codin.tool._agent_tools import AgentTools
 from codin.trust import AgentIdentity, Caller, CallLimits, KeyRing, TrustStore, identity_of
 
 __all__ = ["Endpoint", "no_push"]
@@ -58,9 +60,10 @@ class Endpoint:
         bindings: Sequence[str] = BINDINGS,
         push: PushPolicy | None = None,
         sandbox: Mapping[str, Sandboxing] | None = None,
+        provides: Provides | None = None,
+        follower: Follower | None = None,
     ) -> None:
         self.agent = agent
-        self._sandbox = sandbox
         self.place: str = ""
         identity = identity_of(agent.id, ring.active.kid if ring is not None else None)
         self.admission = admission
@@ -93,7 +96,9 @@ class Endpoint:
             agent=agent.id,
             limits=limits,
             guards=guards if admission is None else [*admission.guards, *guards],
-            use=self._use,
+            use=AgentTools(lambda: agent.tools, sandbox),
+            provides=provides,
+            follower=follower,
             transport=transport,
             resolver=resolver,
             credential=AgentIdentity(ring, agent.id) if ring is not None else None,
@@ -110,14 +115,6 @@ class Endpoint:
     def identity(self) -> str:
         """What the agent is called by: its id, and the key that is active now."""
         return self.cards.identity
-
-    @cached_property
-    def _tools(self) -> ToolExecutor:
-        # Made when one is used: those of a framework may share a name.
-        return ToolExecutor(self.agent.tools, run=in_runtime(), sandbox=self._sandbox)
-
-    async def _use(self, task: Task, name: str, arguments: Mapping[str, Any]) -> Any:
-        return await self._tools.call(name, arguments, task=task)
 
     def observe(self, observer: Observer) -> None:
         """Let every run from now on be watched."""

@@ -34,6 +34,7 @@ from codin.tool import Sandboxing
 from codin.trust import Access, Authenticator, BearerTokens, KeyRing, SigningKey, TrustStore
 
 if TYPE_CHECKING:
+    from codin.memory import Memories
     from codin.mesh.registry import Registry
 
 __all__ = ["serve"]
@@ -69,6 +70,7 @@ def serve(
     hsts: int = YEAR,
     limits: Limits | None = None,
     server_limits: ServerLimits | None = None,
+    memory: Memories | str | None = None,
     tool_sandbox: Mapping[str, Sandboxing] | None = None,
     registry: Registry | str | None = None,
     log_level: str = "warning",
@@ -133,6 +135,7 @@ def serve(
         hsts=hsts,
         limits=limits,
         server_limits=server_limits,
+        memory=memory,
         tool_sandbox=tool_sandbox,
     )
     if authenticator is None and access is None and anonymous is not False:

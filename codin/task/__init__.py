@@ -4,6 +4,7 @@ from codin.task._current import current_task
 from codin.task._direct import converse
 from codin.task._entry import ArtifactEntry, ChunkEntry, Entry, InputEntry, PrivateEntry, StatusEntry, decode_entry
 from codin.task._fold import Fold
+from codin.task._follower import Follower
 from codin.task._guard import Decision, Guard, Handler
 from codin.task._ledger import USAGE_KEY
 from codin.task._limits import Limits
@@ -17,7 +18,7 @@ from codin.task._push_request import DeadLetter, OldPushConfig, PushRequest
 from codin.task._resolver import Resolver
 from codin.task._response import AgentResponse, NeedAuth, NeedInput, Outcome, Reject
 from codin.task._run import LimitReached, ResumeMismatch
-from codin.task._task import Answer, CallAgent, Task, UseTool
+from codin.task._task import Answer, CallAgent, Provides, Task, UseTool
 from codin.task._turn import Turn
 from codin.task._usage import Usage
 from codin.task.stores import MemoryStore, open_store
@@ -35,6 +36,7 @@ __all__ = [
     "Decision",
     "Entry",
     "Fold",
+    "Follower",
     "Guard",
     "Handler",
     "InputEntry",
@@ -50,6 +52,7 @@ __all__ = [
     "Owner",
     "Page",
     "PrivateEntry",
+    "Provides",
     "PushPolicy",
     "PushRequest",
     "Reader",

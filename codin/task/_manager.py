@@ -14,6 +14,7 @@ from codin.task._calls import Calls
 from codin.task._clock import now_ms
 from codin.task._entry import Entry, StatusEntry
 from codin.task._fold import Fold
+from codin.task._follower import Follower
 from codin.task._guard import Guard, Handler
 from codin.task._ids import random_id
 from codin.task._intake import Incoming, Intake
@@ -29,7 +30,7 @@ from codin.task._resolver import Resolver
 from codin.task._run import Run
 from codin.task._runner import Runner
 from codin.task._stage import Stage
-from codin.task._task import CallAgent, UseTool
+from codin.task._task import CallAgent, Provides, UseTool
 from codin.task._turn import Turn
 from codin.task._wishes import wishes_of
 from codin.task.stores.memory import MemoryStore
@@ -53,6 +54,8 @@ class TaskManager:
         guards: asked before a submit, a call and an outcome.
         call: how `task.call` reaches other agents; by URL by default.
         use: how `task.tool` uses the agent's tools; without it there are none.
+        provides: what `task.use` gives.
+        follower: reads what happens in the store.
         transport: for that, as `codin.connect` takes it.
         resolver: for that, to find agents by name.
         credential, trust: for that, as `codin.connect` takes them.
@@ -75,6 +78,8 @@ class TaskManager:
         guards: Sequence[Guard] = (),
         call: CallAgent | None = None,
         use: UseTool | None = None,
+        provides: Provides | None = None,
+        follower: Follower | None = None,
         transport: Transport | str | None = None,
         resolver: Resolver | None = None,
         credential: Credential | None = None,
@@ -110,6 +115,7 @@ class TaskManager:
             from codin.task._push import Pushes  # a manager that pushes nothing loads nothing for it
 
             self._pushes = Pushes(push, agent, keys, self.store, self._live, self._on_commit, self._stage.holder)
+        self._follower = follower
         self._once = Once(self.store)
         self._starting: asyncio.Task[None] | None = None
         self._started = False
@@ -123,6 +129,7 @@ class TaskManager:
             guards=guards,
             call=call or self._calls,
             use=use,
+            provides=provides,
             identity=self.identity,
             closing_update=closing_update,
             closing_message=closing_message,
@@ -144,6 +151,8 @@ class TaskManager:
 
     async def _start(self) -> None:
         await self.store.open()
+        if self._follower is not None:
+            await self._follower.follow(self.store)
         self._started = True
         self._sweep_later()
         if self._pushes is not None:
@@ -185,6 +194,8 @@ class TaskManager:
         await self.drain()
         if self._started and not self._closed:
             self._closed = True
+            if self._follower is not None:
+                await self._follower.unfollow()
             await self.store.close()
 
     def _sweep_later(self) -> None:

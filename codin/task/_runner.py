@@ -20,7 +20,7 @@ from codin.task._limits import Limits
 from codin.task._outcome import outcome_entries, status_entry
 from codin.task._response import AgentResponse, NeedAuth, NeedInput, Reject
 from codin.task._run import LimitReached, ResumeMismatch, Run, Stop
-from codin.task._task import CallAgent, Task, UseTool
+from codin.task._task import CallAgent, Provides, Task, UseTool
 
 __all__ = ["Runner"]
 
@@ -58,6 +58,7 @@ class Runner:
         guards: Sequence[Guard],
         call: CallAgent | None,
         use: UseTool | None,
+        provides: Provides | None,
         identity: str,
         closing_update: bool,
         closing_message: bool,
@@ -71,6 +72,7 @@ class Runner:
         self._guards = guards
         self._call = call
         self._use = use
+        self._provides = provides
         self._identity = identity
         self._closing_update = closing_update
         self._closing_message = closing_message
@@ -212,7 +214,7 @@ class Runner:
             if not run.begun:
                 run.recall()
                 self._begins_again(run)
-            task = Task(run, self._call, self._guards, self._identity, self._use)
+            task = Task(run, self._call, self._guards, self._identity, self._use, self._provides)
             CURRENT.set(task)  # each run is an asyncio task, with a context of its own
             try:
                 response = await self.handler(task)

@@ -19,6 +19,7 @@ from codin.task._guarding import refusal
 from codin.task._log import TaskLog
 from codin.task._open_calls import Begun
 from codin.task._parts import artifact_entry, data_of, files_of, parts_of
+from codin.task._protocol import Owner
 from codin.task._run import Run
 from codin.task._usage import Usage
 from codin.trust import Budget, Caller, CallLimits
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from codin.client import Reply
     from codin.task._guard import Decision, Guard
 
-__all__ = ["Answer", "CallAgent", "Task", "UseTool", "run_of"]
+__all__ = ["Answer", "CallAgent", "Provides", "Task", "UseTool", "run_of", "use_of"]
 
 T = TypeVar("T")
 
@@ -40,6 +41,9 @@ message before it leaves, and `learn` given what the agent's task has come to; b
 
 UseTool = Callable[["Task", str, Mapping[str, Any]], Awaitable[Any]]
 """How a manager lets its tasks use the agent's tools: (task, name, arguments)."""
+
+Provides = Mapping[type[Any], Callable[["Task"], Any]]
+"""What a manager gives its tasks to use, by type, and how it is made for one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class Task:
     much of it is uncommitted. After the outcome every write raises TaskClosed.
     """
 
-    __slots__ = ("_call", "_guards", "_identity", "_run", "_use")
+    __slots__ = ("_call", "_guards", "_identity", "_provides", "_run", "_use")
 
     def __init__(
         self,
@@ -85,12 +89,14 @@ class Task:
         guards: Sequence[Guard] = (),
         identity: str = "agent",
         use: UseTool | None = None,
+        provides: Provides | None = None,
     ) -> None:
         self._run = run
         self._call = call
         self._guards = guards
         self._identity = identity
         self._use = use
+        self._provides = provides or {}
 
     def __repr__(self) -> str:
         return f"<Task {self.id!r} {self._run.log.state.name}>"
@@ -104,6 +110,11 @@ class Task:
     def context_id(self) -> str:
         """The conversation it belongs to."""
         return self._run.log.context_id
+
+    @property
+    def owner(self) -> Owner:
+        """Whose task it is: tenant, agent and caller, by their ids."""
+        return self._run.log.owner
 
     @property
     def tenant(self) -> str:
@@ -368,6 +379,18 @@ class Task:
             raise ConfigError("this task has no tools", hint="serve the agent with codin.server.App, with tools=[…]")
         return await self._use(self, name, arguments)
 
+    def use(self, kind: type[T], /) -> T:
+        """What the server has of a kind, made for this task: `task.use(Memory)` is the memory of its caller.
+
+        Raises:
+            ConfigError: the server has none.
+        """
+        make = self._provides.get(kind)
+        if make is None:
+            hint = "serve the agent with memory='sqlite:///memory.db'" if kind.__name__ == "Memory" else None
+            raise ConfigError(f"this server has no {kind.__name__} for its tasks", hint=hint)
+        return make(self)
+
     async def permit(self, target: str, content: Any) -> Decision | None:
         """Ask the guards before an agent or a tool is called; one that holds asks the caller first.
 
@@ -399,6 +422,11 @@ class Task:
 def run_of(task: Task) -> Run:
     """The run behind a task, for what else writes to its log."""
     return task._run  # pyright: ignore[reportPrivateUsage] - of this module
+
+
+def use_of(task: Task) -> UseTool | None:
+    """How a task uses the tools of its agent; None where it has none."""
+    return task._use  # pyright: ignore[reportPrivateUsage] - of this module
 
 
 def _fit(adapter: TypeAdapter[T], answer: Answer) -> T:

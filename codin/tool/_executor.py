@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from typing import Any, NoReturn, cast
 from weakref import WeakKeyDictionary
 
@@ -26,6 +26,7 @@ from codin.errors import (
     WorkloadTimeout,
 )
 from codin.task import LimitReached, NeedAuth, NeedInput, Reject, ResumeMismatch, Task
+from codin.task._asking import asking
 from codin.task._tool_use import ToolUse
 from codin.tool._call import INLINE, RunTool, ToolCall
 from codin.tool._door import Door
@@ -151,12 +152,15 @@ class ToolExecutor:
             call = self._checked(door, arguments or {}, task)
             if call.spec.sandbox == "required" and self._sandboxed is None:
                 raise self._no_sandbox(call)
-            if task is not None:
-                await self._permitted(call, task)
-            if call.spec.approval:
-                await self._approved(call, door)
+            async with nullcontext() if task is None else asking(task):
+                if task is not None:
+                    await self._permitted(call, task)
+                if call.spec.approval:
+                    await self._approved(call, door)
             async with door.gate:
-                if use is not None:
+                if use is not None and task is not None:
+                    async with asking(task):
+                        pass  # what was begun beside it may be asking, and then nothing can be written
                     await use.begin(call.spec.version, door.redaction.shown(call.arguments))
                 yield call, door
         except BaseException as error:

@@ -278,6 +278,30 @@ async def test_a_function_says_whether_and_what_is_asked() -> None:
     assert paid == [5, 50]
 
 
+async def test_of_tools_that_are_used_at_once_one_asks_after_the_other() -> None:
+    paid: list[float] = []
+
+    async def work(task: Task) -> str:
+        done = await asyncio.gather(
+            task.tool("pay", amount=5),
+            task.tool("pay", amount=6),
+            task.tool("shout", text="meanwhile"),
+            return_exceptions=True,
+        )
+        return " ".join(map(str, done))
+
+    executor = paying(paid, approval=True)
+    executor.registry.add(shout)
+    desk = desk_of(executor, work)
+    task = await desk.send()
+    assert "5" in message_of(task)
+    task = await desk.send("yes", task_id=task["id"])
+    assert "6" in message_of(task)
+    task = await desk.send("no", task_id=task["id"])
+    assert text_of(task) == "paid the call of 'pay' was not approved MEANWHILE"
+    assert paid == [5]
+
+
 async def test_an_approval_outlives_the_process() -> None:
     paid: list[float] = []
     executor, store = paying(paid, approval=True), MemoryStore()

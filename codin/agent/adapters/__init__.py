@@ -2,12 +2,13 @@
 
 An adapter is a function `adapt(obj, **options) -> Agent` behind an entry point of the group `codin.adapters` that is
 named after the framework's top-level package. Beside it, `parts(obj)` may tell what is in an object, or None for what
-is a part itself. docs/adapters.md has a template.
+is a part itself, and `tool_of(native)` make a tool of codin of one of the framework. docs/adapters.md has a template.
 """
 
 from codin.agent.adapters._activity import ACTIVITY_KEY, ToolActivity
 from codin.agent.adapters._agent_tool import AgentTool, agent_tool
 from codin.agent.adapters._history import History, MemoryHistory
+from codin.agent.adapters._native_tools import tool_of
 from codin.agent.adapters._profile import AdapterOptions, Profile, slug, thread_id
 from codin.agent.adapters._questions import Question, Unclear, answers, approval, ask, json_value, readable
 from codin.agent.adapters._remote import Remote, result_of
@@ -37,4 +38,5 @@ __all__ = [
     "shared_tools",
     "slug",
     "thread_id",
+    "tool_of",
 ]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from weakref import WeakValueDictionary
 
 from pydantic_core import to_json
 
@@ -16,6 +14,7 @@ from codin.agent.adapters._questions import object_of, relayed
 from codin.client import Content, Event, OnEvent, Peer, Reply, delegate
 from codin.errors import ConfigError
 from codin.task import Answer, current_task
+from codin.task._asking import asking
 from codin.trust import CALL_REASONS
 
 __all__ = ["Remote", "news_of", "question_data", "result_of", "schemas_of"]
@@ -27,9 +26,6 @@ _TEXT_SCHEMA: Mapping[str, Any] = {
     "properties": {"request": {"type": "string", "description": "What you want of the agent, in your own words."}},
     "required": ["request"],
 }
-
-_ASKING: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-"""By task: tools that run side by side ask one after the other, because a task has one question open at a time."""
 
 
 class Remote:
@@ -113,9 +109,9 @@ class Remote:
         """
         reply = await self.call(self.content(arguments), on_event=on_event)
         while (task := current_task()) is not None and reply.state is not None and reply.state.interrupted:
-            asking = task.authorize if reply.state is a2a.TaskState.AUTH_REQUIRED else task.ask
-            async with _ASKING.setdefault(task.id, asyncio.Lock()):
-                answer = await asking(reply.text, data=_asked(self.name, reply))
+            ask = task.authorize if reply.state is a2a.TaskState.AUTH_REQUIRED else task.ask
+            async with asking(task):
+                answer = await ask(reply.text, data=_asked(self.name, reply))
                 said = _said(self.name, answer)
                 reply = await self.call(said, task_id=reply.task_id, context_id=reply.context_id, on_event=on_event)
         return reply

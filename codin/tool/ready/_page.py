@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
 from urllib.parse import urljoin
 
 from codin.net import AddressGuard
+from codin.net._html import html_tokens
 from codin.tool._decorator import tool
 from codin.tool.ready._fetch import fetched
 
@@ -16,10 +16,7 @@ __all__ = ["Page", "read_html"]
 
 _LINKS = 100
 _LONGEST = 100_000  # letters of the text
-_TAG = 4000  # letters of a tag that are looked at
-_NAME = re.compile(r"/?[a-zA-Z][a-zA-Z0-9]{0,20}")
 _HREF = re.compile(r"""\bhref\s{0,5}=\s{0,5}("[^"]{1,2000}"|'[^']{1,2000}'|[^\s"'>]{1,2000})""", re.IGNORECASE)
-_SILENT = {"script", "style", "noscript", "template", "svg", "textarea", "iframe"}
 _BREAKS = frozenset(
     (
         *("p", "div", "br", "hr", "li", "ul", "ol", "dl", "dt", "dd", "tr", "table", "section", "article", "header"),
@@ -82,7 +79,7 @@ def read_html(source: str, url: str = "") -> PageText:
     pieces: list[str] = []
     links: list[Link] = []
     title, begun, href = "", 0, ""
-    for kind, content in _tokens(source):
+    for kind, content, _ in html_tokens(source):
         if kind == "text":
             pieces.append(re.sub(r"\s+", " ", unescape(content)))
         elif kind.removeprefix("/") in _BREAKS and kind != "/title":
@@ -100,40 +97,6 @@ def read_html(source: str, url: str = "") -> PageText:
                 links.append(Link(text, there))
     lines = (" ".join(line.split()) for line in "".join(pieces).split("\n"))
     return PageText(url, title, "\n".join(line for line in lines if line)[:_LONGEST], links)
-
-
-def _tokens(source: str) -> Iterator[tuple[str, str]]:
-    """Text, and tags by name with what stands in them; without comments, and what is no text for a reader."""
-    at, end = 0, len(source)
-    while at < end:
-        opens = source.find("<", at)
-        if opens < 0:
-            opens = end
-        if opens > at:
-            yield "text", source[at:opens]
-        if opens == end:
-            return
-        if source.startswith("<!--", opens):
-            at = _after(source, "-->", opens + 4)
-            continue
-        found = _NAME.match(source, opens + 1)
-        if found is None and source[opens + 1 : opens + 2] not in ("!", "?", "/"):
-            yield "text", "<"
-            at = opens + 1
-            continue
-        at = _after(source, ">", opens)
-        if found is not None:
-            name = found[0].lower()
-            yield name, source[found.end() : min(at - 1, found.end() + _TAG)]
-            if name in _SILENT:
-                close = re.compile(f"</{name}", re.IGNORECASE).search(source, at)
-                at = close.start() if close else end
-
-
-def _after(source: str, mark: str, start: int) -> int:
-    """Where it goes on; a mark that never comes ends it all, so that nobody looks for it twice."""
-    found = source.find(mark, start)
-    return len(source) if found < 0 else found + len(mark)
 
 
 def _target(base: str, named: str) -> str:

@@ -16,7 +16,9 @@ from codin.testing import ModelServer, model_server
 from tests.agent.adapters.translator import Translator
 from tests.server.sockets import listening
 
-pytest.register_assert_rewrite("tests.agent.adapters.approvals", "tests.agent.adapters.outward")
+pytest.register_assert_rewrite(
+    "tests.agent.adapters.approvals", "tests.agent.adapters.natives", "tests.agent.adapters.outward"
+)
 
 
 @pytest.fixture

@@ -2,63 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from google.adk.agents import BaseAgent, LlmAgent
-from google.adk.agents.invocation_context import InvocationContext
 from google.adk.apps import App
 from google.adk.runners import Runner
-from google.adk.sessions import InMemorySessionService
-from google.adk.tools import AgentTool, BaseTool, FunctionTool, ToolContext
+from google.adk.tools import AgentTool, BaseTool, FunctionTool
 from google.adk.workflow import BaseNode, Edge, Workflow
-from google.genai import types
 
-from codin.agent.adapters._questions import object_of
 from codin.agent.adapters._uses import used_by
-from codin.tool import ToolSpec
+from codin.agent.adapters.adk._native_tools import as_tool
+from codin.tool import Tool
 
-__all__ = ["AdkTool", "nodes_of", "parts", "tools_of"]
-
-
-class AdkTool:
-    """An ADK tool by the names codin gives things."""
-
-    def __init__(self, tool: BaseTool, agent: BaseAgent) -> None:
-        self._tool = tool
-        self._agent = agent
-
-    @property
-    def name(self) -> str:
-        """The name the model calls it by."""
-        return self._tool.name
-
-    @property
-    def spec(self) -> ToolSpec:
-        """What the model knows of it."""
-        declaration = self._tool._get_declaration()  # pyright: ignore[reportPrivateUsage] # tools override it
-        return ToolSpec(self._tool.description, {"type": "object", "properties": {}, **_schema_of(declaration)})
-
-    async def invoke(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it outside a run, with its arguments by name, in a session of its own."""
-        service = InMemorySessionService()
-        session = await service.create_session(app_name=self._agent.name, user_id="tool")
-        around = InvocationContext(
-            session_service=service, session=session, agent=self._agent, invocation_id=str(uuid.uuid4())
-        )
-        context = ToolContext(around, function_call_id=str(uuid.uuid4()))
-        return await self._tool.run_async(args=object_of(args[0]) if args else kwargs, tool_context=context)
-
-
-def _schema_of(declaration: types.FunctionDeclaration | None) -> Mapping[str, Any]:
-    if declaration is None:
-        return {}
-    if declaration.parameters_json_schema is not None:
-        return object_of(declaration.parameters_json_schema)
-    if declaration.parameters is None:
-        return {}
-    return declaration.parameters.json_schema.model_dump(mode="json", exclude_none=True, by_alias=True)
+__all__ = ["nodes_of", "parts", "tools_of"]
 
 
 def nodes_of(root: BaseNode) -> Iterator[BaseNode]:
@@ -77,16 +34,16 @@ def nodes_of(root: BaseNode) -> Iterator[BaseNode]:
             waiting += node.graph.nodes
 
 
-def tools_of(root: BaseNode) -> Sequence[AdkTool]:
+def tools_of(root: BaseNode) -> Sequence[Tool]:
     """The tools of every agent, each name once. What a toolset holds is known only while it is connected."""
-    found: dict[str, AdkTool] = {}
+    found: dict[str, Tool] = {}
     for agent in nodes_of(root):
         if not isinstance(agent, LlmAgent):
             continue
         for tool in cast("list[Any]", cast("Any", agent).tools):
             made = tool if isinstance(tool, BaseTool) else FunctionTool(tool) if callable(tool) else None
             if made is not None:
-                found.setdefault(made.name, AdkTool(made, agent))
+                found.setdefault(made.name, as_tool(made, agent))
     return list(found.values())
 
 

@@ -1,4 +1,4 @@
-"""Serves a CrewAI crew, flow or agent, unchanged, and gives a remote agent to CrewAI as a tool."""
+"""Serves a CrewAI crew, flow or agent, unchanged, and gives it remote agents and codin's tools as its own."""
 
 from codin.agent import _quiet
 
@@ -11,5 +11,6 @@ from codin.agent.adapters.crewai._flow import FlowAgent  # noqa: E402
 from codin.agent.adapters.crewai._options import CrewAIOptions  # noqa: E402
 from codin.agent.adapters.crewai._solo import SoloAgent  # noqa: E402
 from codin.agent.adapters.crewai._tool import tool  # noqa: E402
+from codin.agent.adapters.crewai._tools import native_tools, tool_of  # noqa: E402
 
-__all__ = ["CrewAIOptions", "CrewAgent", "FlowAgent", "SoloAgent", "adapt", "parts", "tool"]
+__all__ = ["CrewAIOptions", "CrewAgent", "FlowAgent", "SoloAgent", "adapt", "native_tools", "parts", "tool", "tool_of"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, cast
@@ -17,7 +17,7 @@ from codin.agent.adapters.crewai._running import running
 from codin.client import Peer
 from codin.errors import ConfigError
 
-__all__ = ["tool"]
+__all__ = ["AsyncTool", "tool"]
 
 
 def tool(peer: Peer | str, *, name: str | None = None, description: str | None = None) -> BaseTool:
@@ -36,8 +36,13 @@ def tool(peer: Peer | str, *, name: str | None = None, description: str | None =
     loop = None if isinstance(peer, str) else _loop_here()
     remote = Remote(peer, name=name, description=description)
     schema = cast("Any", pydantic_schema_utils).create_model_from_schema(dict(remote.input_schema))
-    made = _PeerTool(name=remote.name, description=remote.description, args_schema=schema)
-    made.connect(remote, loop)
+
+    async def ask_peer(**arguments: Any) -> str:
+        given = {name: value for name, value in arguments.items() if value is not None}
+        return result_of(await remote.invoke(given))
+
+    made = AsyncTool(name=remote.name, description=remote.description, args_schema=schema)
+    made.connect(ask_peer, loop)
     return made
 
 
@@ -51,16 +56,25 @@ def _loop_here() -> asyncio.AbstractEventLoop:
         ) from None
 
 
-class _PeerTool(BaseTool):
-    _remote: Remote = PrivateAttr()
+class AsyncTool(BaseTool):
+    """A coroutine as a tool: CrewAI calls tools in threads, and it is awaited on the event loop that it belongs to."""
+
+    _work: Callable[..., Coroutine[Any, Any, Any]] = PrivateAttr()
     _loop: asyncio.AbstractEventLoop | None = PrivateAttr()
 
-    def connect(self, remote: Remote, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Say who is called, and on which event loop; None is the server's, or one for each call."""
-        self._remote = remote
+    def connect(
+        self, work: Callable[..., Coroutine[Any, Any, Any]], loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        """Say what is awaited, and on which event loop; None is the server's, or one for each call."""
+        self._work = work
         self._loop = loop
 
-    def _run(self, **arguments: Any) -> str:
+    @property
+    def work(self) -> Callable[..., Coroutine[Any, Any, Any]]:
+        """What is awaited."""
+        return self._work
+
+    def _run(self, **arguments: Any) -> Any:
         with suppress(RuntimeError):
             if asyncio.get_running_loop() is self._loop:
                 raise ConfigError(
@@ -68,23 +82,18 @@ class _PeerTool(BaseTool):
                 )
         run = running()
         if run is not None:
-            return run.wait(self._invoke(arguments), self._loop)
+            return run.wait(self._work(**arguments), self._loop)
         if self._loop is None:
-            return _alone(self._invoke(arguments))
-        return asyncio.run_coroutine_threadsafe(self._invoke(arguments), self._loop).result()
+            return self.alone(self._work(**arguments))
+        return asyncio.run_coroutine_threadsafe(self._work(**arguments), self._loop).result()
 
-    async def _arun(self, **arguments: Any) -> str:
+    async def _arun(self, **arguments: Any) -> Any:
         here = running() is None and self._loop is None
         if here or asyncio.get_running_loop() is self._loop:
-            return await self._invoke(arguments)
+            return await self._work(**arguments)
         return await asyncio.to_thread(self._run, **arguments)
 
-    async def _invoke(self, arguments: dict[str, Any]) -> str:
-        given = {name: value for name, value in arguments.items() if value is not None}
-        return result_of(await self._remote.invoke(given))
-
-
-def _alone(work: Coroutine[Any, Any, str]) -> str:
-    """What `work` gives on an event loop of its own, in a thread that none runs in, and as part of no task."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
+    def alone(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """What `work` gives on an event loop of its own, in a thread that none runs in, and as part of no task."""
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, work).result()

@@ -26,9 +26,10 @@ from codin.agent.adapters.langgraph._questions import question_of
 from codin.agent.adapters.langgraph._shape import Graph, Shape, entrypoint_of
 from codin.agent.adapters.langgraph._stream import Relay
 from codin.agent.adapters.langgraph._threads import Place, SyncCheckpointer, Threads, with_checkpointer
-from codin.agent.adapters.langgraph._tools import GraphTool, tools_of
+from codin.agent.adapters.langgraph._tools import tools_of
 from codin.errors import ConfigError
 from codin.task import AgentResponse, Answer, Task
+from codin.tool import Tool
 
 __all__ = ["GraphOptions", "LangGraphAgent", "adapt"]
 
@@ -115,7 +116,7 @@ class LangGraphAgent:
     # -- what the card tells -------------------------------------------------------------------------------------------
 
     @property
-    def tools(self) -> Sequence[GraphTool]:
+    def tools(self) -> Sequence[Tool]:
         """The tools of the graph's tool nodes."""
         return tools_of(self.graph)
 

@@ -7,44 +7,20 @@ from typing import Any, cast
 
 from langchain_core.tools import BaseTool
 from langgraph.pregel import Pregel
-from pydantic import BaseModel
 
-from codin.agent.adapters._questions import object_of
 from codin.agent.adapters._uses import used_by
+from codin.agent.adapters.langchain._native_tools import as_tool
 from codin.agent.adapters.langgraph._shape import Graph
-from codin.tool import ToolSpec
+from codin.tool import Tool
 
-__all__ = ["GraphTool", "parts", "tools_of"]
-
-
-class GraphTool:
-    """A LangChain tool by the names codin gives things."""
-
-    def __init__(self, tool: BaseTool) -> None:
-        self._tool = tool
-
-    @property
-    def name(self) -> str:
-        """The name the model calls it by."""
-        return self._tool.name
-
-    @property
-    def spec(self) -> ToolSpec:
-        """What the model knows of it; arguments that the graph injects are not in it."""
-        schema: Any = self._tool.tool_call_schema
-        fields = object_of(schema) or cast("type[BaseModel]", schema).model_json_schema()
-        return ToolSpec(self._tool.description, fields)
-
-    async def invoke(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it outside the graph: with its arguments by name, or with one value."""
-        return await self._tool.ainvoke(args[0] if args else kwargs)
+__all__ = ["parts", "tools_of"]
 
 
-def tools_of(graph: Graph) -> Sequence[GraphTool]:
+def tools_of(graph: Graph) -> Sequence[Tool]:
     """The tools of every tool node, each once."""
-    found: dict[str, GraphTool] = {}
+    found: dict[str, Tool] = {}
     for node in graph.nodes.values():
-        found |= {name: GraphTool(tool) for name, tool in _tools_by_name(node.bound).items()}
+        found |= {name: as_tool(tool) for name, tool in _tools_by_name(node.bound).items()}
     return list(found.values())
 
 
