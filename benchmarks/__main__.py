@@ -31,6 +31,10 @@ BENCHMARKS = {
     "verified_call": "benchmarks.verified_call",
     "sandbox": "benchmarks.sandbox",
     "tool_call": "benchmarks.tool_call",
+    "memory_append": "benchmarks.memory_append",
+    "memory_vectors": "benchmarks.memory_vectors",
+    "memory_hybrid": "benchmarks.memory_hybrid",
+    "memory_ingest": "benchmarks.memory_ingest",
 }
 
 

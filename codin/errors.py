@@ -44,6 +44,11 @@
     │   ├── ToolBusy              too many calls, now or lately
     │   ├── ToolTimeout           it took longer than it may
     │   └── ToolFailed            the tool itself failed
+    ├── MemoryFailed              a memory could not do it
+    │   ├── MemoryUnavailable     the database is not there, or went away
+    │   ├── FilterRefused         a filter that is none; names the field
+    │   ├── NotKept               something that is too large, or has not the form, to be kept
+    │   └── EmbeddingFailed       the embedder did not answer, or not as it should
     └── codin.a2a.A2AError        the errors of the protocol, which also travel (codin/a2a/_errors.py)
 
 Every class has a stable `code`, which documentation, logs and scripts may rely on; messages may change.
@@ -70,16 +75,21 @@ __all__ = [
     "ConnectError",
     "DeadlineExceeded",
     "DocumentRefused",
+    "EmbeddingFailed",
     "ExecFailed",
     "ExecTimeout",
     "FileRefused",
+    "FilterRefused",
     "InvalidArguments",
     "InvalidResult",
     "LeaseLost",
     "MemoryExceeded",
+    "MemoryFailed",
+    "MemoryUnavailable",
     "MeshError",
     "NoAgent",
     "NoRuntime",
+    "NotKept",
     "OutputExceeded",
     "PeerBusy",
     "PolicyNotEnforced",
@@ -465,3 +475,41 @@ class ToolFailed(ToolError):
     """The tool itself failed."""
 
     code: str = "CODIN-1907"
+
+
+class MemoryFailed(CodinError):
+    """A memory could not do it."""
+
+    code: str = "CODIN-1950"
+
+
+class MemoryUnavailable(MemoryFailed):
+    """The database is not there, or went away. What was acknowledged is kept; whether the last was done is unknown."""
+
+    code: str = "CODIN-1951"
+
+
+class FilterRefused(MemoryFailed):
+    """A filter that is none."""
+
+    code: str = "CODIN-1952"
+
+
+class NotKept(MemoryFailed):
+    """Something that is too large, or has not the form, to be kept. Nothing of the call was kept."""
+
+    code: str = "CODIN-1953"
+
+
+class EmbeddingFailed(MemoryFailed):
+    """The embedder did not answer, or not as it should.
+
+    Args:
+        retryable: the same call may do better later.
+    """
+
+    code: str = "CODIN-1954"
+
+    def __init__(self, message: str, *, retryable: bool = False, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retryable: bool = retryable

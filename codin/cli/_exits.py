@@ -5,7 +5,16 @@ from __future__ import annotations
 from enum import IntEnum
 
 from codin import a2a
-from codin.errors import AddressRefused, CodinError, ConfigError, ConnectError, DeadlineExceeded, StoreError
+from codin.errors import (
+    AddressRefused,
+    CodinError,
+    ConfigError,
+    ConnectError,
+    DeadlineExceeded,
+    FilterRefused,
+    NotKept,
+    StoreError,
+)
 
 __all__ = ["Exit", "exit_of", "for_programs", "hint_of"]
 
@@ -42,7 +51,7 @@ _HINTS: dict[type[CodinError], str] = {
 
 def exit_of(error: CodinError) -> Exit:
     """The exit code for an error."""
-    if isinstance(error, (ConfigError, StoreError)):
+    if isinstance(error, (ConfigError, FilterRefused, NotKept, StoreError)):
         return Exit.USAGE
     if isinstance(error, (a2a.Unauthenticated, a2a.PermissionDenied)):
         return Exit.AUTH

@@ -8,18 +8,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from codin.cli._callers import CALLER_FILES, CALLER_OPTIONS
+from codin.cli._memory_options import MEMORY_OPTIONS
 from codin.cli._spoken import SPOKEN_OPTIONS, Binding, Push, Version
 from codin.cli._tool_options import TOOL_OPTIONS
 from codin.errors import ConfigError
 
-__all__ = ["NAME", "SERVED_KEYS", "Manifest", "Served", "read_folders", "read_manifest", "settings_of"]
+__all__ = ["NAME", "SERVED_KEYS", "Manifest", "SandboxTable", "Served", "read_folders", "read_manifest", "settings_of"]
 
 NAME = "agent.toml"
 
-SERVED_KEYS = (*SPOKEN_OPTIONS, *CALLER_OPTIONS, *TOOL_OPTIONS)
+SERVED_KEYS = (*SPOKEN_OPTIONS, *CALLER_OPTIONS, *MEMORY_OPTIONS, *TOOL_OPTIONS)
 """Those that are options of `codin serve` too, by their names in Python."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -37,6 +38,8 @@ _WORDS = {  # pydantic speaks to programmers
     "is_instance_of": "is a list of text",
     "sequence_str": "is a list of text",
     "too_short": "is an empty list",
+    "model_type": "is a word or a table",
+    "float_type": "is a number",
     "dict_type": "is a table of names and text",
     "string_pattern_mismatch": "is no name of an environment variable",
 }
@@ -52,6 +55,34 @@ class ToolTable(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     sandbox: Literal["required", "preferred", "off"] | None = None
+
+
+class SandboxTable(BaseModel):
+    """What a table `[sandbox]` says of the process of the agent; a word in its place is its `policy`.
+
+    Args:
+        policy: whether it runs in a sandbox.
+        mounts: files and folders of this machine that it sees beside what every agent does, as paths from the folder;
+            with `:rw` behind it, one that it writes.
+        variables: names of the environment variables that are handed on to it; all when not given.
+        memory: MiB, of all its processes together.
+        processes: at one time, threads counted.
+        cpu: cores.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    policy: Literal["required", "preferred", "off"] = "preferred"
+    mounts: Sequence[Text] = ()
+    variables: Sequence[Variable] | None = None
+    memory: Annotated[int, Field(ge=16)] | None = None
+    processes: Annotated[int, Field(ge=1)] | None = None
+    cpu: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_word(cls, said: object) -> object:
+        return {"policy": said} if isinstance(said, str) else said
 
 
 class Manifest(BaseModel):
@@ -75,6 +106,10 @@ class Manifest(BaseModel):
         oidc_issuer: whose tokens are taken as well.
         oidc_audience: whom those have to be for.
         access: the scopes that each agent, skill and tool needs.
+        memory: where it remembers, as `codin serve --memory`; a path is one from the folder. One with a password is
+            given as CODIN_MEMORY, by `secrets`.
+        embedder: as `codin serve --embedder`.
+        sandbox: what holds its process when `codin up` starts it.
         tools: by the names of the agent's tools.
     """
 
@@ -97,6 +132,9 @@ class Manifest(BaseModel):
     oidc_issuer: Text | None = None
     oidc_audience: Text | None = None
     access: Text | None = None
+    memory: Text | None = None
+    embedder: Text | None = None
+    sandbox: SandboxTable = SandboxTable()
     tools: Mapping[Text, ToolTable] = Field(default_factory=dict[str, ToolTable])
 
     @property
@@ -154,9 +192,17 @@ def settings_of(folder: Path, manifest: Manifest, given: Mapping[str, Any] | Non
     said: dict[str, Any] = {name: value for name in wanted if (value := getattr(manifest, name)) is not None}
     for name in said.keys() & set(CALLER_FILES):
         said[name] = _file(folder, name, said[name])
+    if "memory" in said:
+        said["memory"] = _at_folder(folder, said["memory"])
     for name in said.keys() & {"bindings", "versions"}:
         said[name] = tuple(said[name])  # as they are when they are typed
     return {**said, **given}
+
+
+def _at_folder(folder: Path, url: str) -> str:
+    """A URL whose path, if it has a file's, is one from the folder."""
+    kind, slashes, place = url.partition(":///")
+    return f"{kind}:///{folder.resolve() / place}" if kind == "sqlite" and slashes else url
 
 
 def _file(folder: Path, key: str, named: str) -> str:
@@ -210,10 +256,10 @@ def _wrong(path: Path, error: ValidationError) -> ConfigError:
     """The first thing that is wrong, by its key. What stands there may be a secret and is not repeated."""
     first = error.errors(include_input=False, include_url=False)[0]
     key = ".".join(str(step) for step in first["loc"] if step != "[key]")
-    if first["type"] == "extra_forbidden" and first["loc"][0] == "tools":
-        return ConfigError(f"{path} has no key {key!r}", hint=f"a tool may have {', '.join(ToolTable.model_fields)}")
     if first["type"] == "extra_forbidden":
-        return ConfigError(f"{path} has no key {key!r}", hint=f"it may have {', '.join(Manifest.model_fields)}")
+        tables = {"tools": ("a tool", ToolTable), "sandbox": ("it", SandboxTable)}
+        what, table = tables[str(first["loc"][0])] if len(first["loc"]) > 1 else ("it", Manifest)
+        return ConfigError(f"{path} has no key {key!r}", hint=f"{what} may have {', '.join(table.model_fields)}")
     return ConfigError(f"{path}: {key} {_WORDS.get(first['type'], 'is wrong: ' + first['msg'])}")
 
 
@@ -225,6 +271,9 @@ def _check(path: Path, manifest: Manifest) -> None:
         if not _REFERENCE.fullmatch(reference):
             hint = 'write "env:NAME" or "file:PATH"; a value itself has no place in a manifest'
             raise ConfigError(f"{path}: secrets.{name} is no reference", hint=hint)
+    if manifest.memory is not None and "@" in manifest.memory:
+        hint = 'secrets.CODIN_MEMORY = "env:NAME", or "file:PATH"'
+        raise ConfigError(f"{path}: memory has a user or a password in it, which has no place in a manifest", hint=hint)
     if not _STORE.fullmatch(manifest.store):
         raise ConfigError(f"{path}: store is none", hint="write memory:// or sqlite:///file.db")
     if manifest.replicas > 1 and manifest.store.startswith("sqlite:") and _REPLICA not in manifest.store:

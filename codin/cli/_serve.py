@@ -9,6 +9,7 @@ import click
 from codin.cli._callers import caller_options, who_may_call
 from codin.cli._interpreter import go_on_in, python_option, typed
 from codin.cli._manifest import SERVED_KEYS, read_folders
+from codin.cli._memory_options import memory_options, what_is_remembered
 from codin.cli._spoken import spoken_options, what_is_spoken
 from codin.cli._tool_options import tool_options, what_tools_may
 
@@ -32,6 +33,7 @@ __all__ = ["serve"]
     help="Ask who has come by HTTPS to come by nothing else for so long; 0 asks nobody.  [default: a year]",
 )
 @caller_options
+@memory_options
 @tool_options
 @click.option(
     "--extended-card",
@@ -100,6 +102,7 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, **settings
         keys=True if place is None else place or False,
         **who_may_call(said),
         **what_is_spoken(said),
+        **what_is_remembered(said),
         **what_tools_may(said),
         **settings,
     )

@@ -39,6 +39,9 @@ def up(folder: str | None, detach: bool, reload: bool, registry: str | None, uns
     FOLDER is a workspace: each folder in its agents/ that has an agent.py or an agent.toml is run as a process of its
     own, and started again when it ends. Without FOLDER, the nearest workspace from here upward.
 
+    An agent runs in a sandbox: it sees the workspace and writes its own folder. sandbox = "required" or "off" in its
+    agent.toml says otherwise; without bubblewrap, and without either word, it runs in none, and a line says so.
+
     They sign their cards and say who they are by your key. Where you have none yet, one is made.
 
     \b

@@ -31,7 +31,7 @@ def test_help_needs_nothing_but_click() -> None:
     assert not loaded & {"anyio", "asyncio", "httpx", "pydantic", "rich", "starlette", "uvicorn"}
 
 
-@pytest.mark.parametrize("command", ["serve", "card", "call", "tasks", "version"])
+@pytest.mark.parametrize("command", ["serve", "card", "call", "tasks", "memory", "version"])
 def test_every_command_has_help_and_is_in_the_list(codin: Codin, command: str) -> None:
     assert codin(command, "--help").out.startswith(f"Usage: codin {command} ")
     assert f"\n  {command} " in codin().out

@@ -15,6 +15,7 @@ from google.adk.agents.run_config import (
 )
 from google.adk.apps import App, ResumabilityConfig
 from google.adk.artifacts import BaseArtifactService, InMemoryArtifactService
+from google.adk.memory import BaseMemoryService
 from google.adk.runners import Runner
 from google.adk.sessions import BaseSessionService, InMemorySessionService
 from google.adk.workflow import BaseNode
@@ -50,6 +51,7 @@ class AdkOptions(AdapterOptions, total=False):
     Args:
         session_service: where sessions are kept; by default in memory, the 1000 used last. A `Runner` has its own.
         artifact_service: where tools save files; by default in memory, with the sessions. A `Runner` has its own.
+        memory_service: where `load_memory` looks, such as a `MemoryService`; none by default. A `Runner` has its own.
         run_config: of every run, or a function of the task that gives it. Text is streamed and blocking tools run in
             threads unless it says otherwise.
         user_id: ADK's user for a task; by default a hash of its tenant and caller.
@@ -58,6 +60,7 @@ class AdkOptions(AdapterOptions, total=False):
 
     session_service: BaseSessionService
     artifact_service: BaseArtifactService
+    memory_service: BaseMemoryService
     run_config: RunConfig | Callable[[Task], RunConfig]
     user_id: Callable[[Task], str]
     text_from: Sequence[str]
@@ -247,7 +250,7 @@ def _responses(waiting: Sequence[Pending], given: Mapping[str, Any]) -> list[typ
 
 def _runner_of(obj: object, options: AdkOptions) -> Runner:
     if isinstance(obj, Runner):
-        if extra := options.keys() & {"session_service", "artifact_service"}:
+        if extra := options.keys() & {"session_service", "artifact_service", "memory_service"}:
             raise ConfigError(f"a Runner has services of its own, and got {', '.join(sorted(extra))}")
         return obj
     if isinstance(obj, BaseNode):
@@ -267,6 +270,7 @@ def _runner_of(obj: object, options: AdkOptions) -> Runner:
         app=app,
         session_service=options.get("session_service") or InMemorySessionService(),
         artifact_service=options.get("artifact_service") or InMemoryArtifactService(),
+        memory_service=options.get("memory_service"),
     )
 
 

@@ -8,9 +8,21 @@ _quiet.quiet()
 from codin.agent.adapters.crewai._adapt import adapt, parts  # noqa: E402
 from codin.agent.adapters.crewai._crew import CrewAgent  # noqa: E402
 from codin.agent.adapters.crewai._flow import FlowAgent  # noqa: E402
+from codin.agent.adapters.crewai._memory import CodinStorage  # noqa: E402
 from codin.agent.adapters.crewai._options import CrewAIOptions  # noqa: E402
 from codin.agent.adapters.crewai._solo import SoloAgent  # noqa: E402
 from codin.agent.adapters.crewai._tool import tool  # noqa: E402
 from codin.agent.adapters.crewai._tools import native_tools, tool_of  # noqa: E402
 
-__all__ = ["CrewAIOptions", "CrewAgent", "FlowAgent", "SoloAgent", "adapt", "native_tools", "parts", "tool", "tool_of"]
+__all__ = [
+    "CodinStorage",
+    "CrewAIOptions",
+    "CrewAgent",
+    "FlowAgent",
+    "SoloAgent",
+    "adapt",
+    "native_tools",
+    "parts",
+    "tool",
+    "tool_of",
+]

@@ -28,7 +28,8 @@ def copy_of_crew(crew: Crew) -> Crew:
     outside = [task.agent for task in crew.tasks if task.agent is not None]
     agents = list({id(agent): agent for agent in (*crew.agents, *outside)}.values())
     alone = [task.model_copy(update={"context": NOT_SPECIFIED}) for task in crew.tasks]
-    copied = crew.model_copy(update={"agents": agents, "tasks": alone}).copy()
+    # `copy` hands on the memory itself; on the way it would write it out, with its models, and warn of that.
+    copied = crew.model_copy(update={"agents": agents, "tasks": alone, "memory": False}).copy()
     twins = {id(agent): twin for agent, twin in zip(agents, copied.agents, strict=True)}
     tasks = {id(task): twin for task, twin in zip(crew.tasks, copied.tasks, strict=True)}
     for task in crew.tasks:

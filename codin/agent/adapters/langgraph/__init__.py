@@ -3,6 +3,18 @@
 from codin.agent.adapters.langchain._native_tools import native_tools, tool_of
 from codin.agent.adapters.langgraph._agent import GraphOptions, LangGraphAgent, adapt
 from codin.agent.adapters.langgraph._peer import PeerFailed, node, tool
+from codin.agent.adapters.langgraph._store import CodinStore
 from codin.agent.adapters.langgraph._tools import parts
 
-__all__ = ["GraphOptions", "LangGraphAgent", "PeerFailed", "adapt", "native_tools", "node", "parts", "tool", "tool_of"]
+__all__ = [
+    "CodinStore",
+    "GraphOptions",
+    "LangGraphAgent",
+    "PeerFailed",
+    "adapt",
+    "native_tools",
+    "node",
+    "parts",
+    "tool",
+    "tool_of",
+]

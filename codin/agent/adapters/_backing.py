@@ -1,0 +1,90 @@
+"""Which memory, and on which event loop, the object is backed by that a framework keeps things in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import wait
+from typing import Any, TypeVar
+
+from codin.errors import ConfigError, MemoryUnavailable
+from codin.memory import Memories, Memory, Scope
+from codin.task import Task, current_task
+from codin.task._task import run_of
+
+__all__ = ["Backing"]
+
+T = TypeVar("T")
+Work = Callable[[Memory], Coroutine[Any, Any, T]]
+
+_LOOK = 1.0  # seconds between looks whether anybody is there to wait for
+
+
+class Backing:
+    """In a task it is the memory of the task's agent and caller, whatever the framework says; elsewhere what is given.
+
+    Frameworks call from threads and from event loops of their own. The work is done on the loop of the task, or on
+    the one that ran when this was made: a memory's connections belong to one loop.
+
+    Args:
+        outside: whose memory it is outside of tasks; None refuses. So a thread that has lost its task finds nothing.
+    """
+
+    def __init__(self, memories: Memories, outside: Scope | None = None) -> None:
+        self._memories = memories
+        self._outside = outside
+        self._loop = _running_loop()
+
+    async def run(self, work: Work[T], *, outside: Scope | None = None) -> T:
+        """What `work` gives for the memory of whoever calls."""
+        task = current_task()
+        memory, loop = self._memory(task, outside), self._home(task)
+        if loop is None or not loop.is_running() or loop is asyncio.get_running_loop():
+            return await work(memory)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(memory), loop))
+
+    def wait(self, work: Work[T]) -> T:
+        """The same, and block until it is there.
+
+        Raises:
+            ConfigError: it would block the event loop that it waits for, or there is none.
+            MemoryUnavailable: the event loop ended meanwhile.
+        """
+        task = current_task()
+        memory, loop = self._memory(task, None), self._home(task)
+        if loop is None or not loop.is_running():
+            raise ConfigError(
+                "this memory waits for an event loop, and none runs that it knows",
+                hint="make it in a coroutine, as in `async with Memories(…)`, and call what blocks in a thread",
+            )
+        if loop is _running_loop():
+            raise ConfigError(
+                "this memory would block the event loop that it waits for", hint="await its asynchronous methods"
+            )
+        future = asyncio.run_coroutine_threadsafe(work(memory), loop)
+        while not wait([future], timeout=_LOOK).done:
+            if not loop.is_running():  # what it was given is never done, and its process would not end for this thread
+                future.cancel()
+                raise MemoryUnavailable("the event loop of this memory has ended")
+        return future.result()
+
+    def _memory(self, task: Task | None, outside: Scope | None) -> Memory:
+        if task is not None:
+            return self._memories.in_task(task)
+        scope = outside or self._outside
+        if scope is None:
+            raise ConfigError(
+                "outside of tasks it is not known whose memory this is", hint="give outside=Scope(agent=…, caller=…)"
+            )
+        return self._memories.of(tenant=scope.tenant, agent=scope.agent, caller=scope.caller)
+
+    def _home(self, task: Task | None) -> asyncio.AbstractEventLoop | None:
+        worker = None if task is None else run_of(task).worker
+        return self._loop if worker is None else worker.get_loop()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

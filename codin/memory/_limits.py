@@ -1,0 +1,30 @@
+"""The bounds of a memory, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["MemoryLimits"]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLimits:
+    """Reaching a bound is a `NotKept` with the number.
+
+    Args:
+        text: letters of an utterance, a record or a summary.
+        query: letters of a query; what is behind them is not looked at.
+        parts: bytes of an utterance's parts, as JSON.
+        value: bytes of a note's value, as JSON.
+        metadata: bytes of a record's metadata, as JSON.
+        batch: utterances or records of one call.
+        results: results of one call.
+    """
+
+    text: int = 100_000
+    query: int = 2_000
+    parts: int = 256 * 1024
+    value: int = 64 * 1024
+    metadata: int = 16 * 1024
+    batch: int = 1000
+    results: int = 1000

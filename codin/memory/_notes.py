@@ -1,0 +1,85 @@
+"""Values by keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from codin.errors import NotKept
+from codin.memory._clock import now_ms
+from codin.memory._limits import MemoryLimits
+from codin.memory._protocol import MemoryBackend, Note, Scope
+from codin.memory._storable import storable
+
+__all__ = ["Notes", "Of"]
+
+Of = Literal["caller", "context", "agent"]
+_LONGEST = 200
+
+
+class Notes:
+    """Values by keys, which may be gone after a time.
+
+    `of` says whose a note is: the caller's, in every conversation; this conversation's; or the agent's, for all of
+    its callers.
+    """
+
+    def __init__(self, backend: MemoryBackend, scope: Scope, context_id: str, limits: MemoryLimits) -> None:
+        self._backend = backend
+        self._scope = scope
+        self._context_id = context_id
+        self._limits = limits
+
+    async def get(self, key: str, default: Any = None, *, of: Of = "caller") -> Any:
+        """The value of a key."""
+        note = await self._backend.note(*self._place(of), _checked(key), now_ms())
+        return default if note is None else note.value
+
+    async def set(self, key: str, value: Any, *, ttl: float | None = None, of: Of = "caller") -> None:
+        """Set the value of a key.
+
+        Args:
+            value: what JSON can say.
+            ttl: seconds until it is gone.
+
+        Raises:
+            NotKept: no JSON, too large, a key of more than 200 letters, or a time that is none.
+        """
+        if ttl is not None and not 0 < ttl < 10**10:
+            raise NotKept(f"a note cannot be kept for {ttl!r} seconds")
+        now = now_ms()
+        expires = None if ttl is None else now + int(ttl * 1000)
+        note = Note(_checked(key), self._plain(key, value), now, expires)
+        await self._backend.put_note(*self._place(of), note)
+
+    async def delete(self, key: str, *, of: Of = "caller") -> bool:
+        """Remove a note; whether there was one."""
+        return await self._backend.drop_note(*self._place(of), _checked(key))
+
+    async def list(self, prefix: str = "", *, after: str = "", limit: int = 100, of: Of = "caller") -> Sequence[Note]:
+        """Notes whose keys begin with `prefix`, by key. The next page comes after the last key of this one."""
+        limit = max(1, min(limit, self._limits.results))
+        return await self._backend.notes(*self._place(of), now_ms(), prefix=prefix, after=after, limit=limit)
+
+    def _place(self, of: Of) -> tuple[Scope, str]:
+        if of == "agent":
+            return Scope(self._scope.tenant, self._scope.agent), ""
+        return self._scope, self._context_id if of == "context" else ""
+
+    def _plain(self, key: str, value: Any) -> Any:
+        try:
+            encoded = to_json(value)
+            plain = from_json(encoded, allow_inf_nan=False)
+        except (PydanticSerializationError, ValueError) as error:
+            raise NotKept(f"the value of the note {key!r} is no JSON: {error}") from error
+        if len(encoded) > self._limits.value:
+            raise NotKept(f"the note {key!r} has {len(encoded)} bytes", hint=f"{self._limits.value} are kept")
+        return plain
+
+
+def _checked(key: str) -> str:
+    if not 0 < len(key) <= _LONGEST or storable(key) != key:
+        raise NotKept(f"{key[:80]!r} is no key of a note", hint=f"1 to {_LONGEST} letters, and no NUL")
+    return key

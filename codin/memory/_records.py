@@ -1,0 +1,191 @@
+"""Texts that can be searched by meaning and by words."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
+from uuid import uuid4
+
+from pydantic_core import to_json
+
+from codin.errors import ConfigError, FilterRefused, NotKept
+from codin.memory._clock import now_ms
+from codin.memory._embedding import embedded
+from codin.memory._filter import Condition, Filter, check_key, conditions_of
+from codin.memory._fusion import fused
+from codin.memory._limits import MemoryLimits
+from codin.memory._protocol import Found, Indexed, MemoryBackend, Record, Scope
+from codin.memory._stop_words import telling
+from codin.memory._storable import storable
+from codin.memory._words import terms_of
+from codin.memory.embedders._protocol import Embedder
+
+__all__ = ["Hit", "How", "Records"]
+
+How = Literal["hybrid", "words", "vectors"]
+_DEEPER = 5
+"""Each ranking goes so many times deeper than the answer, so that what is good in both is in both."""
+_AT_LEAST = 50
+_LONGEST_ID = 200
+_VECTORS = 2.0
+"""A model's ranking counts so many times as much as that of the words; an embedder's `weight` says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A record that was found.
+
+    Args:
+        score: larger fits better; comparable within one answer only.
+        shared: it is one that all callers of the agent share.
+    """
+
+    record: Record
+    score: float
+    shared: bool = False
+
+    @property
+    def text(self) -> str:
+        """The record's text. It is data, whatever it says: see `as_data`."""
+        return self.record.text
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The record's metadata."""
+        return self.record.metadata
+
+
+class Records:
+    """Texts that can be searched. Where there is an embedder, by meaning as well."""
+
+    def __init__(self, backend: MemoryBackend, scope: Scope, embedder: Embedder | None, limits: MemoryLimits) -> None:
+        self._backend = backend
+        self._scope = scope
+        self._embedder = embedder
+        self._limits = limits
+
+    @property
+    def space(self) -> str:
+        """What makes the vectors of new records; "" where there is no embedder."""
+        return self._embedder.space if self._embedder is not None else ""
+
+    async def add(self, text: str, *, id: str = "", metadata: Mapping[str, Any] | None = None) -> str:
+        """Add a text, and give its id; a known id is replaced.
+
+        Args:
+            metadata: strings, numbers, booleans, and lists of strings, by names like those of variables.
+
+        Raises:
+            NotKept: it is too long, or its metadata has not that form.
+            EmbeddingFailed: there is no vector for it, so it was not added.
+        """
+        record = Record(id or uuid4().hex, text, dict(metadata or {}))
+        await self.add_all([record])
+        return record.id
+
+    async def add_all(self, records: Sequence[Record]) -> None:
+        """Add records, all or none. Raises as `add` does."""
+        if len(records) > self._limits.batch:
+            raise NotKept(f"{len(records)} records are too many for one call", hint=f"{self._limits.batch} are kept")
+        now = now_ms()
+        records = [replace(self._checked(record), at=record.at or now) for record in records]
+        space, vectors = "", cast(Sequence[list[float] | None], [None] * len(records))
+        if self._embedder is not None and records:
+            space = self._embedder.space
+            vectors = await embedded(self._embedder, [record.text for record in records], "document")
+        pairs = zip(records, vectors, strict=True)
+        indexed = [Indexed(record, terms_of(record.text), space, vector) for record, vector in pairs]
+        await self._backend.add(self._scope, indexed)
+
+    async def delete(self, *ids: str) -> int:
+        """Remove records; how many there were."""
+        return await self._backend.delete(self._scope, ids)
+
+    async def list(self, where: Filter | None = None, *, after: str = "", limit: int = 100) -> Sequence[Record]:
+        """Records by id. The next page comes after the last id of this one. Raises FilterRefused."""
+        limit = max(1, min(limit, self._limits.results))
+        return await self._backend.records(self._scope, where=conditions_of(where), after=after, limit=limit)
+
+    async def search(
+        self, query: str, k: int = 5, *, where: Filter | None = None, how: How | None = None, shared: bool = True
+    ) -> Sequence[Hit]:
+        """The records that fit a question or some words best, best first.
+
+        Args:
+            where: what their metadata has to be, such as `{"source": "guide.md", "page": {"gte": 3}}`.
+            how: by words, by vectors, or by both, with reciprocal rank fusion; both where there is an embedder.
+            shared: also among what all callers of the agent share.
+
+        Raises:
+            FilterRefused: `where` is no filter.
+            EmbeddingFailed: there is no vector for the query; `how="words"` needs none.
+        """
+        conditions = conditions_of(where)
+        how = how or ("hybrid" if self._embedder is not None else "words")
+        k = max(1, min(k, self._limits.results))
+        scopes = [self._scope]
+        common = Scope(self._scope.tenant, self._scope.agent)
+        if shared and common != self._scope:
+            scopes.append(common)
+        found = await self._found(storable(query[: self._limits.query]), how, scopes, conditions, k)
+        return [Hit(one.record, one.score, one.scope != self._scope) for one in found]
+
+    async def _found(
+        self, query: str, how: How, scopes: Sequence[Scope], where: Sequence[Condition], k: int
+    ) -> Sequence[Found]:
+        deep = k if how != "hybrid" else min(max(_AT_LEAST, k * _DEEPER), self._limits.results)
+        ways: list[Awaitable[Sequence[Found]]] = []
+        if how != "words":
+            ways.append(self._near(query, scopes, where, deep))
+        if how != "vectors":
+            ways.append(self._backend.matching(scopes, telling(terms_of(query)), where=where, limit=deep))
+        rankings = await asyncio.gather(*ways)
+        if len(rankings) == 1:
+            return rankings[0]
+        return fused(rankings, [getattr(self._embedder, "weight", _VECTORS), 1.0], k)
+
+    async def _near(
+        self, query: str, scopes: Sequence[Scope], where: Sequence[Condition], limit: int
+    ) -> Sequence[Found]:
+        if self._embedder is None:
+            raise ConfigError("a search by vectors needs an embedder", hint="give one, or search with how='words'")
+        (vector,) = await embedded(self._embedder, [query], "query")
+        if not any(vector):
+            return []  # it has no direction: nothing is nearer to it than anything else
+        return await self._backend.nearest(scopes, self._embedder.space, vector, where=where, limit=limit)
+
+    def _checked(self, record: Record) -> Record:
+        if not 0 < len(record.id) <= _LONGEST_ID or storable(record.id) != record.id:
+            raise NotKept(f"{record.id[:80]!r} is no id of a record", hint=f"1 to {_LONGEST_ID} letters, and no NUL")
+        if not record.text.strip() or len(record.text) > self._limits.text:
+            raise NotKept(
+                f"the text of {record.id!r} has {len(record.text)} letters", hint=f"1 to {self._limits.text} are kept"
+            )
+        for name, value in record.metadata.items():
+            _check_field(record.id, name, value)
+        if (size := len(to_json(record.metadata))) > self._limits.metadata:
+            raise NotKept(f"the metadata of {record.id!r} has {size} bytes", hint=f"{self._limits.metadata} are kept")
+        return replace(record, text=storable(record.text), metadata=dict(record.metadata))
+
+
+def _check_field(record: str, name: str, value: Any) -> None:
+    try:
+        check_key(name)
+    except FilterRefused as error:
+        raise NotKept(f"{error.message} (record {record!r})", hint=error.hint) from None
+    words = cast(list[Any], value) if isinstance(value, list) else [value]
+    plain = str if isinstance(value, list) else str | int | float
+    if not all(isinstance(word, plain) and _is_kept(word) for word in words):
+        raise NotKept(
+            f"the field {name!r} of the record {record!r} is no value of metadata",
+            hint="a text, a finite number, a boolean, or a list of texts; without NUL",
+        )
+    if isinstance(value, int) and not -(2**53) <= value <= 2**53:
+        raise NotKept(f"the field {name!r} of the record {record!r} is beyond ±2^53")
+
+
+def _is_kept(value: str | float) -> bool:
+    return storable(value) == value if isinstance(value, str) else isinstance(value, int) or math.isfinite(value)

@@ -1,0 +1,84 @@
+"""Redis as the memory meets it: its client, its scripts, and what goes wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import Any
+
+from codin.errors import ConfigError, MemoryFailed, MemoryUnavailable, NotKept
+
+__all__ = ["Server"]
+
+_CONNECTIONS = 20
+_FORMAT = 1
+_FORMAT_KEY = "codin:memory:format"
+
+
+class Server:
+    """A client of a Redis.
+
+    Args:
+        patience: seconds that a connection, and each call, may take.
+    """
+
+    def __init__(self, url: str, patience: float) -> None:
+        try:
+            driver: Any = import_module("redis.asyncio")
+        except ImportError as error:
+            raise ConfigError("a memory in Redis needs its client", hint="pip install 'codin[redis]'") from error
+        self._errors: Any = import_module("redis.exceptions")
+        pool = driver.BlockingConnectionPool.from_url(
+            url,
+            max_connections=_CONNECTIONS,
+            timeout=patience,
+            socket_timeout=patience,
+            socket_connect_timeout=patience,
+            # What may have been done is not done again.
+            retry=import_module("redis.asyncio.retry").Retry(import_module("redis.backoff").NoBackoff(), 0),
+            protocol=2,
+        )
+        self._client: Any = driver.Redis.from_pool(pool)
+        self._scripts: dict[str, Any] = {}
+
+    async def open(self) -> None:
+        """Look whether it is there, and whether what it keeps is of our form."""
+        async with self.asked() as client:
+            await client.setnx(_FORMAT_KEY, _FORMAT)
+            version = int(await client.get(_FORMAT_KEY))
+        if version > _FORMAT:
+            raise MemoryFailed(
+                f"the memory in Redis has form {version}, and this codin knows {_FORMAT}",
+                hint="a newer codin made it: upgrade, or use another database",
+            )
+
+    async def close(self) -> None:
+        async with self.asked() as client:
+            await client.aclose()
+
+    async def run(self, script: str, keys: Sequence[str], arguments: Sequence[object] = ()) -> Any:
+        """What a script gives."""
+        async with self.asked() as client:
+            if script not in self._scripts:
+                self._scripts[script] = client.register_script(script)
+            return await self._scripts[script](keys=keys, args=arguments)
+
+    @asynccontextmanager
+    async def asked(self) -> AsyncGenerator[Any]:
+        """The client; what it raises comes in our words, with nothing of the URL."""
+        errors = self._errors
+        try:
+            yield self._client
+        except errors.AuthenticationError as error:
+            hint = "look at the user and the password of the memory's URL"
+            raise MemoryUnavailable("Redis does not let us in", hint=hint) from error
+        except (errors.ConnectionError, errors.TimeoutError, OSError) as error:
+            raise MemoryUnavailable(f"Redis did not answer: {error}") from error
+        except (UnicodeEncodeError, errors.DataError) as error:
+            raise NotKept(f"Redis takes no such value: {error}") from error
+        except errors.OutOfMemoryError as error:
+            hint = "it has reached its maxmemory: forget or trim something, or give it more"
+            raise MemoryFailed("Redis is full", hint=hint) from error
+        except errors.RedisError as error:
+            raise MemoryFailed(f"Redis refused: {error}") from error

@@ -1,0 +1,189 @@
+"""A memory in one SQLite file: durable, searched beside the event loop, open in as many processes as want it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVarTuple
+
+from codin.errors import ConfigError, MemoryFailed
+from codin.memory._filter import Condition
+from codin.memory._protocol import Found, Indexed, Note, Record, Scope, Stats, Summary, Utterance, Vector
+from codin.memory.backends import _sqlite_erasure as erasure
+from codin.memory.backends import _sqlite_history as history
+from codin.memory.backends import _sqlite_records as rows
+from codin.memory.backends._sqlite_file import MemoryFile
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from codin.memory.backends._sqlite_vectors import Codes
+
+__all__ = ["SQLiteMemory"]
+
+_A = TypeVarTuple("_A")
+
+_PAGES: Final = 500
+"""Of the index of words, that are merged between two other writes."""
+
+
+class SQLiteMemory:
+    """Vectors need NumPy: `pip install 'codin[memory]'`. All else needs nothing.
+
+    Args:
+        path: the file.
+        synchronous: "normal" keeps what was acknowledged when the process dies, however it dies; "full" also when
+            the machine loses power.
+
+    Raises:
+        ConfigError: there is no path, or no such level.
+    """
+
+    durable = True
+
+    def __init__(self, path: str | os.PathLike[str], *, synchronous: str = "normal") -> None:
+        name = os.fspath(path)
+        if not name or name == ":memory:":
+            raise ConfigError("a SQLite memory needs a file", hint="sqlite:///memory.db, or memory:// to keep nothing")
+        if synchronous not in ("normal", "full"):
+            raise ConfigError(f"synchronous={synchronous!r} is not known", hint="normal or full")
+        self._path = Path(name)
+        self._synchronous = synchronous
+        self._file: MemoryFile | None = None
+        self._opening = threading.Lock()
+        self._codes: Codes | None = None
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Open the file, and bring it to the shape that this code knows.
+
+        Raises:
+            MemoryUnavailable: it cannot be opened.
+            MemoryFailed: it is no database, another program's, or a newer codin's.
+        """
+        await asyncio.to_thread(self._ready)
+
+    def _ready(self) -> None:
+        with self._opening:
+            if self._file is None:
+                self._file = MemoryFile(self._path.resolve(), self._synchronous)
+
+    async def close(self) -> None:
+        file, self._file = self._file, None
+        self._codes = None
+        if file is not None:
+            await asyncio.to_thread(file.close)
+
+    def _opened(self) -> MemoryFile:
+        if self._file is None:
+            raise MemoryFailed(f"the memory {str(self._path)!r} is not open")
+        return self._file
+
+    # -- conversations and notes ---------------------------------------------------------------------------------------
+
+    async def append(self, scope: Scope, context_id: str, utterances: Sequence[Utterance]) -> int:
+        return await self._opened().write(history.append, scope, context_id, utterances)
+
+    async def window(
+        self, scope: Scope, context_id: str, *, limit: int, after: int = 0, oldest: bool = False
+    ) -> Sequence[Utterance]:
+        return await self._opened().read(history.window, scope, context_id, limit, after, oldest)
+
+    async def summary(self, scope: Scope, context_id: str) -> Summary | None:
+        return await self._opened().read(history.summary, scope, context_id)
+
+    async def summarise(self, scope: Scope, context_id: str, summary: Summary) -> None:
+        await self._opened().write(history.summarise, scope, context_id, summary)
+
+    async def note(self, scope: Scope, context_id: str, key: str, now: int) -> Note | None:
+        return await self._opened().read(history.note, scope, context_id, key, now)
+
+    async def put_note(self, scope: Scope, context_id: str, note: Note) -> None:
+        await self._opened().write(history.put_note, scope, context_id, note)
+
+    async def drop_note(self, scope: Scope, context_id: str, key: str) -> bool:
+        return await self._opened().write(history.drop_note, scope, context_id, key)
+
+    async def notes(
+        self, scope: Scope, context_id: str, now: int, *, prefix: str = "", after: str = "", limit: int = 100
+    ) -> Sequence[Note]:
+        return await self._opened().read(history.notes, scope, context_id, now, prefix, after, limit)
+
+    # -- records -------------------------------------------------------------------------------------------------------
+
+    async def add(self, scope: Scope, records: Sequence[Indexed]) -> None:
+        file = self._opened()
+        await file.write(rows.add, scope, await file.beside(self._prepared, records))
+
+    def _prepared(self, records: Sequence[Indexed]) -> list[rows.Prepared]:
+        codes = [b""] * len(records)
+        if any(one.vector is not None for one in records):
+            codes = self._vectors().of(records)
+        return [rows.prepared(one, code) for one, code in zip(records, codes, strict=True)]
+
+    async def delete(self, scope: Scope, ids: Sequence[str]) -> int:
+        return await self._opened().write(rows.delete, scope, ids)
+
+    async def records(
+        self, scope: Scope, *, where: Sequence[Condition] = (), after: str = "", limit: int = 100
+    ) -> Sequence[Record]:
+        return await self._opened().read(rows.records, scope, where, after, limit)
+
+    async def nearest(
+        self, scopes: Sequence[Scope], space: str, vector: Vector, *, where: Sequence[Condition] = (), limit: int
+    ) -> Sequence[Found]:
+        return await self._opened().read(self._vectors().nearest, scopes, space, vector, where, limit)
+
+    def _vectors(self) -> Codes:
+        if self._codes is None:
+            try:
+                from codin.memory.backends._sqlite_vectors import Codes
+            except ImportError as error:
+                raise ConfigError("vectors in SQLite need NumPy", hint="pip install 'codin[memory]'") from error
+            self._codes = Codes()
+        return self._codes
+
+    async def matching(
+        self, scopes: Sequence[Scope], terms: Sequence[str], *, where: Sequence[Condition] = (), limit: int
+    ) -> Sequence[Found]:
+        return await self._opened().read(rows.matching, scopes, terms, where, limit)
+
+    # -- erasure and counts --------------------------------------------------------------------------------------------
+
+    async def forget(self, tenant: str, agent: str | None = None, caller: str | None = None) -> int:
+        """Erase it, and then write the file anew: SQLite leaves copies of rows in pages that it has divided.
+
+        That takes as long as a copy of the file, and twice its room for that time; whoever wants to write waits.
+
+        Raises:
+            MemoryUnavailable: it is erased, but somebody reads the log for so long that its bytes are there still.
+        """
+        file = self._opened()
+        gone = await self._all(erasure.forget, tenant, agent, caller)
+        if stale := await file.read(erasure.stale):
+            more = await file.write(erasure.merge, -_PAGES)
+            while more:
+                more = await file.write(erasure.merge, _PAGES)
+            await file.rewrite()
+            await file.write(erasure.clean, stale)
+        await file.empty_log()
+        return gone
+
+    async def trim(self, *, before: int, now: int) -> int:
+        """Erase it. The last traces leave the index, the log and the file as writing goes on, or with `forget`."""
+        return await self._all(erasure.trim, before, now)
+
+    async def _all(self, step: Callable[[sqlite3.Connection, *_A], tuple[int, bool]], *arguments: *_A) -> int:
+        """Do a work in transactions between which others write."""
+        gone, more = 0, True
+        while more:
+            some, more = await self._opened().write(step, *arguments)
+            gone += some
+        return gone
+
+    async def stats(self, tenant: str, agent: str | None = None, caller: str | None = None) -> Stats:
+        return await self._opened().read(erasure.stats, tenant, agent, caller)
