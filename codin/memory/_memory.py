@@ -55,10 +55,10 @@ class Memory:
         self._embedder = embedder
         self._limits = limits
         self._context_id = context_id
-        self.scope = scope
-        self.history = History(backend, scope, context_id, limits, summarise, ready)
-        self.notes = Notes(backend, scope, context_id, limits)
-        self.records = Records(backend, scope, embedder, limits)
+        self.scope: Scope = scope
+        self.history: History = History(backend, scope, context_id, limits, summarise, ready)
+        self.notes: Notes = Notes(backend, scope, context_id, limits)
+        self.records: Records = Records(backend, scope, embedder, limits)
 
     @property
     def shared(self) -> Memory:

@@ -28,8 +28,8 @@ class Deployment:
     """
 
     def __init__(self, api: Api, namespace: str, name: str, port: int) -> None:
-        self.name = name
-        self.url = f"http://{name}.{namespace}:{port}"
+        self.name: str = name
+        self.url: str = f"http://{name}.{namespace}:{port}"
         self._api = api
         self._path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
         self._service = f"/api/v1/namespaces/{namespace}/services/{name}"

@@ -271,9 +271,13 @@ def _refused(path: str, fault: Fault) -> FileRefused:
     return FileRefused(f"{path!r} is refused: {why}", path=path, hint=hint)
 
 
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def _main() -> None:
     try:
         anyio.run(build)
     except SandboxUnavailable as error:
         sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    _main()

@@ -31,14 +31,14 @@ class HashingEmbedder:
         ConfigError: dimensions that are not in this range.
     """
 
-    weight = 0.25
+    weight: float = 0.25
     """Its vectors find less than words do, and only help them."""
 
     def __init__(self, dimensions: int = 256) -> None:
         if not 64 <= dimensions <= 4096:
             raise ConfigError(f"a vector of {dimensions} numbers is not made", hint="64 to 4096")
-        self.dimensions = dimensions
-        self.space = f"hashing/{dimensions}"
+        self.dimensions: int = dimensions
+        self.space: str = f"hashing/{dimensions}"
 
     async def embed(self, texts: Sequence[str], /, *, purpose: Purpose) -> Sequence[Vector]:
         return [self._vector(text) for text in texts]

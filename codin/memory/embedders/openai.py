@@ -107,8 +107,8 @@ class OpenAIEmbedder:
         if batch < 1 or retries < 0 or timeout <= 0:
             raise ConfigError("batch is 1 or more, retries 0 or more, and timeout more than 0 seconds")
         own = _KNOWN.get(model.rpartition("/")[2].partition(":")[0].lower())
-        self.dimensions = _dimensions(model, dimensions, own)
-        self.space = f"openai/{model}/{self.dimensions}"
+        self.dimensions: int = _dimensions(model, dimensions, own)
+        self.space: str = f"openai/{model}/{self.dimensions}"
         server = _server(base_url)
         self._url = f"{server}/embeddings"
         self._headers = _headers(server, api_key)
