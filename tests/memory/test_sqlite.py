@@ -26,7 +26,8 @@ from codin.memory import (
     open_memory,
     terms_of,
 )
-from codin.memory.backends import _sign_codes, _sqlite_vectors
+from codin.memory.backends._sqlite import codes
+from codin.memory.backends._sqlite import vectors as search
 from codin.memory.backends.sqlite import SQLiteMemory
 from codin.task.stores import SQLiteStore
 
@@ -156,8 +157,8 @@ async def test_few_vectors_are_compared_exactly(memory: SQLiteMemory) -> None:
 async def test_what_is_too_much_to_keep_is_read_each_time(
     memory: SQLiteMemory, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
-    monkeypatch.setattr(_sqlite_vectors, "_BLOCK", 150)
-    monkeypatch.setattr(_sqlite_vectors, "_KEPT", kept)
+    monkeypatch.setattr(search, "_BLOCK", 150)
+    monkeypatch.setattr(search, "_KEPT", kept)
     chance = random.Random(7)
     vectors = [unit([chance.gauss(0, 1) for _ in range(8)]) for _ in range(390)]
     for start in range(0, 390, 130):
@@ -176,7 +177,7 @@ async def test_bits_are_counted_by_a_table_where_numpy_cannot(
     vectors = [unit([chance.gauss(0, 1) for _ in range(70)]) for _ in range(900)]
     await fill(memory, ADA, vectors)
     counted = [await nearest(memory, query) for query in vectors[:20]]
-    monkeypatch.setattr(_sign_codes, "_ones", _sign_codes._ones_by_table)  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(codes, "_ones", codes._ones_by_table)  # pyright: ignore[reportPrivateUsage]
     assert [await nearest(memory, query) for query in vectors[:20]] == counted
 
 
@@ -209,7 +210,7 @@ async def test_vectors_of_another_length_are_refused_and_nothing_is_kept(memory:
 async def test_without_numpy_vectors_are_refused_and_words_are_not(
     memory: SQLiteMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "codin.memory.backends._sqlite_vectors", None)
+    monkeypatch.setitem(sys.modules, "codin.memory.backends._sqlite.vectors", None)
     await memory.add(ADA, [Indexed(Record("a", "walrus"), ["walrus"])])
     assert len(await memory.matching([ADA], ["walrus"], limit=3)) == 1
     with pytest.raises(ConfigError, match="need NumPy") as raised:

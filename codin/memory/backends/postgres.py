@@ -15,10 +15,10 @@ from pydantic_core import from_json
 from codin.errors import ConfigError, MemoryFailed, NotKept
 from codin.memory._filter import Condition
 from codin.memory._protocol import Found, Indexed, Note, Record, Scope, Stats, Summary, Utterance, Vector
-from codin.memory.backends import _postgres_sql as sql
 from codin.memory.backends._json import json_of
-from codin.memory.backends._postgres_filter import compiled
-from codin.memory.backends._postgres_session import Connection, Sessions
+from codin.memory.backends._postgres import sql as sql
+from codin.memory.backends._postgres.filter import compiled
+from codin.memory.backends._postgres.session import Connection, Sessions
 
 __all__ = ["PostgresMemory"]
 

@@ -12,10 +12,10 @@ from pydantic_core import from_json
 from codin.errors import ConfigError, MemoryFailed, NotKept
 from codin.memory._filter import Condition, fits
 from codin.memory._protocol import Found, Indexed, Note, Record, Scope, Stats, Summary, Utterance, Vector
-from codin.memory.backends import _redis_scripts as scripts
 from codin.memory.backends._json import json_of
-from codin.memory.backends._redis_server import Server
-from codin.memory.backends._redis_vectors import KeptVectors, packed
+from codin.memory.backends._redis import scripts as scripts
+from codin.memory.backends._redis.server import Server
+from codin.memory.backends._redis.vectors import KeptVectors, packed
 
 __all__ = ["RedisMemory"]
 

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Final, TypeVarTuple
 from codin.errors import ConfigError, MemoryFailed
 from codin.memory._filter import Condition
 from codin.memory._protocol import Found, Indexed, Note, Record, Scope, Stats, Summary, Utterance, Vector
-from codin.memory.backends import _sqlite_erasure as erasure
-from codin.memory.backends import _sqlite_history as history
-from codin.memory.backends import _sqlite_records as rows
-from codin.memory.backends._sqlite_file import MemoryFile
+from codin.memory.backends._sqlite import erasure, history
+from codin.memory.backends._sqlite import records as rows
+from codin.memory.backends._sqlite.file import MemoryFile
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from codin.memory.backends._sqlite_vectors import Codes
+    from codin.memory.backends._sqlite.vectors import Codes
 
 __all__ = ["SQLiteMemory"]
 
@@ -141,7 +140,7 @@ class SQLiteMemory:
     def _vectors(self) -> Codes:
         if self._codes is None:
             try:
-                from codin.memory.backends._sqlite_vectors import Codes
+                from codin.memory.backends._sqlite.vectors import Codes
             except ImportError as error:
                 raise ConfigError("vectors in SQLite need NumPy", hint="pip install 'codin[memory]'") from error
             self._codes = Codes()

@@ -57,7 +57,7 @@ class Document:
         if not isinstance(content, Mapping):
             raise DocumentRefused("this is no OpenAPI document: it is no object", place="#")
         _Weight(limits).of(cast("object", content))
-        self.root = cast("dict[str, Any]", _plain(cast("object", content)))
+        self.root: dict[str, Any] = cast("dict[str, Any]", _plain(cast("object", content)))
         self.limits = limits
         self.url = url
         said = self.root.get("openapi")

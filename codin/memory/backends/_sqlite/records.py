@@ -15,8 +15,8 @@ from pydantic_core import from_json
 from codin.errors import NotKept
 from codin.memory._filter import Condition
 from codin.memory._protocol import Found, Indexed, Record, Scope, Vector
-from codin.memory.backends._sqlite_filters import condition_sql
-from codin.memory.backends._sqlite_history import made_scope, scope_id, to_text
+from codin.memory.backends._sqlite.filters import condition_sql
+from codin.memory.backends._sqlite.history import made_scope, scope_id, to_text
 
 __all__ = ["Prepared", "add", "delete", "drop", "found", "mark_stale", "matching", "prepared", "records", "scopes_of"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from codin.memory._protocol import Stats
-from codin.memory.backends._sqlite_history import span
-from codin.memory.backends._sqlite_records import drop, mark_stale
+from codin.memory.backends._sqlite.history import span
+from codin.memory.backends._sqlite.records import drop, mark_stale
 
 __all__ = ["clean", "forget", "merge", "stale", "stats", "trim"]
 

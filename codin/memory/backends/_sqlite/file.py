@@ -204,7 +204,7 @@ class MemoryFile:
 
 
 def _migrations() -> list[str]:
-    folder = files("codin.memory.backends") / "migrations" / "sqlite"
+    folder = files("codin.memory.backends._sqlite") / "migrations"
     scripts = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return [script.read_text(encoding="utf-8") for script in scripts]
 

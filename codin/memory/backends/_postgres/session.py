@@ -186,6 +186,6 @@ async def _begin(connection: Any, driver: Any) -> None:
 
 
 def _migrations() -> list[str]:
-    folder = files("codin.memory.backends") / "migrations" / "postgres"
+    folder = files("codin.memory.backends._postgres") / "migrations"
     scripts = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return [script.read_text(encoding="utf-8") for script in scripts]

@@ -16,9 +16,9 @@ from pydantic_core import to_json
 from codin.errors import MemoryFailed
 from codin.memory._filter import Condition
 from codin.memory._protocol import Found, Indexed, Scope, Vector
-from codin.memory.backends._sign_codes import Words, distances, sign_codes
-from codin.memory.backends._sqlite_filters import condition_sql
-from codin.memory.backends._sqlite_records import found, scopes_of
+from codin.memory.backends._sqlite.codes import Words, distances, sign_codes
+from codin.memory.backends._sqlite.filters import condition_sql
+from codin.memory.backends._sqlite.records import found, scopes_of
 
 __all__ = ["Codes"]
 
