@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from textwrap import dedent
 
 import httpx
 import pytest
@@ -38,6 +39,23 @@ def test_variables_and_secrets_go_to_who_names_them(place: Place) -> None:
     assert [place.call("tell", name) for name in ("TONE", "KEY", "PIN")] == ["'low'", repr(SECRET), repr(IN_FILE)]
     # Whoever does not name it has it under no name.
     assert [place.call("other", name) for name in ("KEY", "SHOP_KEY", "TONE")] == ["None"] * 3
+
+
+def test_what_an_agent_remembers_is_in_its_folder(place: Place) -> None:
+    source = """
+    from codin.agent import Task
+    from codin.memory import Memory
+
+    async def recall(text: str, task: Task) -> str:
+        notes = task.use(Memory).notes
+        before = await notes.get("last")
+        await notes.set("last", text)
+        return str(before)
+    """
+    folder = place.agent("recall", dedent(source), 'memory = "sqlite:///memory.db"\nembedder = "none"')
+    place.up()
+    assert [place.call("recall", text) for text in ("one", "two")] == ["None", "one"]
+    assert (folder / "memory.db").is_file()
 
 
 def test_a_secret_is_written_nowhere(place: Place) -> None:
@@ -74,7 +92,7 @@ def test_a_secret_that_is_not_to_be_had(place: Place, reference: str, words: str
             "ports = 8001",
             "has no key 'ports'. Hint: it may have target, python, env, secrets, port, replicas, store, bindings, "
             "versions, push, grpc_port, callers, token_file, api_key_file, oidc_issuer, oidc_audience, access, "
-            "sandbox, tools\n",
+            "memory, embedder, sandbox, tools\n",
         ),
         ('port = "8001"', "port is a whole number"),
         ("port = 70000", "port is wrong: Input should be less than or equal to 65535"),
@@ -119,6 +137,7 @@ def test_a_secret_that_is_not_to_be_had(place: Place, reference: str, words: str
         ('sandbox.variables = ["my key"]', "sandbox.variables.0 is no name of an environment variable"),
         ('sandbox.memory = "1G"', "sandbox.memory is a whole number"),
         ('sandbox.cpu = "all"', "sandbox.cpu is a number"),
+        ('memory = "postgresql://ada:secret@db/agents"', "memory has a user or a password in it"),
         ('oidc_issuer = "https://login.example.com"', "oidc_issuer and oidc_audience go together"),
     ],
 )
