@@ -9,10 +9,10 @@ from typing import NamedTuple
 from pydantic_core import PydanticSerializationError, to_json
 
 from codin.errors import NotKept
-from codin.memory._clock import now_ms
 from codin.memory._limits import MemoryLimits
 from codin.memory._protocol import MemoryBackend, Role, Scope, Summary, Utterance
 from codin.memory._storable import storable
+from codin.task._clock import now_ms
 
 __all__ = ["History", "Summarise", "Window", "check_utterances"]
 

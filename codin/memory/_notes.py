@@ -8,10 +8,10 @@ from typing import Any, Literal
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from codin.errors import NotKept
-from codin.memory._clock import now_ms
 from codin.memory._limits import MemoryLimits
 from codin.memory._protocol import MemoryBackend, Note, Scope
 from codin.memory._storable import storable
+from codin.task._clock import now_ms
 
 __all__ = ["Notes", "Of"]
 

@@ -12,7 +12,6 @@ from uuid import uuid4
 from pydantic_core import to_json
 
 from codin.errors import ConfigError, FilterRefused, NotKept
-from codin.memory._clock import now_ms
 from codin.memory._embedding import embedded
 from codin.memory._filter import Condition, Filter, check_key, conditions_of
 from codin.memory._fusion import fused
@@ -22,6 +21,7 @@ from codin.memory._stop_words import telling
 from codin.memory._storable import storable
 from codin.memory._words import terms_of
 from codin.memory.embedders._protocol import Embedder
+from codin.task._clock import now_ms
 
 __all__ = ["Hit", "How", "Records"]
 

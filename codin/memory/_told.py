@@ -51,14 +51,15 @@ async def _artifacts(
     commit: Commit, number: int, store: TaskStore
 ) -> tuple[Mapping[str, dict[str, Any]], Mapping[str, dict[str, Any]]]:
     """The artifacts as they were when the turn before ended, and when this one did."""
-    stored = await store.load(commit.owner, commit.task_id)
-    if stored is None:
-        return {}, {}
-    if stored.trimmed:  # their pieces are gone: there is only what they came to in the end
-        return {}, _by_id(stored.fold) if stored.state.terminal and stored.fold.last == number else {}
+    entries = await store.read(commit.owner, commit.task_id)
+    if not entries or entries[-1].number != len(entries):  # pieces are gone: there is only what they came to in the end
+        stored = await store.load(commit.owner, commit.task_id)
+        if stored is None or not stored.state.terminal or stored.fold.last != number:
+            return {}, {}
+        return {}, _by_id(stored.fold)
     fold = Fold(commit.task_id, commit.context_id)
     before: Mapping[str, dict[str, Any]] = {}
-    for entry in await store.read(commit.owner, commit.task_id):
+    for entry in entries:
         entry.apply(fold)
         if entry.number == number:
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.util import find_spec
 from operator import mul
 from typing import Any
@@ -38,7 +39,7 @@ class Vectors:
         return heapq.nlargest(limit, scored if fits is None else (one for one in scored if fits(one[1])))
 
     def _cosines(self, vector: Vector) -> Sequence[float]:
-        if find_spec("numpy") is None:
+        if not _has_numpy():
             return [sum(map(mul, row, vector)) for row in self._rows.values()]
         import numpy
 
@@ -47,3 +48,8 @@ class Vectors:
             joined = b"".join(row.tobytes() for row in self._rows.values())
             self._stacked = numpy.frombuffer(joined, dtype=numpy.float32).reshape(-1, width)
         return (self._stacked @ numpy.asarray(vector, dtype=numpy.float32)).tolist()
+
+
+@cache
+def _has_numpy() -> bool:
+    return find_spec("numpy") is not None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from importlib.resources import files
 
 from codin.errors import StoreError
+from codin.task.stores._scripts import scripts_of
 
 __all__ = ["migrate"]
 
@@ -19,7 +19,7 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     Raises:
         StoreError: the file belongs to another program, or to a newer codin.
     """
-    known = _migrations()
+    known = scripts_of("codin.task.stores")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
     if application != _APPLICATION and (version or connection.execute("SELECT 1 FROM sqlite_master").fetchone()):
@@ -34,9 +34,3 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
             f"BEGIN IMMEDIATE;\n{script}\n"
             f"PRAGMA application_id = {_APPLICATION};\nPRAGMA user_version = {number};\nCOMMIT;"
         )
-
-
-def _migrations() -> list[str]:
-    folder = files("codin.task.stores") / "migrations"
-    scripts = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
-    return [script.read_text(encoding="utf-8") for script in scripts]

@@ -28,7 +28,7 @@ from langgraph.store.base import (
 from codin.agent.adapters._backing import Backing
 from codin.errors import EmbeddingFailed
 from codin.memory import Memories, Memory, Scope
-from codin.memory._clock import now_ms
+from codin.task._clock import now_ms
 
 __all__ = ["CodinStore"]
 

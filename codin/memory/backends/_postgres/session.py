@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
-from importlib.resources import files
 from typing import Any, Protocol
 
 from codin.errors import ConfigError, MemoryFailed, MemoryUnavailable, NotKept
+from codin.task.stores._scripts import scripts_of
 
 __all__ = ["Connection", "Sessions"]
 
@@ -156,7 +156,7 @@ async def _migrate(connection: Any, driver: Any) -> None:
     """Apply what is missing, all or nothing, while others who open wait."""
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        known = _migrations()
+        known = scripts_of("codin.memory.backends._postgres")
         version = 0
         if await connection.fetchval("SELECT to_regclass('codin_memory.migration') IS NOT NULL"):
             version = await connection.fetchval("SELECT coalesce(max(number), 0) FROM codin_memory.migration")
@@ -183,9 +183,3 @@ async def _begin(connection: Any, driver: Any) -> None:
     await connection.execute(
         "CREATE TABLE codin_memory.migration (number integer PRIMARY KEY, at timestamptz DEFAULT now())"
     )
-
-
-def _migrations() -> list[str]:
-    folder = files("codin.memory.backends._postgres") / "migrations"
-    scripts = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
-    return [script.read_text(encoding="utf-8") for script in scripts]

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
 
 from codin.errors import MemoryFailed, MemoryUnavailable, NotKept
+from codin.task.stores._scripts import scripts_of
 
 __all__ = ["MemoryFile"]
 
@@ -86,7 +86,7 @@ class MemoryFile:
         self._connection.execute("PRAGMA secure_delete = ON")
 
     def _migrate(self) -> None:
-        known = _migrations()
+        known = scripts_of("codin.memory.backends._sqlite")
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE" if _version(connection) < len(known) else "BEGIN")
         try:
@@ -201,12 +201,6 @@ class MemoryFile:
             raise NotKept("there is half a character in a text, which no file takes", hint=str(error)[:200]) from error
         except OverflowError as error:
             raise NotKept(f"a number is too large: {error}") from error
-
-
-def _migrations() -> list[str]:
-    folder = files("codin.memory.backends._sqlite") / "migrations"
-    scripts = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
-    return [script.read_text(encoding="utf-8") for script in scripts]
 
 
 def _statements(script: str) -> Iterator[str]:
