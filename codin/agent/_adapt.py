@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codin.agent._function import FunctionAgent, check_options
 from codin.agent._protocol import Agent
 from codin.errors import ConfigError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["ADAPTERS", "adapters", "as_agent", "extras", "packages_of"]
 
@@ -81,6 +83,8 @@ def packages_of(obj: Any) -> list[str]:
 
 def adapters() -> dict[str, EntryPoint]:
     """The installed adapters, by the top-level package of what they know."""
+    from importlib.metadata import entry_points  # a function needs no adapter
+
     return {point.name: point for point in entry_points(group=ADAPTERS)}
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, NotRequired, Required, get_args, get_origin, get_type_hints
 
-from pydantic import PydanticUserError, RootModel
+from pydantic import PydanticUserError
 from pydantic.fields import FieldInfo
 from typing_extensions import is_typeddict  # that of `typing` does not know the other's before Python 3.12
 
@@ -41,7 +40,7 @@ def field_names(kind: Any) -> frozenset[str] | None:
 
 
 def _fields_of(kind: Any) -> Mapping[str, FieldInfo] | None:
-    if inspect.isclass(kind) and issubclass(kind, RootModel):
+    if getattr(kind, "__pydantic_root_model__", False):
         return None
     fields: Mapping[str, FieldInfo] | None = getattr(kind, "__pydantic_fields__", None)  # a model or its dataclass
     if fields is not None:

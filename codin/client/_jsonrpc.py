@@ -8,7 +8,7 @@ from functools import cache
 from itertools import count
 from typing import Any, Generic, TypeVar, cast
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from codin import a2a
@@ -25,6 +25,8 @@ T = TypeVar("T", bound=a2a.Model)
 
 class _Answer(BaseModel, Generic[T]):
     """The response envelope; a peer's `jsonrpc` and `id` tell nothing that the connection does not."""
+
+    model_config = ConfigDict(defer_build=True)
 
     result: T | None = None
     error: dict[str, Any] | None = None

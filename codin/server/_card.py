@@ -29,11 +29,6 @@ __all__ = ["RESUME", "Cards", "agent_card"]
 RESUME = a2a.RESUME_EXTENSION
 """The extension that numbers events and resumes a stream behind one; specs/resume-v1.json."""
 
-_RESUME_EXTENSION = a2a.AgentExtension(
-    uri=RESUME,
-    description="Events carry SSE ids; SubscribeToTask with Last-Event-ID sends what came after that event. "
-    "SendMessage and SendStreamingMessage honour Idempotency-Key.",
-)
 _KEPT = 64  # rendered cards, one per base URL a client has used
 
 
@@ -63,7 +58,11 @@ def agent_card(
             push_notifications=pushes,
             extended_agent_card=extended,
             extensions=[
-                _RESUME_EXTENSION,
+                a2a.AgentExtension(
+                    uri=RESUME,
+                    description="Events carry SSE ids; SubscribeToTask with Last-Event-ID sends what came after that "
+                    "event. SendMessage and SendStreamingMessage honour Idempotency-Key.",
+                ),
                 *_call_extension(identity),
                 *_schema_extension(agent),
                 *extensions_of(agent),

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import re
-import signal
-import socket
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
-
-import uvicorn
-from uvicorn.config import LOGGING_CONFIG
 
 from codin.errors import ConfigError
 from codin.net import is_loopback
@@ -40,9 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 _logger = logging.getLogger("codin.server")
-
-_GRACE = 10
-"""Seconds after which uvicorn stops waiting for connections; by then all streams have ended or have been cut."""
 
 
 def serve(
@@ -146,8 +135,10 @@ def serve(
     if app.grpc is not None:
         app.grpc.base = base
     with listener, contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
+        from codin.server._process import Process  # with uvicorn, which takes a while to load
+
         presence = Presence(app, base, local, ring, found_by)
-        _Server(_config(app, log_level), app, _greeting(app, base), presence, neighbours).run(sockets=[listener])
+        Process(app, _greeting(app, base), presence, neighbours, log_level).run(sockets=[listener])
 
 
 def _in_event_loop() -> bool:
@@ -185,95 +176,8 @@ def _warn_of_openness(host: str) -> None:
         )
 
 
-def _config(app: App, log_level: str) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        log_level=log_level,
-        log_config=None if logging.getLogger().hasHandlers() else LOGGING_CONFIG,  # the program's own lines, if any
-        access_log=False,
-        proxy_headers=False,
-        lifespan="on",
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE,
-    )
-
-
 def _greeting(app: App, base: str) -> str:
     return "".join(
         f"{endpoint.agent.name} serves A2A at {base}{place}/\n"
         for place, endpoint in zip(app.places, app.endpoints, strict=True)
     )
-
-
-def _calm_collector() -> None:
-    """Collect garbage seldom: what is imported stays, and a request leaves no cycles behind.
-
-    With the interpreter's defaults every 700 new objects are a reason to look, and the requests in flight are looked at
-    again and again while they still live. This process is ours; `App` alone leaves the collector as it is.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, with the drain beginning at the signal: it waits for open streams, and they end only by draining.
-
-    A second signal does not wait for anything: what a durable store has acknowledged survives that.
-    """
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        app: App,
-        greeting: str,
-        presence: Presence,
-        neighbours: Neighbourhood,
-    ) -> None:
-        super().__init__(config)
-        self._app = app
-        self._greeting = greeting
-        self._presence = presence
-        self._neighbours = neighbours
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._leaving = False
-        self._drain: asyncio.Task[None] | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self._loop = asyncio.get_running_loop()
-        await self._app.start()  # here a store that cannot be opened is an error, in the lifespan it is a log
-        await super().startup(sockets)
-        _calm_collector()
-        self._presence.enter()
-        if self._app.grpc is not None:
-            self._greeting += f"and over gRPC at {self._app.grpc.address}\n"
-        sys.stdout.write(self._greeting)  # now it listens: whoever reads this may call
-        sys.stdout.flush()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._presence.leave()
-        await super().shutdown(sockets)
-        await self._neighbours.aclose()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._loop is None:
-            super().handle_exit(sig, frame)
-        elif not self._leaving:
-            self._leaving = True
-            self._loop.call_soon_threadsafe(self._begin_exit, sig, frame)
-        else:
-            signal.signal(sig, signal.SIG_DFL)
-            signal.raise_signal(sig)
-
-    def _begin_exit(self, sig: int, frame: FrameType | None) -> None:
-        waits = sum(endpoint.manager.running for endpoint in self._app.endpoints)
-        if waits and sys.stderr.isatty():
-            again = "; Ctrl-C again leaves at once" if sig == signal.SIGINT else ""
-            sys.stderr.write(f"waiting for {waits} {'task' if waits == 1 else 'tasks'}{again}\n")
-            sys.stderr.flush()
-        self._drain = asyncio.get_running_loop().create_task(self._go())
-        self._drain.add_done_callback(lambda _: super(_Server, self).handle_exit(sig, frame))
-
-    async def _go(self) -> None:
-        """Be found no more, and finish what is running."""
-        await asyncio.gather(self._presence.leave(), self._app.drain())

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Incoming", "Intake"]
 
-_CREDENTIAL = a2a.Part(text="[redacted]")
+_REDACTED = "[redacted]"
 
 
 @dataclass(slots=True)
@@ -133,7 +133,9 @@ class Intake:
     async def go_on(self, run: Run) -> None:
         """What the run had asked for has come another way: a turn begins as by a message, which nobody has sent."""
         log = run.log
-        message = a2a.Message(message_id=self._new_id(), role=a2a.Role.USER, parts=[_CREDENTIAL], task_id=log.task_id)
+        message = a2a.Message(
+            message_id=self._new_id(), role=a2a.Role.USER, parts=[a2a.Part(text=_REDACTED)], task_id=log.task_id
+        )
         await self.take(log.owner, run.caller, message, Incoming())
 
     def _open(self, owner: Owner, caller: Caller, message: a2a.Message, task_id: str) -> tuple[Run, bytes]:
@@ -174,7 +176,7 @@ class Intake:
         message.context_id = log.context_id
         body = message.to_json()
         if log.state is a2a.TaskState.AUTH_REQUIRED:
-            body = message.model_copy(update={"parts": [_CREDENTIAL], "metadata": None}).to_json()
+            body = message.model_copy(update={"parts": [a2a.Part(text=_REDACTED)], "metadata": None}).to_json()
         if not run.parked or run.stop is not None:
             live, run = run.live, Run(log, self._limits, caller)
             run.live = live

@@ -60,7 +60,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     def select(*, group: str) -> EntryPoints:
         return points.select(group=group)
 
-    monkeypatch.setattr("codin.agent._adapt.entry_points", select)
+    monkeypatch.setattr("importlib.metadata.entry_points", select)
 
 
 async def test_an_agent_stays_itself() -> None:
