@@ -54,9 +54,8 @@ _TAIL = """\
 `make interop` makes an environment for each peer, at pinned versions, starts every peer once, and
 runs `tests/interop`. Peers in JavaScript need Node.js 20. One binding alone: `make interop ARGS="-k GRPC"`.
 
-codin's client calls servers of 0.3 over JSON-RPC, and has no other binding of 0.3; its server answers 0.3 over JSON-RPC
-and HTTP+JSON. More that only one peer can show, such as cut connections, signatures, tokens, and ADK's ways to answer a
-question, is tested beside the matrix.
+Of 0.3, codin's client and server have JSON-RPC and HTTP+JSON, and not gRPC. More that only one peer can show, such as
+cut connections, signatures, tokens, and ADK's ways to answer a question, is tested beside the matrix.
 """
 
 

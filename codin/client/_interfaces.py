@@ -12,7 +12,8 @@ from codin.client._card import web_address
 from codin.client._grpc_interface import grpc_address, open_grpc
 from codin.client._jsonrpc import JsonRpc
 from codin.client._rest import Rest
-from codin.client._v03 import OldJsonRpc
+from codin.client._v03_jsonrpc import old_jsonrpc
+from codin.client._v03_rest import old_rest
 from codin.errors import BadResponse, ConfigError
 from codin.net import AddressGuard, Transport
 
@@ -50,7 +51,8 @@ DIALECTS: list[Dialect] = [
     Dialect("JSONRPC", "1", JsonRpc),
     Dialect("HTTP+JSON", "1", Rest),
     Dialect("GRPC", "1", None, grpc_address, open_grpc),
-    Dialect("JSONRPC", "0", OldJsonRpc),
+    Dialect("JSONRPC", "0", old_jsonrpc),
+    Dialect("HTTP+JSON", "0", old_rest),
 ]
 
 

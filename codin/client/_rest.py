@@ -18,7 +18,7 @@ from codin.client._http import Events, Streamed, encoded, http_error, is_stream,
 from codin.errors import BadResponse
 from codin.net import Response, StreamingResponse, Transport
 
-__all__ = ["Rest"]
+__all__ = ["ResourceRequest", "Rest", "resource_request"]
 
 T = TypeVar("T", bound=a2a.Model)
 
@@ -26,10 +26,28 @@ _A2A_JSON = "application/a2a+json"
 _NOT_THERE = frozenset({404, 405})
 
 
-class _Sent(NamedTuple):
+class ResourceRequest(NamedTuple):
+    """What is asked of a resource."""
+
     verb: str
     url: str
     body: bytes
+
+
+def resource_request(base: str, route: a2a.Route, params: dict[str, Any]) -> ResourceRequest:
+    """The request for an operation.
+
+    Args:
+        base: what the route's path is below.
+        params: of the operation; those in the path are taken out of it.
+    """
+    verb, path = route
+    for name in _path_fields(path):
+        path = path.replace(f"{{{name}}}", _segment(str(params.pop(name))))
+    if verb == "POST":
+        return ResourceRequest(verb, base + path, encoded(params))
+    query = f"?{urlencode([(name, _word(value)) for name, value in params.items()])}" if params else ""
+    return ResourceRequest(verb, f"{base}{path}{query}", b"")
 
 
 class Rest:
@@ -50,25 +68,17 @@ class Rest:
     def prepare(
         self, method: str, params: dict[str, Any], headers: Mapping[str, str] | None, *, stream: bool
     ) -> Outgoing:
-        verb, path = a2a.ROUTES[method]
-        url = self._base
-        if tenant := params.pop("tenant", None):
-            url += f"/{_segment(tenant)}"
-        for name in _path_fields(path):
-            path = path.replace(f"{{{name}}}", _segment(str(params.pop(name))))
-        url += path
-        body = b""
-        if verb == "POST":
-            body = encoded(params)
-        elif params:
-            url = f"{url}?{urlencode([(name, _word(value)) for name, value in params.items()])}"
-        base = self._headers if verb == "POST" else self._reading
+        tenant = params.pop("tenant", None)
+        sent = resource_request(
+            f"{self._base}/{_segment(tenant)}" if tenant else self._base, a2a.ROUTES[method], params
+        )
+        base = self._headers if sent.verb == "POST" else self._reading
         if stream:
             base = {**base, "Accept": "text/event-stream"}
-        return Outgoing(_Sent(verb, url, body), {**base, **headers} if headers else base)
+        return Outgoing(sent, {**base, **headers} if headers else base)
 
     async def call(self, request: Outgoing, result: type[T], *, timeout: float | None) -> T:
-        sent: _Sent = request.content
+        sent: ResourceRequest = request.content
         response = await self._transport.request(
             sent.verb, sent.url, headers=request.headers, content=sent.body, timeout=timeout
         )
@@ -80,7 +90,7 @@ class Rest:
             yield Events(await self._open(stack, request, timeout), self._read_event)
 
     async def _open(self, stack: AsyncExitStack, request: Outgoing, timeout: float | None) -> AsyncIterator[bytes]:
-        sent: _Sent = request.content
+        sent: ResourceRequest = request.content
         subscribes = sent.url.endswith(":subscribe")
         verb = self._subscribes_by if subscribes else sent.verb
         response = await self._opened(stack, verb, request, timeout)
@@ -98,7 +108,7 @@ class Rest:
     async def _opened(
         self, stack: AsyncExitStack, verb: str, request: Outgoing, timeout: float | None
     ) -> StreamingResponse:
-        sent: _Sent = request.content
+        sent: ResourceRequest = request.content
         body = sent.body if verb == "POST" else b""
         opening = self._transport.stream(verb, sent.url, headers=request.headers, content=body, timeout=timeout)
         return await stack.enter_async_context(opening)

@@ -24,7 +24,7 @@ from codin.trust import Caller
 
 __all__ = ["OldRest"]
 
-_PREFIX = "/v1"
+_PREFIX = v03.REST_PREFIX
 _MOVED = {f"{_PREFIX}/card": "/extendedAgentCard"}
 
 

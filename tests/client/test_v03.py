@@ -44,11 +44,17 @@ async def served() -> AsyncIterator[Served]:
         yield served
 
 
+@pytest.fixture(params=["JSONRPC", "HTTP+JSON"])
+def binding(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture
-async def old(served: Served) -> a2a.AgentCard:
-    """The card of a server that has nothing but 0.3."""
+async def old(served: Served, binding: str) -> a2a.AgentCard:
+    """The card of a server that has nothing but one binding of 0.3."""
     async with connect(served.url) as peer:
-        interfaces = [each for each in peer.card.supported_interfaces if each.protocol_version == "0.3"]
+        offered = [each for each in peer.card.supported_interfaces if each.protocol_version == "0.3"]
+        interfaces = [each for each in offered if each.protocol_binding == binding]
         return peer.card.model_copy(update={"supported_interfaces": interfaces})
 
 
@@ -60,14 +66,14 @@ async def test_1_0_is_spoken_wherever_it_stands_in_the_card(served: Served) -> N
 
 
 async def test_0_3_can_be_refused(old: a2a.AgentCard) -> None:
-    with pytest.raises(BadResponse, match=r"it offers JSONRPC 0\.3"):
+    with pytest.raises(BadResponse, match=r"it offers (JSONRPC|HTTP\+JSON) 0\.3"):
         async with connect(old, versions=("1.0",)):
             pass
 
 
-async def test_a_conversation_in_0_3(old: a2a.AgentCard) -> None:
+async def test_a_conversation_in_0_3(old: a2a.AgentCard, binding: str) -> None:
     async with connect(old) as peer:
-        assert (peer.interface.protocol_binding, peer.interface.protocol_version) == ("JSONRPC", "0.3")
+        assert (peer.interface.protocol_binding, peer.interface.protocol_version) == (binding, "0.3")
         asked = [event async for event in peer.stream("ask")]
         assert "".join(event.text for event in asked) == f"{''.join(PIECES)}Which?"
         task = asked[-1].task
@@ -92,7 +98,7 @@ async def test_numbered_events_are_numbered_in_0_3_too(old: a2a.AgentCard) -> No
     assert "".join(event.text for event in again) == "".join(event.text for event in seen[3:])
 
 
-async def test_everything_that_can_be_sent_can_be_sent_in_0_3() -> None:
+async def test_everything_that_can_be_sent_can_be_sent_in_0_3(binding: str) -> None:
     class Size(BaseModel):
         width: int
 
@@ -102,7 +108,9 @@ async def test_everything_that_can_be_sent_can_be_sent_in_0_3() -> None:
         return AgentResponse.completed(artifacts=[a2a.Artifact(artifact_id="got", parts=task.message.parts)])
 
     async with listening(App(keeper)) as served, connect(served.url) as now:
-        card = now.card.model_copy(update={"supported_interfaces": now.card.supported_interfaces[::-1][:2]})
+        old = [each for each in now.card.supported_interfaces if each.protocol_version == "0.3"]
+        chosen = [each for each in old if each.protocol_binding == binding]
+        card = now.card.model_copy(update={"supported_interfaces": chosen})
         async with connect(card) as peer:
             file = a2a.Part(raw=b"\x00\xff", filename="f", media_type="image/x")
             content = ["text", {"a": [1, None]}, file, a2a.Part(url="https://f.example/", metadata={"m": 1})]
@@ -137,6 +145,31 @@ async def test_nonsense_is_a_bad_response(result: Any) -> None:
     async with serving(nonsense) as url, connect(card_of(url, supportedInterfaces=interfaces(url))) as peer:
         with pytest.raises(BadResponse, match=r"did not answer in A2A 0\.3"):
             await peer.send("hi")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (404, {"message": "gone"}, a2a.TaskNotFound),
+        (409, {"message": "it has ended"}, a2a.TaskNotCancelable),
+        (422, {"message": "no text"}, a2a.InvalidParams),
+        (501, {"message": "cannot"}, a2a.UnsupportedOperation),
+        (400, {"code": -32005, "message": "no pictures"}, a2a.ContentTypeNotSupported),
+        (200, {"code": -32001, "message": "gone"}, a2a.TaskNotFound),
+        (404, {"detail": "Not Found"}, BadResponse),
+        (422, "nonsense", BadResponse),
+    ],
+)
+async def test_an_error_over_http_json_says_what_it_can(status: int, body: Any, expected: type[Exception]) -> None:
+    async def refusing(exchange: Exchange) -> None:
+        await exchange.answer(json.dumps(body).encode(), status=status)
+
+    old = [{"protocolBinding": "HTTP+JSON", "protocolVersion": "0.3"}]
+    async with serving(refusing) as url:
+        card = card_of(url, supportedInterfaces=[{"url": url, **each} for each in old])
+        async with connect(card) as peer:
+            with pytest.raises(expected):
+                await peer.cancel("t")
 
 
 # Servers whose subscriptions begin with what comes next, and not with the task.

@@ -15,12 +15,21 @@ from codin.a2a.v03._card import (
 from codin.a2a.v03._dialect import REST, RPC, Dialect
 from codin.a2a.v03._errors import known_error
 from codin.a2a.v03._requests import METHODS, read_request, read_result, read_send, write_request, write_result
-from codin.a2a.v03._rest import read_rest_request, write_rest_result
+from codin.a2a.v03._rest import (
+    REST_PREFIX,
+    REST_ROUTES,
+    read_rest_request,
+    read_rest_result,
+    write_rest_request,
+    write_rest_result,
+)
 
 __all__ = [
     "METHODS",
     "OLD_VERSION",
     "REST",
+    "REST_PREFIX",
+    "REST_ROUTES",
     "RPC",
     "Dialect",
     "card_of",
@@ -30,11 +39,13 @@ __all__ = [
     "read_card",
     "read_request",
     "read_rest_request",
+    "read_rest_result",
     "read_result",
     "read_send",
     "with_old_fields",
     "with_old_interfaces",
     "write_request",
+    "write_rest_request",
     "write_rest_result",
     "write_result",
 ]

@@ -14,6 +14,7 @@ from codin.a2a.v03._dialect import RPC, Dialect, Fields
 
 __all__ = [
     "METHODS",
+    "lacking",
     "read_push",
     "read_request",
     "read_result",
@@ -21,6 +22,7 @@ __all__ = [
     "write_push",
     "write_request",
     "write_result",
+    "write_send",
 ]
 
 METHODS: Mapping[str, str] = {
@@ -111,12 +113,10 @@ def write_request(name: str, params: Fields) -> tuple[str, Fields]:
     """
     method = _OLD_NAMES.get(name)
     if method is None:
-        raise a2a.UnsupportedOperation(
-            f"the peer speaks A2A 0.3, which has no {name}", hint="keep the ids of your tasks, and ask for each"
-        )
+        raise lacking(name)
     match name:
         case "SendMessage" | "SendStreamingMessage":
-            return method, _write_send(params)
+            return method, write_send(RPC, params)
         case "CreateTaskPushNotificationConfig":
             return method, write_push(params)
         case "GetTaskPushNotificationConfig" | "DeleteTaskPushNotificationConfig":
@@ -129,17 +129,28 @@ def write_request(name: str, params: Fields) -> tuple[str, Fields]:
             return method, {key: value for key, value in params.items() if key != "tenant"}
 
 
-def _write_send(params: Fields) -> Fields:
+def lacking(name: str) -> a2a.UnsupportedOperation:
+    """What is raised for an operation that 0.3 does not have."""
+    return a2a.UnsupportedOperation(
+        f"the peer speaks A2A 0.3, which has no {name}", hint="keep the ids of your tasks, and ask for each"
+    )
+
+
+def write_send(dialect: Dialect, params: Fields) -> Fields:
+    """The parameters of `message/send` and `message/stream`."""
     configuration: Fields = params.get("configuration") or {}
     push = configuration.get("taskPushNotificationConfig")
     written = _given(
         acceptedOutputModes=configuration.get("acceptedOutputModes"),
         historyLength=configuration.get("historyLength"),
-        pushNotificationConfig=write_push(push)["pushNotificationConfig"] if push else None,
         # 0.3 leaves it to the server when nothing is said.
         blocking=not configuration.get("returnImmediately", False),
     )
-    return _given(message=RPC.write_message(params["message"]), configuration=written, metadata=params.get("metadata"))
+    if push:
+        name = "pushNotificationConfig" if dialect.kinds else "pushNotification"
+        written[name] = write_push(push)["pushNotificationConfig"]
+    message = dialect.write_message(params["message"])
+    return _given(message=message, configuration=written, metadata=params.get("metadata"))
 
 
 # -- results -----------------------------------------------------------------------------------------------------------

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
 from codin import a2a
-from codin.a2a.v03._card import with_old_fields
+from codin.a2a.v03._card import is_old_card, read_card, with_old_fields
 from codin.a2a.v03._dialect import REST, Fields
-from codin.a2a.v03._requests import read_push, read_send, write_push
+from codin.a2a.v03._requests import METHODS, lacking, read_push, read_send, write_push, write_send
 
-__all__ = ["read_rest_request", "write_rest_result"]
+__all__ = [
+    "REST_PREFIX",
+    "REST_ROUTES",
+    "read_rest_request",
+    "read_rest_result",
+    "write_rest_request",
+    "write_rest_result",
+]
+
+REST_PREFIX: Final = "/v1"
+"""What stands before every path, and so behind the URL of an interface."""
+
+REST_ROUTES: Mapping[str, a2a.Route] = {
+    **{name: route for name, route in a2a.ROUTES.items() if name in METHODS.values()},
+    "SubscribeToTask": a2a.Route("GET", a2a.ROUTES["SubscribeToTask"].path),
+    "GetExtendedAgentCard": a2a.Route("GET", "/card"),
+}
+"""By the operation's name in 1.0, below `REST_PREFIX`."""
+
+
+# -- a server's side ---------------------------------------------------------------------------------------------------
 
 
 def read_rest_request(name: str, params: Fields) -> Fields:
@@ -68,3 +89,56 @@ def _write_named(config: Fields) -> Fields:
 
 def _picked(params: Fields, *names: str) -> Fields:
     return {name: params[name] for name in names if name in params}
+
+
+# -- a client's side ---------------------------------------------------------------------------------------------------
+
+
+def write_rest_request(name: str, params: Fields) -> Fields:
+    """The fields of a request: those of the path of its route, and behind them those of its query or body.
+
+    Raises:
+        UnsupportedOperation: 0.3 has none, as for `ListTasks`.
+    """
+    if name not in REST_ROUTES:
+        raise lacking(name)
+    match name:
+        case "SendMessage" | "SendStreamingMessage":
+            return write_send(REST, params)
+        case "CancelTask":
+            return {"id": params["id"], "name": f"tasks/{params['id']}"}
+        case "CreateTaskPushNotificationConfig":
+            task = params["taskId"]
+            written = {"parent": f"tasks/{task}", "configId": params.get("id", ""), "config": _write_named(params)}
+            return {"taskId": task, **written}
+        case _:
+            return {key: value for key, value in params.items() if key != "tenant"}
+
+
+def read_rest_result(name: str, result: Any) -> Any:
+    """The answer of an operation, of the body of its answer in 0.3."""
+    match name:
+        case "SendMessage":
+            return REST.read_value(result)
+        case "GetTask" | "CancelTask":
+            return REST.read_task(result)
+        case "CreateTaskPushNotificationConfig" | "GetTaskPushNotificationConfig":
+            return _read_named(result)
+        case "ListTaskPushNotificationConfigs":
+            configs = cast("Fields", result).get("configs") if isinstance(result, dict) else None
+            return {"configs": [_read_named(each) for each in cast("list[Any]", configs or [])]}
+        case "DeleteTaskPushNotificationConfig":
+            return {}
+        case "GetExtendedAgentCard" if is_old_card(result):
+            return read_card(result)
+        case _:
+            return result
+
+
+def _read_named(config: Any) -> Any:
+    """A configuration, whose name says what task it is of: `tasks/{task}/pushNotificationConfigs/{id}`."""
+    if not isinstance(config, dict):
+        return config
+    fields = cast("Fields", config)
+    task = str(fields.get("name") or "").removeprefix("tasks/").partition("/")[0]
+    return {"taskId": task, **read_push(fields.get("pushNotificationConfig"))}

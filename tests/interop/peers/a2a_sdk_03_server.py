@@ -18,6 +18,7 @@ import httpx
 import uvicorn
 from a2a.server.agent_execution import AgentExecutor
 from a2a.server.apps import A2AStarletteApplication
+from a2a.server.apps.rest.rest_adapter import RESTAdapter
 from a2a.server.request_handlers import DefaultRequestHandler
 from a2a.server.tasks import (
     BasePushNotificationSender,
@@ -25,7 +26,7 @@ from a2a.server.tasks import (
     InMemoryTaskStore,
     TaskUpdater,
 )
-from a2a.types import AgentCapabilities, AgentCard, AgentSkill, Part, TextPart
+from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill, Part, TextPart
 from a2a.utils import new_agent_text_message, new_task
 from starlette.responses import Response
 from starlette.routing import Route
@@ -102,6 +103,7 @@ def application(url):
         description="Does what the first word says.",
         version="1.0.0",
         url=url,
+        additional_interfaces=[AgentInterface(url=url, transport="HTTP+JSON")],
         capabilities=AgentCapabilities(streaming=True, push_notifications=True),
         default_input_modes=["text/plain"],
         default_output_modes=["text/plain"],
@@ -117,7 +119,9 @@ def application(url):
         push_sender=BasePushNotificationSender(httpx.AsyncClient(verify=False), pushes),
     )
     app = A2AStarletteApplication(agent_card=card, http_handler=handler, extended_agent_card=extended)
-    return app.build(routes=[Route("/release/{key}", release, methods=["POST"])])
+    rest = RESTAdapter(agent_card=card, http_handler=handler, extended_agent_card=extended)
+    resources = [Route(path, endpoint, methods=[verb]) for (path, verb), endpoint in rest.routes().items()]
+    return app.build(routes=[Route("/release/{key}", release, methods=["POST"]), *resources])
 
 
 def main():

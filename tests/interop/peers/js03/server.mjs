@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 
 import { DefaultRequestHandler, InMemoryPushNotificationStore, InMemoryTaskStore } from "@a2a-js/sdk/server";
-import { UserBuilder, agentCardHandler, jsonRpcHandler } from "@a2a-js/sdk/server/express";
+import { UserBuilder, agentCardHandler, jsonRpcHandler, restHandler } from "@a2a-js/sdk/server/express";
 import express from "express";
 
 const text = (value) => [{ kind: "text", text: value }];
@@ -126,6 +126,7 @@ const server = app.listen(0, "127.0.0.1", () => {
     version: "1.0.0",
     protocolVersion: "0.3.0",
     url,
+    additionalInterfaces: [{ url, transport: "HTTP+JSON" }],
     capabilities: { streaming: true, pushNotifications: true },
     defaultInputModes: ["text/plain"],
     defaultOutputModes: ["text/plain"],
@@ -142,6 +143,7 @@ const server = app.listen(0, "127.0.0.1", () => {
     response.status(204).end();
   });
   app.use("/.well-known/agent-card.json", agentCardHandler({ agentCardProvider: requestHandler }));
+  app.use(restHandler({ requestHandler, userBuilder: UserBuilder.noAuthentication }));
   app.use(jsonRpcHandler({ requestHandler, userBuilder: UserBuilder.noAuthentication }));
   console.log(url);
 });
