@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
@@ -12,7 +12,7 @@ from codin.errors import ConfigError
 if TYPE_CHECKING:
     from codin.trust import Access, Authenticator
 
-__all__ = ["CALLER_FILES", "CALLER_OPTIONS", "WhoMayCall", "caller_options", "who_may_call"]
+__all__ = ["CALLER_FILES", "CALLER_OPTIONS", "WhoMayCall", "caller_options", "credential_options", "who_may_call"]
 
 CALLER_FILES = ("token_file", "api_key_file", "access")
 CALLER_OPTIONS = (*CALLER_FILES, "oidc_issuer", "oidc_audience", "callers")
@@ -22,8 +22,8 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FILE = click.Path(exists=True, dir_okay=False)
 
 
-def caller_options(command: _Command) -> _Command:
-    """Give a command the options."""
+def credential_options(command: _Command) -> _Command:
+    """Give a command those that say which credentials count."""
     options = [
         click.option(
             "--token-file",
@@ -33,6 +33,13 @@ def caller_options(command: _Command) -> _Command:
         click.option("--api-key-file", type=_FILE, help="The same with keys, for the header X-API-Key."),
         click.option("--oidc-issuer", metavar="URL", help="Take the tokens of this OpenID Connect issuer, too."),
         click.option("--oidc-audience", metavar="NAME", help="Whom its tokens have to be for."),
+    ]
+    return _with(command, options)
+
+
+def caller_options(command: _Command) -> _Command:
+    """Give a command all of them."""
+    options = [
         click.option(
             "--access",
             type=_FILE,
@@ -45,6 +52,10 @@ def caller_options(command: _Command) -> _Command:
             help="known: agents have to show who they are, by their keys.  [default: any, without the options above]",
         ),
     ]
+    return credential_options(_with(command, options))
+
+
+def _with(command: _Command, options: Sequence[Callable[[_Command], _Command]]) -> _Command:
     for option in reversed(options):
         command = option(command)
     return command

@@ -12,8 +12,11 @@ from codin.errors import (
     ConnectError,
     DeadlineExceeded,
     FilterRefused,
+    InvalidArguments,
     NotKept,
     StoreError,
+    ToolError,
+    UnknownTool,
 )
 
 __all__ = ["Exit", "exit_of", "for_programs", "hint_of"]
@@ -51,8 +54,10 @@ _HINTS: dict[type[CodinError], str] = {
 
 def exit_of(error: CodinError) -> Exit:
     """The exit code for an error."""
-    if isinstance(error, (ConfigError, FilterRefused, NotKept, StoreError)):
+    if isinstance(error, (ConfigError, FilterRefused, NotKept, StoreError, UnknownTool, InvalidArguments)):
         return Exit.USAGE
+    if isinstance(error, ToolError):
+        return Exit.TASK
     if isinstance(error, (a2a.Unauthenticated, a2a.PermissionDenied)):
         return Exit.AUTH
     return Exit.PEER

@@ -26,6 +26,7 @@ _COMMANDS = {
     "tasks": "List, get, cancel or follow the tasks of an agent.",
     "push": "Show or revive notifications that could not be delivered.",
     "run": "Run a program or a file of Python in a sandbox.",
+    "tools": "List, use or serve the tools of a workspace.",
     "memory": "Put texts into a memory, search it, erase it.",
     "runtimes": "Show where workloads can run, and in which sandboxes.",
     "up": "Run every agent of a workspace.",

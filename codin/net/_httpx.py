@@ -19,7 +19,7 @@ from codin.net._protocol import MAX_BODY, Response
 from codin.net._proxy import Proxies
 from codin.net._wording import cause, lost, within
 
-__all__ = ["HttpxTransport"]
+__all__ = ["HttpxTransport", "guarded_client"]
 
 _KEPT_OPEN = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=15.0)
 _Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
@@ -56,9 +56,7 @@ class HttpxTransport:
         self._proxies: Proxies | None = None
         if client is None:
             self._proxies = Proxies()
-            pinned = guard and PinnedTransport(guard, _KEPT_OPEN)
-            straight = pinned or httpx.AsyncHTTPTransport(limits=_KEPT_OPEN)
-            client = self._owned = _Routed(straight, self._proxies, guard) if self._proxies else straight
+            client = self._owned = _network(self._proxies, guard)
         if isinstance(client, httpx.AsyncClient):
             self._send: _Send = partial(client.send, stream=True, follow_redirects=False)
             self._build: Callable[..., httpx.Request] = client.build_request
@@ -119,6 +117,16 @@ class HttpxTransport:
     async def aclose(self) -> None:
         if self._owned is not None:
             await self._owned.aclose()
+
+
+def guarded_client(guard: AddressGuard, headers: Mapping[str, str]) -> httpx.AsyncClient:
+    """A client of httpx for a library that wants one, with the guard asked for each connection as above."""
+    return httpx.AsyncClient(transport=_network(Proxies(), guard), headers=headers)
+
+
+def _network(proxies: Proxies, guard: AddressGuard | None) -> httpx.AsyncBaseTransport:
+    straight = PinnedTransport(guard, _KEPT_OPEN) if guard is not None else httpx.AsyncHTTPTransport(limits=_KEPT_OPEN)
+    return _Routed(straight, proxies, guard) if proxies else straight
 
 
 class _Body:

@@ -17,7 +17,7 @@ import sys
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import anyio
@@ -93,15 +93,7 @@ class LocalSandbox(Sandbox):
         return frozenset(_missing(self._policy, means))
 
     async def _open(self) -> None:
-        means = await to_thread.run_sync(_means)
-        plan = await to_thread.run_sync(self._plan, means)
-        group = means.groups.make(self._policy.limits)
-        try:
-            self._room = await Room.open(plan, group)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await group.remove()
-            raise
+        self._room = await Room.open(await to_thread.run_sync(self._plan))
 
     async def _close(self) -> None:
         if self._room is not None:
@@ -194,7 +186,8 @@ class LocalSandbox(Sandbox):
         programs = interpreter_of(self._python).program.parent
         return {"PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin", "HOME": HOME, "LANG": "C.UTF-8"}
 
-    def _plan(self, means: _Means) -> Plan:
+    def _plan(self) -> Plan:
+        means = _means()
         interpreter = interpreter_of(self._python)
         uid = self._user() if os.geteuid() == 0 else None
         limits = self._policy.limits
@@ -219,6 +212,7 @@ class LocalSandbox(Sandbox):
             ],
             uid=uid,
             filter=filter_program(counted=counted, pinned=pinned > 0),
+            group=partial(means.groups.make, limits),
             processors=random.sample(sorted(os.sched_getaffinity(0)), pinned),
             setup={
                 "uid": uid or None,

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 
+import anyio
 import pytest
 
 from codin.errors import FileRefused, PolicyNotEnforced, SandboxClosed, SandboxUnavailable
@@ -325,6 +326,14 @@ async def test_commands_cannot_touch_the_supervisor() -> None:
     async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
         assert (await sandbox.exec(Code(dedent(source)))).check().text == ""
         assert (await sandbox.exec(["true"])).ok
+
+
+async def test_a_command_goes_before_the_supervisor_when_memory_is_short() -> None:
+    ours = await anyio.Path("/proc/self/oom_score_adj").read_text()
+    watch = 'until [ "$(cat /proc/$$/oom_score_adj)" = 1000 ]; do :; done; cat /proc/1/oom_score_adj'
+    async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
+        done = await sandbox.exec(["sh", "-c", watch])
+        assert done.check().text == ours
 
 
 async def test_killing_the_keeper_ends_the_command() -> None:

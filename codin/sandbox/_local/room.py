@@ -9,7 +9,7 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -54,6 +54,7 @@ class Plan:
         uid: whom the commands run as when the host is root; None when bubblewrap makes a user of its own.
         setup: what the supervisor is told.
         filter: the calls of the kernel that may be made; None for all.
+        group: makes its control group.
         processors: all that it may run on, if not empty.
     """
 
@@ -63,13 +64,14 @@ class Plan:
     uid: int | None
     setup: Mapping[str, Any]
     filter: bytes | None
+    group: Callable[[], Group]
     processors: Sequence[int] = ()
 
 
 class Room:
     """An open sandbox. `open` makes one, `end` takes everything away."""
 
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, news: int, group: Group) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, news: int) -> None:
         self._process = process
         self._control = control
         self._news = news
@@ -77,11 +79,11 @@ class Room:
         self._outer = os.pidfd_open(process.pid)
         self._inner: int | None = None
         self._is_over = False
-        self.group = group
+        self.group = Group({}, 2)
         self.pid = process.pid  # and then the one within
 
     @classmethod
-    async def open(cls, plan: Plan, group: Group) -> Room:
+    async def open(cls, plan: Plan) -> Room:
         """Start it, and wait until it takes commands.
 
         Raises:
@@ -103,14 +105,14 @@ class Room:
                 os.close(newsroom)
             theirs.close()
             try:
-                room = cls(process, control, news, group)
+                room = cls(process, control, news)
             except OSError:  # too many open files; the process dies with its parent, and its end of the socket
                 control.close()
                 process.kill()
                 process.wait()
                 raise
             try:
-                await room._begin(plan.processors)
+                await room._begin(plan)
             except (SandboxClosed, OSError) as error:
                 await room.end()
                 raise SandboxUnavailable(
@@ -177,14 +179,14 @@ class Room:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(process, signal.SIGKILL)
 
-    async def _begin(self, processors: Sequence[int]) -> None:
+    async def _begin(self, plan: Plan) -> None:
         with anyio.move_on_after(PATIENCE) as limit:
             await self._learn()
             child = self.pid = int(json.loads(self._told)["child-pid"])
-            if processors:
-                os.sched_setaffinity(child, processors)
+            if plan.processors:
+                os.sched_setaffinity(child, plan.processors)
             # The kernel takes its time for that, in which the interpreter starts; nothing runs before both are done.
-            await to_thread.run_sync(self.group.add, child)
+            await to_thread.run_sync(self._bound, plan.group, child)
             await anyio.wait_readable(self._control)
             with suppress(OSError):
                 if self._control.recv(1) == b"+":
@@ -192,6 +194,11 @@ class Room:
             raise SandboxClosed("the supervisor ended")
         if limit.cancelled_caught:
             raise SandboxClosed("the supervisor does not answer")
+
+    def _bound(self, make: Callable[[], Group], child: int) -> None:
+        """Put the supervisor, and so all that it begins, into a control group."""
+        self.group = make()
+        self.group.add(child)
 
     async def _learn(self) -> None:
         """Wait until bubblewrap has said which process is the supervisor. Does nothing when it has."""

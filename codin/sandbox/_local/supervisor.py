@@ -1,9 +1,9 @@
 """The only process of ours inside a local sandbox: it begins commands, ends them, and opens files for the host.
 
 It is run by the interpreter of the sandbox, behind every wall, where nothing of codin can be imported; the host hands
-in its code. What it is told comes from the host and is believed; the host believes nothing of what comes back. The
-modules with an underscore are those parts of `socket`, `signal` and `ctypes` that are written in C: to import the three
-takes longer than everything else here.
+in its code. What it is told comes from the host and is believed; the host believes nothing of what comes back. It is
+written with those parts of `os`, `socket`, `signal` and `ctypes` that are written in C: to import the four takes longer
+than everything else here.
 
 The host sends a letter and descriptors: the first is a file with what is asked, the second a channel for the answers.
     x   run a command; also its stdin, stdout, stderr, and what it shall have as descriptor 3, if any.
@@ -15,7 +15,7 @@ Instead of + there may be -<errno>. Closing the channel takes back whatever has 
 """
 
 # Without pathlib and contextlib, since to import them takes longer than to begin a command.
-# ruff: noqa: PTH102, PTH104, PTH106, PTH108, PTH112, PTH116, PTH118, PTH120, PTH123, PTH208, SIM105
+# ruff: noqa: PTH123, SIM105
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ import _ctypes
 import _socket
 import errno
 import marshal
-import os
 import resource
 import select
-import stat
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     import signal as _signal
+    import stat as _stat
     from typing import Any, NoReturn
 else:
     import _signal
+    import _stat
+    import posix as os
 
 TICK = 100  # ms between two looks at what the commands use
 PATIENCE = 5000  # how often it looks for processes that will not go, before all of the sandbox has to
@@ -169,7 +171,7 @@ class Supervisor:
 
     def _run(self, channel: _socket.socket, asked: dict[str, Any], fds: list[int]) -> None:
         folder = self._inside(asked["cwd"])
-        if not stat.S_ISDIR(os.stat(folder).st_mode):
+        if not _stat.S_ISDIR(os.stat(folder).st_mode):
             raise NotADirectoryError(errno.ENOTDIR, "")
         try:
             keeper = os.fork()
@@ -256,20 +258,22 @@ class Supervisor:
         file = os.open(self._inside(asked["path"]), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
             mode = os.fstat(file).st_mode
-            if not stat.S_ISREG(mode):
-                raise OSError(errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL, "")
+            if not _stat.S_ISREG(mode):
+                raise OSError(errno.EISDIR if _stat.S_ISDIR(mode) else errno.EINVAL, "")
             _say(channel, b"+", file)
         finally:
             os.close(file)
 
     def _write(self, channel: _socket.socket, asked: dict[str, Any], _: list[int]) -> None:
-        folder, name = os.path.split(asked["path"])
+        import posixpath
+
+        folder, name = posixpath.split(asked["path"])
         made: list[str] = []
         folder = self._inside(folder, made)
-        path = os.path.join(folder, name)
-        if os.path.isdir(path):
+        path = posixpath.join(folder, name)
+        if posixpath.isdir(path):
             raise IsADirectoryError(errno.EISDIR, "")
-        begun = os.path.join(folder, f".{os.urandom(8).hex()}.new")
+        begun = posixpath.join(folder, f".{os.urandom(8).hex()}.new")
         draft = Draft(channel, path, begun, made)
         try:
             file = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -290,7 +294,7 @@ class Supervisor:
             _say(draft.channel, b"+")
 
     def _list(self, channel: _socket.socket, asked: dict[str, Any], fds: list[int]) -> None:
-        root = self._inside("")
+        root = len(self._home) + 1
         folders = [self._inside(asked["path"])]
         with open(fds[0], "wb", closefd=False) as answer, os.scandir(folders[0]):
             while folders:
@@ -306,7 +310,7 @@ class Supervisor:
                         told = b"f%d" % entry.stat(follow_symlinks=False).st_size
                     else:
                         continue
-                    answer.write(told + b"\0" + os.fsencode(entry.path[len(root) + 1 :]) + b"\0")
+                    answer.write(told + b"\0" + entry.path[root:].encode("utf-8", "surrogateescape") + b"\0")
         _say(channel, b"+")
 
     def _inside(self, path: str, made: list[str] | None = None) -> str:
@@ -314,15 +318,19 @@ class Supervisor:
 
         The walls do not hang on this: everything that can be named in here belongs to the sandbox.
         """
-        real = os.path.realpath(os.path.join(self._home, path))
+        if not path:
+            return self._home
+        import posixpath  # not before: it brings the rest of `os` along
+
+        real = posixpath.realpath(posixpath.join(self._home, path))
         if real != self._home and not real.startswith(self._home + "/"):
             raise OSError(errno.EXDEV, "")
         if made is not None:
             missing: list[str] = []
             above = real
-            while not os.path.lexists(above):
+            while not posixpath.lexists(above):
                 missing.append(above)
-                above = os.path.dirname(above)
+                above = posixpath.dirname(above)
             for folder in reversed(missing):
                 os.mkdir(folder)
                 made.append(folder)
@@ -352,13 +360,16 @@ def _keep(argv: list[str], env: dict[str, str], folder: str, fds: list[int]) -> 
         _signal.set_wakeup_fd(-1)
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         _prctl(_SUBREAPER, 1)
+        for target, fd in enumerate(fds):
+            os.dup2(fd, target)
+        os.closerange(len(fds), 1 << 16)
         try:
-            command = os.fork()
-        except OSError as error:
-            _complain(fds[2], argv[0], error)
-            os._exit(126)
-        if command == 0:
-            _become(argv, env, folder, fds)
+            os.chdir(folder)
+            command = _execute(argv, env)
+            _first_to_go(command)
+        except (OSError, ValueError) as error:
+            _complain(2, argv[0], error)
+            os._exit(127 if isinstance(error, FileNotFoundError) else 126)
         os.closerange(0, 1 << 16)  # nobody waits for the end of a pipe that only the keeper holds
         while True:
             pid, status = os.wait()
@@ -373,32 +384,18 @@ def _keep(argv: list[str], env: dict[str, str], folder: str, fds: list[int]) -> 
         os._exit(125)
 
 
-def _become(argv: list[str], env: dict[str, str], folder: str, fds: list[int]) -> NoReturn:
-    try:
-        os.setsid()
-        for target, fd in enumerate(fds):
-            os.dup2(fd, target)
-            os.set_inheritable(target, True)
-        os.closerange(len(fds), 1 << 16)
-        for number in (_signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ):
-            _signal.signal(number, _signal.SIG_DFL)  # Python ignores the last two
-        _first_to_go()
-        os.chdir(folder)
-        _execute(argv, env)
-    except (OSError, ValueError) as error:
-        _complain(2, argv[0], error)
-        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
-    finally:
-        os._exit(125)
+def _execute(argv: list[str], env: dict[str, str]) -> int:
+    """Begin the program, which is looked for where the command's own environment says.
 
-
-def _execute(argv: list[str], env: dict[str, str]) -> NoReturn:
-    """Become the program, which is looked for where the command's own environment says."""
-    folders = [""] if "/" in argv[0] else env.get("PATH", os.defpath).split(":")
+    To spawn it takes half as long as to fork: no memory of an interpreter is copied, only to be thrown away.
+    """
+    folders = [""] if "/" in argv[0] else env.get("PATH", "/bin:/usr/bin").split(":")
+    ignored = (_signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ)  # the last two by Python
     refused: OSError = FileNotFoundError(errno.ENOENT, "")
     for folder in folders:
         try:
-            os.execve(os.path.join(folder, argv[0]), argv, env)
+            program = f"{folder}/{argv[0]}" if folder else argv[0]
+            return os.posix_spawn(program, argv, env, setsid=True, setsigdef=ignored)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except PermissionError as error:
@@ -410,15 +407,18 @@ def _wake(*_: object) -> None:
     """A signal that has a handler ends the wait for descriptors."""
 
 
-def _first_to_go() -> None:
-    """When memory is short, the kernel takes a command, and never the supervisor."""
-    _prctl(_DUMPABLE, 1)  # else the file belongs to somebody else; nothing is left here that a command may not see
+def _first_to_go(command: int) -> None:
+    """When memory is short, the kernel takes a command and what it begins, and never the supervisor."""
     try:
-        file = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+        file = os.open(f"/proc/{command}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
-        return
-    os.write(file, b"1000")
-    os.close(file)
+        return  # a program that nobody may read is not ours to look after, nor is one that has ended
+    try:
+        os.write(file, b"1000")
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(file)
 
 
 def _clear_all() -> None:
@@ -475,7 +475,7 @@ def _confine(writable: list[str]) -> None:
         return
     for path in writable:
         file = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        rights = _CHANGE if stat.S_ISDIR(os.fstat(file).st_mode) else _WRITE_FILE | _TRUNCATE
+        rights = _CHANGE if _stat.S_ISDIR(os.fstat(file).st_mode) else _WRITE_FILE | _TRUNCATE
         rule = (rights & handled).to_bytes(8, sys.byteorder) + file.to_bytes(4, sys.byteorder)
         if _syscall(_ADD_RULE, ruleset, 1, rule, 0) < 0:
             raise OSError(errno.EINVAL, path)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from codin.errors import SandboxUnavailable
@@ -48,7 +48,7 @@ class Interpreter:
     prefixes: tuple[Path, ...]
     same: bool
 
-    @property
+    @cached_property
     def real(self) -> Path:
         """Without the virtual environment, whose packages the supervisor has no use for."""
         return self.program.resolve()
@@ -130,14 +130,17 @@ def _programs() -> tuple[str, ...]:
     return tuple(words)
 
 
-def _prefixes(interpreter: Interpreter) -> Iterator[str]:
+@cache
+def _prefixes(interpreter: Interpreter) -> tuple[str, ...]:
     """The interpreter where it lies, and where links to it point; what /usr has is there already."""
     wanted = [path for prefix in interpreter.prefixes for path in (prefix.resolve(), prefix)]
     done: list[Path] = [Path("/usr")]
+    words: list[str] = []
     for path in wanted:
         if not any(path.is_relative_to(other) for other in done):
             done.append(path)
-            yield from _bound(path, str(path))
+            words += _bound(path, str(path))
+    return tuple(words)
 
 
 def _devices() -> Iterator[str]:

@@ -7,15 +7,17 @@ if TYPE_CHECKING:
     from codin.tool.ready._fetch import Fetch
     from codin.tool.ready._files import Files
     from codin.tool.ready._page import Page
+    from codin.tool.ready._postgres import Postgres
     from codin.tool.ready._programs import Python, Shell
     from codin.tool.ready._sql import Sql
 
-__all__ = ["Fetch", "Files", "Page", "Python", "Shell", "Sql"]
+__all__ = ["Fetch", "Files", "Page", "Postgres", "Python", "Shell", "Sql"]
 
 _LAZY = {
     "Fetch": "codin.tool.ready._fetch",
     "Files": "codin.tool.ready._files",
     "Page": "codin.tool.ready._page",
+    "Postgres": "codin.tool.ready._postgres",
     "Python": "codin.tool.ready._programs",
     "Shell": "codin.tool.ready._programs",
     "Sql": "codin.tool.ready._sql",

@@ -14,10 +14,10 @@ from urllib.parse import quote
 from codin.errors import ConfigError, ToolRefused, ToolTimeout
 from codin.tool._decorator import tool
 
-__all__ = ["Sql"]
+__all__ = ["CELL", "Rows", "Sql"]
 
 _STEPS = 1000  # of the machine of SQLite between two looks at the clock
-_CELL = 64 * 1024  # bytes of a value, also of those in between
+CELL = 64 * 1024  # bytes of a value, also of those in between
 _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _NEVER = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
 _FORBIDDEN = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"}
@@ -86,8 +86,8 @@ class Sql:
         if not self.writable:
             connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA trusted_schema = OFF")  # views and triggers of the file call nothing of effect
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _CELL)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, _CELL)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, CELL)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, CELL)
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         connection.set_authorizer(self._allowed)
         connection.set_progress_handler(lambda: int(monotonic() >= ends), _STEPS)

@@ -15,14 +15,13 @@ from typing import Any, TypeAlias
 
 import anyio
 from mcp import StdioServerParameters, stdio_client, types
-from mcp.client.streamable_http import (
-    create_mcp_http_client,  # pyright: ignore[reportPrivateImportUsage]  # the documentation imports it from there
-    streamable_http_client,
-)
+from mcp.client.streamable_http import streamable_http_client
 from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 
-from codin.errors import ConnectError
+from codin.errors import AddressRefused, ConnectError
+from codin.net import AddressGuard
+from codin.net._httpx import guarded_client
 from codin.sandbox import Execution, Sandbox
 
 __all__ = ["Connect", "http", "in_sandbox", "in_thread", "stdio"]
@@ -46,12 +45,23 @@ def stdio(command: Sequence[str], *, env: Mapping[str, str] | None, cwd: str | P
     return partial(stdio_client, StdioServerParameters(command=program, args=arguments, env=given, cwd=cwd))
 
 
-def http(url: str, headers: Mapping[str, str] | None) -> Connect:
-    """A server that speaks MCP over streamable HTTP."""
+def http(url: str, headers: Mapping[str, str] | None, guard: AddressGuard | None = None) -> Connect:
+    """A server that speaks MCP over streamable HTTP.
+
+    Args:
+        guard: which addresses may be called; the host of the URL wherever it is, when not given.
+    """
+    guard = guard or AddressGuard(named_by=url)
 
     @asynccontextmanager
     async def connect() -> AsyncGenerator[tuple[Any, Any]]:
-        async with create_mcp_http_client(headers=dict(headers or {})) as client:
+        try:
+            await guard.check(url)  # the SDK keeps to itself what a connection fails for
+        except AddressRefused:
+            raise
+        except ConnectError:
+            pass  # a proxy may know the name
+        async with guarded_client(guard, headers or {}) as client:
             client.timeout = _TIMEOUT
             client.event_hooks = {"response": [_at_home]}
             async with streamable_http_client(url, http_client=client) as (read, write, _):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, redirect_stdout
 from typing import Any
 
 from mcp import types
@@ -57,9 +58,10 @@ class ToolServer:
         self._server.request_handlers[types.CallToolRequest] = self._call
 
     async def stdio(self) -> None:
-        """Serve whoever started this process, until its input ends."""
+        """Serve whoever started this process, until its input ends. What a tool prints goes to the standard error."""
         async with stdio_server() as (read, write):
-            await self._server.run(read, write, self._server.create_initialization_options())
+            with redirect_stdout(sys.stderr):
+                await self._server.run(read, write, self._server.create_initialization_options())
 
     def app(
         self, authenticator: Authenticator | None = None, *, path: str = "/mcp", hosts: Iterable[str] | None = None

@@ -14,6 +14,7 @@ from mcp import ClientSession, McpError, types
 from mcp.shared.message import SessionMessage
 
 from codin.agent.adapters.mcp._connect import Connect
+from codin.errors import AddressRefused
 
 __all__ = ["Call", "Listed", "Listing", "Session", "Unreachable", "listing_of"]
 
@@ -146,6 +147,9 @@ class _Link:
                     self._session = session
                     self.opened.set_result(None)
                     await self._gone.wait()
+        except AddressRefused as refused:  # before there is a session
+            self.opened.set_exception(Unreachable(refused.message))
+            self.opened.exception()  # nobody may be waiting
         except Exception as error:  # what went wrong inside the SDK ends here, as a group of whatever it was
             if self.opened.done():
                 _logger.info("the session with an MCP server ended: %r", error)

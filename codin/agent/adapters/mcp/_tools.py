@@ -19,6 +19,7 @@ from codin.agent.adapters.mcp._connect import Connect, http, in_sandbox, stdio
 from codin.agent.adapters.mcp._questions import elicit
 from codin.agent.adapters.mcp._session import Call, Session, Unreachable, listing_of
 from codin.errors import ConfigError, PolicyNotEnforced, SandboxUnavailable, ToolFailed, UnknownTool
+from codin.net import AddressGuard
 from codin.sandbox import Policy, Sandbox, sandbox_of
 from codin.task import Task, current_task
 from codin.tool import Sandboxing, ToolRegistry, ToolSpec, check_sandboxing
@@ -36,6 +37,7 @@ def mcp_tools(
     *,
     url: str | None = None,
     headers: Mapping[str, str] | None = None,
+    guard: AddressGuard | None = None,
     env: Mapping[str, str] | None = None,
     cwd: str | Path | None = None,
     sandbox: Sandboxing = "required",
@@ -56,6 +58,8 @@ def mcp_tools(
         command: the program. It runs in a sandbox without a network, unless something else is said.
         url: the address, in place of a command.
         headers: of every request to it.
+        guard: which addresses may be called. By default the host of `url` wherever it is, but not further inside than
+            it was before.
         env: for the program.
         cwd: the folder that it runs in, where it runs without a sandbox.
         sandbox: `required`, `preferred` where there is one, or `off` for a program that is trusted.
@@ -77,7 +81,7 @@ def mcp_tools(
     if (command is None) == (url is None):
         raise ConfigError("an MCP server is a command or a url=")
     if url is not None:
-        connect = http(url, headers)
+        connect = http(url, headers, guard)
     else:
         words = shlex.split(command) if isinstance(command, str) else list(command or ())
         check_sandboxing({"sandbox": sandbox})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ import codin
 from codin.agent import agent
 from codin.agent.adapters.mcp import McpTools, mcp_tools
 from codin.errors import ConfigError, InvalidArguments, ToolFailed, UnknownTool
+from codin.net import AddressGuard, _guard
 from codin.sandbox import Mount, Policy
 from codin.task import Task
 from codin.testing import serving as served
@@ -166,6 +167,34 @@ async def test_scopes_and_names() -> None:
             await executor.call("add", {"a": 1, "b": 2})
         ada = Caller("ada", scopes=frozenset({"sums"}))
         assert await executor.call("add", {"a": 1, "b": 2}, caller=ada) == {"result": 3}
+
+
+async def test_a_server_leads_into_no_inner_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_guard, "_met", _guard._Met())  # pyright: ignore[reportPrivateUsage]
+    server = unlogged("mover")
+    server.add_tool(lambda: "here", name="where", description="Say where you are.")
+    here_it_is, inside = "127.0.0.1", "169.254.169.254"
+    leads = [here_it_is]
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return [leads.pop(0) if len(leads) > 1 else leads[0]]
+
+    async with listening(server.streamable_http_app()) as here:
+        url = f"http://localhost:{here.url.rpartition(':')[2]}/mcp"
+        with pytest.raises(ConfigError, match="is not called"):
+            await asyncio.to_thread(lambda: mcp_tools(url=url, guard=AddressGuard()))
+        # The name leads to the server when it is asked for its tools, and to the metadata of a cloud in the call.
+        guard = AddressGuard(named_by=url, resolve=resolve)
+        async with await asyncio.to_thread(lambda: mcp_tools(url=url, guard=guard)) as tools:
+            executor = ToolExecutor(tools)
+            leads = [inside]
+            with pytest.raises(ToolFailed, match=f"now leads to {inside}"):
+                await executor.call("where")
+            leads = [here_it_is, inside]  # for the look at it, and for the connection
+            with pytest.raises(ToolFailed, match="cannot be reached"):
+                await executor.call("where")
+            leads = [here_it_is]
+            assert await executor.call("where") == "here"
 
 
 async def test_what_is_no_server_says_so() -> None:

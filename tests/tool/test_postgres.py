@@ -1,0 +1,173 @@
+"""The tool `sql` on a real PostgreSQL: what it gives, and what no statement gets out of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from codin.errors import ConfigError, ToolError, ToolFailed, ToolRefused, ToolTimeout
+from codin.tool import ToolExecutor
+from codin.tool.ready import Postgres
+from tests.memory.conftest import missing
+from tests.servers import postgres
+from tests.servers.postgres import PostgresServer
+
+pytestmark = pytest.mark.anyio
+
+SHOP = """
+    CREATE TABLE tea (name text, price numeric, since date, picture bytea, tags text[]);
+    INSERT INTO tea VALUES ('green', 3.50, '2020-05-01', '\\x0001', '{fresh,hot}'), ('black', 2, NULL, NULL, NULL);
+    CREATE SEQUENCE number;
+    CREATE TABLE secret (text text);
+    CREATE USER reader; CREATE USER writer; CREATE USER almighty; GRANT pg_read_server_files TO almighty;
+    GRANT SELECT ON tea TO reader, almighty; GRANT ALL ON tea TO writer; GRANT ALL ON SEQUENCE number TO reader;
+    CREATE FUNCTION steal() RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS
+        'BEGIN SET transaction_read_only = off; DELETE FROM tea; RETURN 1; END';
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    if (reason := postgres.why_not()) is not None:
+        missing("PostgreSQL", reason)
+    with PostgresServer() as running:
+        running.ask(SHOP)
+        yield running
+
+
+async def ask(url: str, statement: str, *values: Any, **options: Any) -> Any:
+    arguments: dict[str, Any] = {"statement": statement, "values": [*values]}
+    return await ToolExecutor([Postgres(url, **options).sql]).call("sql", arguments)
+
+
+async def test_a_database_is_asked(server: PostgresServer) -> None:
+    statement = "SELECT name, price, since, picture, tags, 1::int8 AS name, 'NaN'::float8 FROM tea WHERE price > $1"
+    done = await ask(server.url(user="reader"), f"{statement} -- all of them\n;", 2.5)
+    assert done == {
+        "columns": ["name", "price", "since", "picture", "tags", "name", "float8"],
+        "rows": [["green", "3.50", "2020-05-01", "<2 bytes>", "{fresh,hot}", 1, "nan"]],
+        "more": False,
+        "changed": 0,
+    }
+    done = await ask(
+        server.url(user="reader"), "SELECT name FROM tea WHERE since = $1 AND name = $2", "2020-05-01", "green"
+    )
+    assert done["rows"] == [["green"]]
+    described = await ask(
+        server.url(user="reader"), "SELECT column_name FROM information_schema.columns WHERE table_name = 'tea'"
+    )
+    assert ["price"] in described["rows"]
+
+
+async def test_much_is_cut(server: PostgresServer) -> None:
+    url = server.url(user="reader")
+    many = await ask(url, "SELECT * FROM generate_series(1, 1000000) ORDER BY 1", max_rows=3)
+    assert (many["rows"], many["more"]) == ([[1], [2], [3]], True)
+    long = await ask(url, "SELECT repeat('x', 50000000)")
+    assert long["rows"] == [["x" * 65536 + "…"]]
+    with pytest.raises(ToolRefused, match="longer than"):
+        await ask(url, f"SELECT '{'x' * 70000}'")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM tea",
+        "UPDATE tea SET price = 0 RETURNING price",
+        "INSERT INTO tea VALUES ('white') RETURNING name",
+        "WITH gone AS (DELETE FROM tea RETURNING name) SELECT * FROM gone",
+        "SELECT * FROM tea FOR UPDATE",
+        "SELECT * INTO other FROM tea",
+        "SELECT steal()",
+        "SELECT nextval('number')",
+        "SELECT lo_create(1)",
+        "SELECT 1; DROP TABLE tea",
+        "SELECT 1) AS asked(c0); DROP TABLE tea; --",
+        "SELECT 1) AS asked(c0), (SELECT 2",
+        "COMMIT",
+        "BEGIN READ WRITE",
+        "SET TRANSACTION READ WRITE",
+        "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+        "CREATE TEMPORARY TABLE t (a int)",
+        "DROP TABLE tea",
+        "DO 'BEGIN DELETE FROM tea; END'",
+        "CALL steal()",
+        "COPY tea TO STDOUT",
+        "COPY tea TO PROGRAM 'cat'",
+        "COPY tea FROM STDIN",
+        "LISTEN news",
+        "VACUUM",
+        "SHOW ALL",
+        "EXPLAIN ANALYZE DELETE FROM tea",
+        "SELECT * FROM secret",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT pg_ls_dir('/')",
+        "",
+        "SELECT $1",
+    ],
+)
+async def test_who_reads_changes_nothing(server: PostgresServer, statement: str) -> None:
+    with pytest.raises(ToolRefused):
+        await ask(server.url(user="reader"), statement)
+    # Once more with every right to the tables: it is not for want of those that it is refused.
+    server.ask("CREATE ROLE owner; GRANT ALL ON ALL TABLES IN SCHEMA public TO owner; GRANT owner TO reader")
+    try:
+        with pytest.raises(ToolRefused):
+            await ask(server.url(user="reader"), statement.replace("secret", "pg_authid"))
+    finally:
+        server.ask("DROP OWNED BY owner; DROP ROLE owner")
+    assert server.ask("SELECT count(*), sum(price) FROM tea") == "2|5.50\n"
+
+
+@pytest.mark.parametrize("user", ["postgres", "almighty"])
+async def test_a_user_who_reaches_beyond_the_database_is_not_used(server: PostgresServer, user: str) -> None:
+    with pytest.raises(ToolRefused, match="reaches more than its tables"):
+        await ask(server.url(user=user), "SELECT 1")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT pg_sleep(1000)",
+        "SELECT set_config('statement_timeout', '0', false), pg_sleep(1000)",
+        "SELECT count(*) FROM generate_series(1, 1000000000000) AS a",
+    ],
+)
+async def test_a_statement_without_end_is_stopped(server: PostgresServer, statement: str) -> None:
+    with pytest.raises(ToolTimeout):
+        await ask(server.url(user="reader"), statement, seconds=0.3)
+    running = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader' AND state = 'active'"
+    assert server.ask(running) == "0\n"
+
+
+async def test_a_database_is_written_to_when_that_was_typed(server: PostgresServer) -> None:
+    url = server.url(user="writer")
+    done = await ask(url, "INSERT INTO tea (name, price) VALUES ($1, $2), ('red', 1)", "white", 4, writable=True)
+    assert (done["rows"], done["changed"]) == ([], 2)
+    done = await ask(url, "DELETE FROM tea WHERE price IN (1, 4) RETURNING name", writable=True, max_rows=1)
+    assert (done["rows"], done["more"], done["changed"]) == ([["white"]], True, 2)
+    assert (await ask(url, "SELECT count(*) FROM tea", writable=True))["rows"] == [[2]]
+    with pytest.raises(ToolRefused):
+        await ask(url, "SELECT 1; DELETE FROM tea", writable=True)
+
+
+async def test_what_goes_wrong_names_no_secret(server: PostgresServer) -> None:
+    reader = server.url(user="reader")
+    wrong: list[tuple[str, tuple[Any, ...], type[ToolError]]] = [
+        (f"postgresql://ada:s3cret@/postgres?host={server.folder}/nowhere", (), ToolFailed),
+        (f"postgresql://ada:s3cret@/postgres?host={server.folder}", (), ToolRefused),
+        ("postgresql://ada:s3cret@127.0.0.1:1/x", (), ToolFailed),
+        ("postgresql://ada:s3cret@127.0.0.1:port/x", (), ToolRefused),
+        (reader, ("one", "too many"), ToolRefused),
+    ]
+    for url, values, kind in wrong:
+        with pytest.raises(kind) as failed:
+            await ask(url, "SELECT 1", *values)
+        assert "s3cret" not in json.dumps([str(failed.value), repr(failed.value)])
+    with pytest.raises(ToolRefused, match="expected str"):
+        await ask(reader, "SELECT name FROM tea WHERE name = $1", 5)
+    with pytest.raises(ConfigError, match="begins with postgresql://"):
+        Postgres("mysql://ada@localhost/x")
