@@ -35,6 +35,7 @@ BENCHMARKS = {
     "memory_vectors": "benchmarks.memory_vectors",
     "memory_hybrid": "benchmarks.memory_hybrid",
     "memory_ingest": "benchmarks.memory_ingest",
+    "memory_servers": "benchmarks.memory_servers",
 }
 
 

@@ -14,19 +14,21 @@ from benchmarks.rig.process import child, cpu_reading
 
 
 def run(plan: Plan) -> Iterator[Figure]:
-    """Both as they come, one after the other, in new files. Ours comes without a flush of the disk at each."""
+    """Both as they come, in new files. Ours comes without a flush of the disk at each."""
     needed("langgraph.checkpoint.sqlite", "pip install langgraph-checkpoint-sqlite")
-    for name, ours, note in (
-        ("memory_append", "normal", "as they come: theirs flushes the disk each time, ours when its log is full"),
-        ("memory_append.full", "full", "both flush the disk each time"),
+    flushes = "theirs flushes the disk each time, ours when its log is full"
+    for name, work, ours, note in (
+        ("memory_append", "append", "normal", f"one after the other; {flushes}"),
+        ("memory_append.full", "append", "full", "one after the other; both flush the disk each time"),
+        ("memory_append.crowd", "crowd", "normal", f"64 at once, to as many conversations; {flushes}"),
     ):
-        reads = [partial(_read, side, plan) for side in (ours, "langgraph")]
+        reads = [partial(_read, work, side, plan) for side in (ours, "langgraph")]
         readings, peer = interleave(plan, name, reads)
-        bound = Bound("ratio", ">=", 5) if ours == "normal" else None
+        bound = Bound("ratio", ">=", 5) if name == "memory_append" else None
         said = f"peer: LangGraph's AsyncSqliteSaver; {note}"
         yield compare(name, "us/message", readings, peer, bound=bound, note=said)
 
 
-def _read(side: str, plan: Plan) -> Reading:
+def _read(work: str, side: str, plan: Plan) -> Reading:
     with tempfile.TemporaryDirectory(prefix="codin-append-") as folder:
-        return cpu_reading(child(sides.codin(), MODULE, "append", side, folder, str(plan.seconds)))
+        return cpu_reading(child(sides.codin(), MODULE, work, side, folder, str(plan.seconds)))

@@ -1,7 +1,8 @@
 """A memory in SQLite, and what others do in its place: `python -m benchmarks.ours.memory WORK SIDE FOLDER SECONDS`.
 
-WORK is `append`, `vectors` or `hybrid`, or `fill`, which makes the file that the searches read, with a number of
-records instead of seconds. So a million is measured by hand:
+WORK is `append`; `crowd`, many appends at once; `vectors`; `hybrid`; `filter` of vectors, with what it keeps as SIDE;
+`recall`, with how vectors are spread as SIDE and their number instead of seconds; or `fill`, which makes the file that
+the searches read, with a number of records. So a million is measured by hand:
 
     python -m benchmarks.ours.memory fill codin FOLDER 1000000
     python -m benchmarks.ours.memory hybrid hybrid FOLDER 5
@@ -29,7 +30,7 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from codin.memory import Memory, Record, Scope, Utterance, Vector
+from codin.memory import Indexed, Memory, Record, Scope, Utterance, Vector, conditions_of
 from codin.memory.backends.sqlite import SQLiteMemory
 from codin.memory.embedders import Embedder
 
@@ -37,12 +38,15 @@ DIMENSIONS = 384
 _SCOPE = Scope("", "clerk", "ada")
 _TEXT = "Could you book a table for two at eight, somewhere quiet and not too far from the station? " * 2
 _BATCH = 50
+_CROWD = 64
 _WARM = 3
 _SYLLABLES = ("ba", "ko", "li", "me", "nu", "ro", "sa", "ti", "vel", "dan")
 _WORDS = [f"{a}{b}{c}{d}" for a in _SYLLABLES for b in _SYLLABLES for c in _SYLLABLES for d in _SYLLABLES]
 _RARITY = list(accumulate(1 / (rank + 1) for rank in range(len(_WORDS))))  # as words of a language are
 
-Append = Callable[[], Awaitable[object]]
+_FILTERS = {"hundredth": {"page": 7}, "half": {"page": {"lt": 50}}, "nothing": {"page": 100}}
+
+Append = Callable[[int], Awaitable[object]]
 Find = Callable[[Vector], Awaitable[Sequence[str]]]
 
 
@@ -75,11 +79,11 @@ async def _history(folder: Path, synchronous: str) -> AsyncGenerator[Append]:
     await memory.open()
     number = 0
 
-    async def append() -> None:
+    async def append(conversation: int) -> None:
         nonlocal number
         number += 1
         said = Utterance(role="user", text=_TEXT, at=number, task_id="task", number=number)
-        assert await memory.append(_SCOPE, "context", [said]) == 1
+        assert await memory.append(_SCOPE, f"{conversation}", [said]) == 1
 
     yield append
     await memory.close()
@@ -93,12 +97,11 @@ async def _checkpoints(folder: Path) -> AsyncGenerator[Append]:
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
     async with AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints.db")) as saver:
-        config: Any = {"configurable": {"thread_id": "context", "checkpoint_ns": ""}}
-        number = 0
+        configs: list[Any] = [{"configurable": {"thread_id": f"{n}", "checkpoint_ns": ""}} for n in range(_CROWD)]
+        numbers = iter(range(1, sys.maxsize))
 
-        async def append() -> None:
-            nonlocal config, number
-            number += 1
+        async def append(conversation: int) -> None:
+            number = next(numbers)
             checkpoint: Any = {
                 "v": 4,
                 "ts": datetime.now(UTC).isoformat(),
@@ -108,23 +111,32 @@ async def _checkpoints(folder: Path) -> AsyncGenerator[Append]:
                 "versions_seen": {},
                 "updated_channels": ["messages"],
             }
-            config = await saver.aput(config, checkpoint, {"source": "loop", "step": number}, {"messages": number})
+            configs[conversation] = await saver.aput(
+                configs[conversation], checkpoint, {"source": "loop", "step": number}, {"messages": number}
+            )
 
         yield append
 
 
-async def _append(side: str, folder: Path, seconds: float) -> dict[str, float]:
+async def _append(side: str, folder: Path, seconds: float, *, crowd: bool) -> dict[str, float]:
     opened = _checkpoints(folder) if side == "langgraph" else _history(folder, side)
     costs: list[float] = []
     async with opened as append:
-        for _ in range(_BATCH):
-            await append()
+
+        async def some() -> int:
+            if crowd:
+                await asyncio.gather(*(append(conversation) for conversation in range(_CROWD)))
+                return _CROWD
+            for _ in range(_BATCH):
+                await append(0)
+            return _BATCH
+
+        await some()
         end = time.perf_counter() + seconds
         while time.perf_counter() < end or len(costs) < _WARM:
             begun = time.perf_counter()
-            for _ in range(_BATCH):
-                await append()
-            costs.append((time.perf_counter() - begun) * 1e6 / _BATCH)
+            count = await some()
+            costs.append((time.perf_counter() - begun) * 1e6 / count)
     return {"best": min(costs), "median": statistics.median(costs)}
 
 
@@ -234,6 +246,55 @@ async def _search(side: str, folder: Path, seconds: float) -> dict[str, float]:
     return {"best": min(times), "median": statistics.median(times), "recall": sum(hits) / 100}
 
 
+async def _filter(keeps: str, folder: Path, seconds: float) -> dict[str, float]:
+    backend = SQLiteMemory(folder / "records.db")
+    await backend.open()
+    queries = list(await Drawn(4).embed([""] * 200, purpose="query"))
+    where = conditions_of(_FILTERS[keeps])
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 50:
+        begun = time.perf_counter()
+        query = queries[len(times) % len(queries)]
+        found = await backend.nearest([_SCOPE], Drawn.space, query, where=where, limit=10)
+        times.append((time.perf_counter() - begun) * 1e3)
+        assert len(found) == (0 if keeps == "nothing" else 10)
+    await backend.close()
+    return {"best": min(times), "median": statistics.median(times)}
+
+
+def _spread(how: str, draw: numpy.random.Generator, count: int) -> NDArray[numpy.float32]:
+    """Vectors in clusters; with some directions that matter more, as models give them; and without any order."""
+    vectors = draw.standard_normal((count, DIMENSIONS))
+    fixed = numpy.random.default_rng(1).standard_normal((1000, DIMENSIONS))
+    if how == "clustered":
+        vectors += fixed[draw.integers(0, 1000, count)]
+    elif how == "skewed":
+        vectors = vectors * numpy.arange(1, DIMENSIONS + 1) ** -0.5 + fixed[0] * 0.05
+    return (vectors / numpy.linalg.norm(vectors, axis=1, keepdims=True)).astype(numpy.float32)
+
+
+async def _recall(spread: str, folder: Path, count: int) -> dict[str, float]:
+    """Of the ten that are nearest, how many are found."""
+    draw = numpy.random.default_rng(7)
+    vectors = _spread(spread, draw, count)
+    queries = _spread(spread, draw, 50)
+    backend = SQLiteMemory(folder / f"{spread}.db")
+    await backend.open()
+    for start in range(0, count, 1000):
+        part = zip(range(start, start + 1000), vectors[start : start + 1000].tolist(), strict=True)
+        await backend.add(_SCOPE, [Indexed(Record(str(n), "text"), [], spread, vector) for n, vector in part])
+    times: list[float] = []
+    hits = 0
+    for query in queries:
+        begun = time.perf_counter()
+        found = await backend.nearest([_SCOPE], spread, query.tolist(), limit=10)
+        times.append((time.perf_counter() - begun) * 1e3)
+        hits += len({int(one.record.id) for one in found} & set(numpy.argsort(vectors @ query)[-10:].tolist()))
+    await backend.close()
+    return {"recall": hits / 500, "median": statistics.median(times)}
+
+
 async def _hybrid(how: Any, folder: Path, seconds: float) -> dict[str, float]:
     backend = SQLiteMemory(folder / "records.db")
     await backend.open()
@@ -260,8 +321,12 @@ def main() -> None:
     match work:
         case "fill":
             answer: object = asyncio.run(_fill(folder, int(seconds)))
-        case "append":
-            answer = asyncio.run(_append(side, folder, seconds))
+        case "append" | "crowd":
+            answer = asyncio.run(_append(side, folder, seconds, crowd=work == "crowd"))
+        case "filter":
+            answer = asyncio.run(_filter(side, folder, seconds))
+        case "recall":
+            answer = asyncio.run(_recall(side, folder, int(seconds)))
         case "vectors":
             answer = asyncio.run(_search(side, folder, seconds))
         case _:

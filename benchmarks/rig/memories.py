@@ -11,7 +11,7 @@ from benchmarks.rig.plan import Unavailable
 from benchmarks.rig.process import child
 
 MODULE = "benchmarks.ours.memory"
-_RECORDS = 100_000
+RECORDS = 100_000
 
 _folders: list[tempfile.TemporaryDirectory[str]] = []  # until the run ends
 
@@ -21,7 +21,7 @@ def filled() -> str:
     """A folder with a file of 100,000 records, made once in a run. It takes half a minute."""
     needed("numpy", "pip install 'codin[memory]'")
     _folders.append(tempfile.TemporaryDirectory(prefix="codin-memories-"))
-    child(sides.codin(), MODULE, "fill", "codin", _folders[-1].name, str(_RECORDS))
+    child(sides.codin(), MODULE, "fill", "codin", _folders[-1].name, str(RECORDS))
     return _folders[-1].name
 
 

@@ -361,9 +361,9 @@ def _tabulate(whose: str, kept: Stats, console: Console) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("OF", "CONVERSATIONS", "MESSAGES", "NOTES", "RECORDS", "VECTORS"):
+    for column in ("OF", "CONVERSATIONS", "MESSAGES", "NOTES", "RECORDS", "BLOBS", "VECTORS"):
         table.add_column(column, overflow="fold")
     spaces = (f"{space or 'none'}: {count}" for space, count in kept.spaces.items())
-    numbers = (kept.contexts, kept.utterances, kept.notes, kept.records)
+    numbers = (kept.contexts, kept.utterances, kept.notes, kept.records, kept.blobs)
     table.add_row(plain(whose), *map(str, numbers), plain(", ".join(spaces)))
     console.print(table)

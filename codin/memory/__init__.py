@@ -1,6 +1,7 @@
 """What agents remember: conversations, notes, and texts that can be searched, each caller's for itself."""
 
 from codin.memory._as_data import as_data
+from codin.memory._blobs import Blobs
 from codin.memory._filter import Condition, Filter, Operator, conditions_of, fits
 from codin.memory._history import History, Summarise, Window
 from codin.memory._limits import MemoryLimits
@@ -25,6 +26,7 @@ from codin.memory._records import Hit, How, Records
 from codin.memory._words import terms_of
 
 __all__ = [
+    "Blobs",
     "Condition",
     "Filter",
     "Found",

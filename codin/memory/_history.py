@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from codin.errors import NotKept
+from codin.errors import ConfigError, NotKept
 from codin.memory._limits import MemoryLimits
 from codin.memory._protocol import MemoryBackend, Role, Scope, Summary, Utterance
 from codin.memory._storable import storable
 from codin.task._clock import now_ms
 
 __all__ = ["History", "Summarise", "Window", "check_utterances"]
+
+_LONGEST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,9 @@ class Summarise:
         make: given the summary until now, "" for none, and what was said since; gives the new one.
         longer_than: utterances that are not summarised, before the older ones are.
         keep: of them, the newest stay as they are.
+
+    Raises:
+        ConfigError: a number is out of range.
     """
 
     make: Callable[[str, Sequence[Utterance]], Awaitable[str]]
@@ -32,8 +37,10 @@ class Summarise:
     keep: int = 20
 
     def __post_init__(self) -> None:
-        if not 0 <= self.keep < self.longer_than <= 1000:
-            raise ValueError("keep is at least 0 and less than longer_than, which is 1000 at most")
+        if not 1 <= self.longer_than <= _LONGEST:
+            raise ConfigError(f"longer_than={self.longer_than} is no number of utterances", hint=f"1 to {_LONGEST}")
+        if not 0 <= self.keep < self.longer_than:
+            raise ConfigError(f"keep={self.keep} is not less than longer_than={self.longer_than}, or less than 0")
 
 
 class Window(NamedTuple):
@@ -119,10 +126,11 @@ def check_utterances(said: Sequence[Utterance], limits: MemoryLimits) -> Sequenc
 def _checked(one: Utterance, limits: MemoryLimits) -> Utterance:
     if len(one.text) > limits.text:
         raise NotKept(f"an utterance of {len(one.text)} letters is too long", hint=f"{limits.text} are kept")
-    try:
-        size = len(to_json(one.parts)) if one.parts else 0
-    except (PydanticSerializationError, ValueError) as error:
-        raise NotKept(f"the parts of an utterance are no JSON: {error}") from error
-    if size > limits.parts:
-        raise NotKept(f"parts of {size} bytes are too large", hint=f"{limits.parts} are kept")
+    for what, value, most in (("parts", one.parts, limits.parts), ("metadata", one.metadata, limits.metadata)):
+        try:
+            size = len(to_json(value)) if value else 0
+        except (PydanticSerializationError, ValueError) as error:
+            raise NotKept(f"the {what} of an utterance are no JSON: {error}") from error
+        if size > most:
+            raise NotKept(f"{what} of {size} bytes are too large", hint=f"{most} are kept")
     return one if (text := storable(one.text)) == one.text else replace(one, text=text)

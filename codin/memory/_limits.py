@@ -16,7 +16,8 @@ class MemoryLimits:
         query: letters of a query; what is behind them is not looked at.
         parts: bytes of an utterance's parts, as JSON.
         value: bytes of a note's value, as JSON.
-        metadata: bytes of a record's metadata, as JSON.
+        metadata: bytes of the metadata of a record or an utterance, as JSON.
+        blobs: bytes of the blobs of one call, with their keys.
         batch: utterances or records of one call.
         results: results of one call.
     """
@@ -26,5 +27,6 @@ class MemoryLimits:
     parts: int = 256 * 1024
     value: int = 64 * 1024
     metadata: int = 16 * 1024
+    blobs: int = 16 * 1024 * 1024
     batch: int = 1000
     results: int = 1000

@@ -49,15 +49,22 @@ class Memories:
         self._reader: LogReader | None = None
         self._followed = 0
         self._opening = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> Self:
         await self.backend.open()
+        self._loop = asyncio.get_running_loop()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that they were opened on, and that their calls belong to; None while they are closed."""
+        return self._loop
 
     def of(self, *, tenant: str = "", agent: str = "", caller: str = "", context_id: str = "") -> Memory:
         """What an agent has of one caller. Without a caller, what all of its callers share."""
@@ -81,6 +88,7 @@ class Memories:
                 except BaseException:
                     self._followed -= 1
                     raise
+                self._loop = asyncio.get_running_loop()
                 self._reader = LogReader(store, self.backend, self._limits)
                 self._reader.start()
 
@@ -91,10 +99,11 @@ class Memories:
             if self._reader is not None and not self._followed:
                 reader, self._reader = self._reader, None
                 await reader.stop()
-                await self.backend.close()
+                await self.close()
 
     async def close(self) -> None:
         """Let go."""
+        self._loop = None
         await self.backend.close()
 
     async def caught_up(self) -> None:

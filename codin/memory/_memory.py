@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from codin.memory._blobs import Blobs
 from codin.memory._history import History, Summarise
 from codin.memory._limits import MemoryLimits
 from codin.memory._notes import Notes
@@ -30,6 +31,7 @@ class Memory:
         history: what was said in this conversation.
         notes: values by keys.
         records: texts that can be searched.
+        blobs: bytes by keys, several of which are kept at once.
 
     Example:
         @agent
@@ -59,6 +61,7 @@ class Memory:
         self.history: History = History(backend, scope, context_id, limits, summarise, ready)
         self.notes: Notes = Notes(backend, scope, context_id, limits)
         self.records: Records = Records(backend, scope, embedder, limits)
+        self.blobs: Blobs = Blobs(backend, scope, limits)
 
     @property
     def shared(self) -> Memory:
@@ -69,7 +72,7 @@ class Memory:
         return Memory(self._backend, scope, context_id=self._context_id, embedder=self._embedder, limits=self._limits)
 
     async def forget(self) -> int:
-        """Erase all of this scope: every history, notes, records. Gives how many things there were."""
+        """Erase all of this scope: every history, notes, records, blobs. Gives how many things there were."""
         return await self._backend.forget(*self.scope)
 
     async def stats(self) -> Stats:

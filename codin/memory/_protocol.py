@@ -47,7 +47,7 @@ class Utterance:
         role: who said it; "state" is how a task ended, whose text is the state's name.
         text: what is text of it, all parts joined.
         parts: those that are not text, as A2A has them in JSON.
-        metadata: of an artifact its `artifactId` and `name`.
+        metadata: of an artifact its `artifactId` and `name`; `MemoryLimits.metadata` bounds it.
         at: milliseconds since 1970.
         task_id: the task that it is of; "" for what was not said in a task, which is new each time.
         number: of the log entry that it comes from.
@@ -148,6 +148,7 @@ class Stats:
     utterances: int = 0
     notes: int = 0
     records: int = 0
+    blobs: int = 0
     spaces: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
@@ -169,7 +170,10 @@ class MemoryBackend(Protocol):
         ...
 
     async def append(self, scope: Scope, context_id: str, utterances: Sequence[Utterance]) -> int:
-        """Append to a conversation, all or none; what is there already is left out. Gives how many were new."""
+        """Append to a conversation, all or none; what is there already is left out, and what `trim` has erased.
+
+        Gives how many were new.
+        """
         ...
 
     async def window(
@@ -202,6 +206,30 @@ class MemoryBackend(Protocol):
         self, scope: Scope, context_id: str, now: int, *, prefix: str = "", after: str = "", limit: int = 100
     ) -> Sequence[Note]:
         """Notes whose keys begin with `prefix` and come behind `after`, by key (code points), without expired ones."""
+        ...
+
+    async def put_blobs(
+        self, scope: Scope, shelf: str, blobs: Mapping[str, bytes], *, at: int, replace: bool = True
+    ) -> None:
+        """Put bytes on a shelf, one or more, all or none. Without `replace`, what is there under a key stays."""
+        ...
+
+    async def blobs(self, scope: Scope, shelf: str, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """What is there of some keys."""
+        ...
+
+    async def blob_keys(
+        self, scope: Scope, shelf: str, *, prefix: str = "", before: str | None = None, limit: int = 100
+    ) -> Sequence[str]:
+        """Keys that begin with `prefix` and come in front of `before`, by key (code points), the last first."""
+        ...
+
+    async def drop_blobs(self, scope: Scope, shelf: str, keys: Sequence[str] | None = None) -> int:
+        """Remove some keys, all or none; None is the whole shelf. Gives how many there were."""
+        ...
+
+    async def shelves(self, scope: Scope, *, after: str = "", limit: int = 100) -> Sequence[str]:
+        """Shelves that have something, with names behind `after`, by name (code points)."""
         ...
 
     async def add(self, scope: Scope, records: Sequence[Indexed]) -> None:
@@ -238,7 +266,10 @@ class MemoryBackend(Protocol):
         ...
 
     async def trim(self, *, before: int, now: int) -> int:
-        """Retention: erase utterances and records older than `before`, and notes that have expired by `now`."""
+        """Retention: erase utterances and records older than `before`, and notes that have expired by `now`.
+
+        And shelves, each as a whole, where nothing was put since `before`.
+        """
         ...
 
     async def stats(self, tenant: str, agent: str | None = None, caller: str | None = None) -> Stats:

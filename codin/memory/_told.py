@@ -95,6 +95,8 @@ def _utterance(commit: Commit, entry: Entry, role: Role, said: Mapping[str, Any]
     text = "".join(part["text"] for part in parts if "text" in part)
     others = [_without_bytes(part) for part in parts if "text" not in part]
     metadata: dict[str, Any] = {key: said[key] for key in ("artifactId", "name") if key in said}
+    if (size := len(to_json(metadata))) > limits.metadata:
+        metadata = {"metadataLeftOut": size}
     if len(text) > limits.text:
         text, metadata["cut"] = text[: limits.text], len(text)
     if len(to_json(others)) > limits.parts:

@@ -14,7 +14,7 @@ import anyio
 
 from codin.errors import CodinError, FileRefused, RuntimeUnavailable
 from codin.runtime._job import Frames
-from codin.runtime._kubernetes_api import Api, Away, NotThere
+from codin.runtime._kubernetes_api import Api, Away, NotThere, Refused
 from codin.runtime._kubernetes_job import Plan, Settings, sent_to
 from codin.runtime._kubernetes_log import PodLog, unpacked
 from codin.runtime._protocol import Emit, Outcome, Workload
@@ -232,7 +232,7 @@ class _Run:
                         self._read += len(new)
                         if (flood := await self._hear(new)) is not None or self._log.end is not None:
                             return flood
-            except NotThere:
+            except (NotThere, Refused):  # the pod is gone, or its container never ran
                 return None
             except Away as away:
                 if time.monotonic() > until:
@@ -272,7 +272,7 @@ class _Run:
                 "the artifacts are larger than the log of a pod, or than limits.disk", path=str(said["refused"])
             )
         line = self._tail.decode(errors="replace").strip().rsplit("\n", 1)[-1]
-        error = "" if code == 0 and ended == "exited" else line or f"exit code {code}"
+        error = "" if code == 0 and ended == "exited" else line or state.get("message") or f"exit code {code}"
         if ended == "time":
             error = f"it did not end within {limits.time} s"
         artifacts = unpacked(bytes(self._log.packed), self._workload.artifacts, limits.disk)

@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -114,9 +114,7 @@ class _Driver:
         self._writer.write(framed({"id": number, **end}, last))
 
     async def _attempt(self, number: int, head: Mapping[str, Any], body: bytes) -> bytes:
-        function = self._function(head["mode"], head["needs"])
-        held = [self._libraries[head["library"]]] if head["library"] else []
-        task = function.remote(body, held)
+        task = self._function(head["mode"], head["needs"], head["library"]).remote(body)
         try:
             if head["mode"] != "do_streaming":
                 return await task
@@ -148,8 +146,8 @@ class _Driver:
                     self._nowhere[number] = f"no node of the cluster has {needs}"
                     self._running[number].cancel()
 
-    def _function(self, mode: str, needs: Mapping[str, Any]) -> Any:
-        key = json.dumps([mode, needs], sort_keys=True)
+    def _function(self, mode: str, needs: Mapping[str, Any], library: str) -> Any:
+        key = json.dumps([mode, needs, library], sort_keys=True)
         if key not in self._functions:
             options: dict[str, Any] = {
                 **needs,
@@ -158,8 +156,20 @@ class _Driver:
             }
             if mode == "do_streaming":
                 options["_generator_backpressure_num_objects"] = _AHEAD
-            self._functions[key] = ray.remote(getattr(_ray_node, mode)).options(**options)
+            self._functions[key] = ray.remote(_bound(mode, self._libraries.get(library))).options(**options)
         return self._functions[key]
+
+
+def _bound(mode: str, library: Any) -> Callable[[bytes], Any]:
+    """What a node does, with the sources for it: each worker gets both once, and with every job only the job."""
+
+    def once(sent: bytes) -> bytes:
+        return getattr(_ray_node, mode)(sent, library)
+
+    def streaming(sent: bytes) -> Iterator[bytes]:
+        yield from _ray_node.do_streaming(sent, library)
+
+    return streaming if mode == "do_streaming" else once
 
 
 async def _ended(task: Any) -> None:

@@ -28,13 +28,13 @@ _libraries: dict[str, dict[str, bytes]] = {}
 _have_sandbox: dict[tuple[str, ...], bool] = {}
 
 
-def do(sent: bytes, library: list[Any]) -> bytes:
+def do(sent: bytes, library: Any) -> bytes:
     """A job in this worker, all that comes of it at once."""
     job: RayJob = pickle.loads(sent)
     return b"".join(at_desk(job, _library(job, library)))
 
 
-def do_streaming(sent: bytes, library: list[Any]) -> Iterator[bytes]:
+def do_streaming(sent: bytes, library: Any) -> Iterator[bytes]:
     """A job, what comes of it as it comes."""
     job: RayJob = pickle.loads(sent)
     if job.endpoint is not None or job.demand == "required" or (job.demand == "preferred" and _sandbox_here(job)):
@@ -43,7 +43,7 @@ def do_streaming(sent: bytes, library: list[Any]) -> Iterator[bytes]:
         yield from at_desk(job, _library(job, library))
 
 
-def missing(sent: bytes, library: list[Any]) -> bytes:
+def missing(sent: bytes, library: Any) -> bytes:
     """Why this node cannot run a job."""
     job: RayJob = pickle.loads(sent)
     return asyncio.run(_runtime(job).missing(_workload(job, {}))).encode()
@@ -125,14 +125,14 @@ def _frame(event: Event) -> bytes:
     return framed({"output": event.stream}, event.data)
 
 
-def _library(job: RayJob, held: list[Any]) -> dict[str, bytes]:
+def _library(job: RayJob, held: Any) -> dict[str, bytes]:
     """The sources that go with a job, fetched when this worker sees them for the first time."""
     if not job.library:
         return {}
     if job.library not in _libraries:
         import ray
 
-        _libraries[job.library] = pickle.loads(cast("bytes", ray.get(held[0])))
+        _libraries[job.library] = pickle.loads(cast("bytes", ray.get(held)))
     return _libraries[job.library]
 
 

@@ -152,7 +152,11 @@ class TaskManager:
     async def _start(self) -> None:
         await self.store.open()
         if self._follower is not None:
-            await self._follower.follow(self.store)
+            try:
+                await self._follower.follow(self.store)
+            except BaseException:
+                await self.store.close()
+                raise
         self._started = True
         self._sweep_later()
         if self._pushes is not None:

@@ -81,8 +81,8 @@ _WHOSE = [[], ["--agent", "lib"], ["--caller", "ada"], ["--caller", ""], ["--age
 def test_the_numbers_are_shown(codin: Codin, texts: Path) -> None:
     codin("memory", "ingest", texts, "--agent", "lib", "--embedder", "none")
     head, row = codin("memory", "stats", "--agent", "lib").out.splitlines()
-    assert head.split() == ["OF", "CONVERSATIONS", "MESSAGES", "NOTES", "RECORDS", "VECTORS"]
-    assert row.split() == ["agent", "lib", "0", "0", "0", "3", "none:", "3"]
+    assert head.split() == ["OF", "CONVERSATIONS", "MESSAGES", "NOTES", "RECORDS", "BLOBS", "VECTORS"]
+    assert row.split() == ["agent", "lib", "0", "0", "0", "3", "0", "none:", "3"]
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ SHOWN = {
     "hello.py": ["shout: Say it louder.", "HELLO TASK_STATE_COMPLETED"],
     "langgraph_chat.py": ["sees 1 messages", "Twice| |a| |day,| |mostly.|", "sees 3 messages", "The| |moon"],
     "langgraph_interrupt.py": ["INPUT_REQUIRED: barometer costs 27.", "'result': 'ordered'", "'left in the shop'"],
+    "langgraph_memory.py": ["Ada is asked: Which", "a new server: 1 messages, and a cup in red", "Bob: 1", "0 blobs"],
     "limits.py": ["three is read, four is not (CALL_BUDGET_SPENT)", "'input_tokens': 950", "ping -> pong -> ping"],
     "memory_search.py": [
         "1 added",

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from codin.errors import NotKept
 from codin.memory import (
     Condition,
     Found,
@@ -166,6 +167,101 @@ async def test_notes_are_listed_by_key_and_page(backend: MemoryBackend) -> None:
     assert listed == sorted(keys)
 
 
+# Blobs
+
+
+async def test_blobs_are_put_and_got_by_keys(backend: MemoryBackend) -> None:
+    values = {"a": b"", "ä/1": bytes(range(256)), "big": b"\x00\xff" * 500_000}
+    await backend.put_blobs(ADA, "shelf", values, at=1)
+    assert await backend.blobs(ADA, "shelf", ["a", "ä/1", "big", "unknown"]) == values
+    assert await backend.blobs(ADA, "other", ["a"]) == {}
+    assert await backend.blobs(ADA, "shelf", []) == {}
+
+
+async def test_blobs_replace_what_is_there_or_leave_it(backend: MemoryBackend) -> None:
+    await backend.put_blobs(ADA, "shelf", {"a": b"1"}, at=1)
+    await backend.put_blobs(ADA, "shelf", {"a": b"2", "b": b"2"}, at=1)
+    await backend.put_blobs(ADA, "shelf", {"b": b"3", "c": b"3"}, at=1, replace=False)
+    assert await backend.blobs(ADA, "shelf", ["a", "b", "c"]) == {"a": b"2", "b": b"2", "c": b"3"}
+
+
+async def test_blobs_of_one_call_are_kept_all_or_none(backend: MemoryBackend) -> None:
+    await backend.put_blobs(ADA, "shelf", {"a": b"0"}, at=1)
+    wanted = ["a"]
+    try:
+        await backend.put_blobs(ADA, "shelf", {"a": b"1", "b": b"1", "half a letter \ud800": b"1"}, at=1)
+    except NotKept:
+        assert await backend.blobs(ADA, "shelf", ["a", "b"]) == {"a": b"0"}
+    else:
+        wanted = ["half a letter \ud800", "b", "a"]
+    assert await backend.blob_keys(ADA, "shelf") == wanted
+
+
+async def test_keys_of_blobs_are_listed_the_last_first(backend: MemoryBackend) -> None:
+    keys = ["a", "a%", "a*", "a/1", "a/2", "ab", "a[b", "b", "ä", "\U0001f600"]
+    await backend.put_blobs(ADA, "shelf", dict.fromkeys(keys, b"x"), at=1)
+    await backend.put_blobs(ADA, "other", {"a/3": b"x"}, at=1)
+    assert await backend.blob_keys(ADA, "shelf") == sorted(keys, reverse=True)
+    assert await backend.blob_keys(ADA, "shelf", prefix="a/") == ["a/2", "a/1"]
+    assert await backend.blob_keys(ADA, "shelf", prefix="a/", before="a/2") == ["a/1"]
+    assert await backend.blob_keys(ADA, "shelf", prefix="a", before="b", limit=2) == ["ab", "a[b"]
+    for prefix in ("a%", "a*", "a["):
+        wanted = [key for key in sorted(keys, reverse=True) if key.startswith(prefix)]
+        assert await backend.blob_keys(ADA, "shelf", prefix=prefix) == wanted
+    listed: list[str] = []
+    while page := await backend.blob_keys(ADA, "shelf", before=listed[-1] if listed else None, limit=3):
+        listed += page
+    assert listed == sorted(keys, reverse=True)
+
+
+async def test_blobs_are_dropped_one_by_one_or_a_shelf_at_once(backend: MemoryBackend) -> None:
+    for shelf in ("one", "two", "ä"):
+        await backend.put_blobs(ADA, shelf, {"a": b"1", "b": b"2", "c": b"3"}, at=1)
+    assert await backend.shelves(ADA) == ["one", "two", "ä"]
+    assert await backend.shelves(ADA, after="one", limit=1) == ["two"]
+    assert await backend.drop_blobs(ADA, "one", ["a", "unknown"]) == 1
+    assert await backend.blob_keys(ADA, "one") == ["c", "b"]
+    assert await backend.drop_blobs(ADA, "one", ["b", "c"]) == 2
+    assert await backend.drop_blobs(ADA, "two") == 3
+    assert await backend.drop_blobs(ADA, "two") == 0
+    assert await backend.drop_blobs(ADA, "two", ["a"]) == 0
+    assert await backend.drop_blobs(ADA, "ä", []) == 0
+    assert await backend.shelves(ADA) == ["ä"]
+    assert (await backend.stats(*ADA)).blobs == 3
+
+
+async def test_a_shelf_is_as_old_as_what_was_put_there_last(backend: MemoryBackend) -> None:
+    await backend.put_blobs(ADA, "used", {"a": b"1"}, at=1000)
+    await backend.put_blobs(ADA, "used", {"b": b"2"}, at=9000)
+    await backend.put_blobs(ADA, "used", {"c": b"3"}, at=2000)
+    for number in range(30):
+        await backend.put_blobs(ADA, f"old {number}", {"a": b"1", "b": b"2"}, at=1000)
+    assert await backend.trim(before=5000, now=5000) == 60
+    assert await backend.shelves(ADA) == ["used"]
+    assert await backend.blob_keys(ADA, "used") == ["c", "b", "a"]
+    assert await backend.blobs(ADA, "old 1", ["a"]) == {}
+
+
+async def test_writers_of_one_shelf_lose_nothing(place: Place) -> None:
+    both = [place(), place()]
+    for one in both:
+        await one.open()
+    try:
+        rounds = [
+            one.put_blobs(ADA, "shelf", {f"{n}/{which}": b"x", "both": b"%d" % which}, at=n)
+            for n in range(20)
+            for which, one in enumerate(both)
+        ]
+        drops = [one.drop_blobs(ADA, "shelf", ["both"]) for one in both]
+        await asyncio.gather(*rounds, *drops)
+        wanted = {f"{n}/{which}" for n in range(20) for which in (0, 1)}
+        assert set(await both[0].blob_keys(ADA, "shelf", limit=99)) >= wanted
+        assert await both[1].shelves(ADA) == ["shelf"]
+    finally:
+        for one in both:
+            await one.close()
+
+
 # Records
 
 
@@ -209,6 +305,29 @@ async def test_a_rare_word_counts_more_than_a_frequent_one(backend: MemoryBacken
     await backend.add(ADA, [indexed(str(n), f"common word number{n}") for n in range(20)])
     await backend.add(ADA, [indexed("it", "common zebra number21")])
     assert ids(await backend.matching([ADA], terms_of("common zebra"), limit=3))[0] == "it"
+
+
+async def test_a_word_that_very_many_have_hides_nothing(backend: MemoryBackend) -> None:
+    for start in range(0, 5400, 900):
+        numbers = range(start, start + 900)
+        await backend.add(ADA, [indexed(f"{n:04}", "common ground", nth=n, even=n % 2 == 0) for n in numbers])
+    await backend.add(ADA, [indexed(f"it{n}", "a zebra on common ground", even=True) for n in range(3)])
+    found = await backend.matching([ADA], ["common", "zebra", "ground", "absent"], limit=10)
+    assert set(ids(found)[:3]) == {"it0", "it1", "it2"}
+    assert len(set(ids(found))) == 10
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    assert len(set(ids(await backend.matching([ADA], ["common", "ground"], limit=900)))) == 900
+    few, half = conditions_of({"nth": {"gte": 7, "lt": 9}}), conditions_of({"even": False})
+    assert set(ids(await backend.matching([ADA], ["common", "zebra"], where=few, limit=10))) == {"0007", "0008"}
+    assert len(set(ids(await backend.matching([ADA], ["common", "zebra"], where=half, limit=40)))) == 40
+    assert not await backend.matching([ADA], ["zebra"], where=half, limit=10)
+    assert not await backend.matching([ADA], ["common"], where=conditions_of({"nth": -1}), limit=10)
+    assert [record.id for record in await backend.records(ADA, where=few)] == ["0007", "0008"]
+    assert await backend.delete(ADA, ["it0", "0007"]) == 2
+    assert set(ids(await backend.matching([ADA], ["common", "zebra"], limit=10))[:2]) == {"it1", "it2"}
+    assert ids(await backend.matching([ADA], ["common", "zebra"], where=few, limit=10)) == ["0008"]
+    assert await backend.forget("", caller="ada") == 5401
+    assert not await backend.matching([ADA], ["common", "zebra"], limit=10)
 
 
 async def test_a_record_with_a_known_id_takes_the_place_of_the_first(backend: MemoryBackend) -> None:
@@ -265,6 +384,8 @@ METADATA: list[dict[str, Any]] = [
     {"page": -1, "source": "", "done": 0, "tags": ["a.b", "3"]},
     {"page": True, "source": "%", "tags": ["x"]},
     {"a.b": "dotted", "source": "ä", "page": 10},
+    {"page": -2.5, "source": "a" * 150 + "b", "tags": ["b" * 150 + "c"]},
+    {"page": -0.0, "source": "a" * 150 + "c", "done": False},
 ]
 FILTERS: list[dict[str, Any]] = [
     {"page": 3},
@@ -290,10 +411,20 @@ FILTERS: list[dict[str, Any]] = [
     {"a.b": "dotted"},
     {"a": "dotted"},
     {"page": 3, "source": "b.md"},
+    {"page": {"lt": 0}},
+    {"page": {"gte": -2, "lte": 0}},
+    {"page": {"gt": 3, "lt": "4"}},
+    {"page": {"exists": True, "ne": 10}},
+    {"page": 0},
+    {"tags": {"eq": "x", "in": ["y", "q"]}},
+    {"tags": {"gt": "a"}},
+    {"tags": "b" * 150 + "d"},
+    {"source": "a" * 150 + "c"},
+    {"source": {"gt": "a" * 150 + "b", "lte": "a" * 150 + "c"}},
 ]
 
 
-@pytest.mark.parametrize("where", FILTERS, ids=str)
+@pytest.mark.parametrize("where", FILTERS, ids=lambda where: str(where)[:60])
 async def test_a_filter_means_the_same_everywhere(backend: MemoryBackend, where: dict[str, Any]) -> None:
     await backend.add(ADA, [indexed(str(n), "walrus", [1, n], **data) for n, data in enumerate(METADATA)])
     conditions: Sequence[Condition] = conditions_of(where)
@@ -304,6 +435,34 @@ async def test_a_filter_means_the_same_everywhere(backend: MemoryBackend, where:
     assert len(await backend.nearest([ADA], "s/2", [1.0, 0.0], where=conditions, limit=1)) == min(1, len(wanted))
 
 
+SCALARS = st.one_of(
+    st.booleans(),
+    st.integers(-(2**53), 2**53),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([0, 0.0, -0.0, 1, True, "", "a", "a" * 101, "a" * 100 + "b"]),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9),
+)
+ORDERED = st.dictionaries(
+    st.sampled_from(["gt", "gte", "lt", "lte"]), SCALARS.filter(lambda one: not isinstance(one, bool))
+)
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(
+    values=st.lists(st.one_of(SCALARS, st.lists(st.sampled_from(["", "a", "b"]), max_size=3)), min_size=1, max_size=6),
+    wanted=st.one_of(SCALARS, st.lists(SCALARS, min_size=1, max_size=3), ORDERED),
+)
+async def test_what_fits_is_listed_and_nothing_else(backend: MemoryBackend, values: list[Any], wanted: Any) -> None:
+    scope = Scope("law", "clerk", "ada")
+    await backend.forget("law")
+    await backend.add(scope, [indexed(str(n), "walrus", key=value) for n, value in enumerate(values)])
+    where = conditions_of({"key": wanted})
+    fitting = [str(n) for n, value in enumerate(values) if fits(where, {"key": value})]
+    assert [record.id for record in await backend.records(scope, where=where)] == fitting
+
+
 # Law 5: a stranger's data is not there
 
 
@@ -312,6 +471,7 @@ async def test_a_strangers_data_is_not_there(backend: MemoryBackend) -> None:
     await backend.summarise(ADA, "c", Summary("secret", 1))
     for context_id in ("", "c"):
         await backend.put_note(ADA, context_id, Note("key", "secret"))
+    await backend.put_blobs(ADA, "c", {"key": b"secret"}, at=1)
     await backend.add(ADA, [indexed("a", "secret", [1, 0])])
     for stranger in STRANGERS:
         assert not await backend.window(stranger, "c", limit=9)
@@ -320,6 +480,10 @@ async def test_a_strangers_data_is_not_there(backend: MemoryBackend) -> None:
             assert await backend.note(stranger, context_id, "key", 9) is None
             assert not await backend.notes(stranger, context_id, 9)
             assert not await backend.drop_note(stranger, context_id, "key")
+        assert not await backend.shelves(stranger)
+        assert not await backend.blob_keys(stranger, "c")
+        assert not await backend.blobs(stranger, "c", ["key"])
+        assert await backend.drop_blobs(stranger, "c") == await backend.drop_blobs(stranger, "c", ["key"]) == 0
         assert not await backend.records(stranger)
         assert not await backend.nearest([stranger], "s/2", [1.0, 0.0], limit=9)
         assert not await backend.matching([stranger], ["secret"], limit=9)
@@ -328,11 +492,13 @@ async def test_a_strangers_data_is_not_there(backend: MemoryBackend) -> None:
         await backend.summarise(stranger, "c", Summary("other", 99))
         await backend.append(stranger, "c", [said("other", 1)])
         await backend.add(stranger, [indexed("a", "other", [0, 1])])
+        await backend.put_blobs(stranger, "c", {"key": b"other"}, at=1)
         assert await backend.forget(*stranger) >= 1
     assert [one.text for one in await backend.window(ADA, "c", limit=9)] == ["secret"]
     assert await backend.summary(ADA, "c") == Summary("secret", 1)
     assert (await backend.records(ADA))[0].text == "secret"
     assert await backend.note(ADA, "c", "key", 9) is not None
+    assert await backend.blobs(ADA, "c", ["key"]) == {"key": b"secret"}
 
 
 WORDS = st.sampled_from(
@@ -360,6 +526,7 @@ async def fill(backend: MemoryBackend, scope: Scope) -> None:
     await backend.summarise(scope, "c", Summary("unforgettable", 1))
     await backend.put_note(scope, "", Note("unforgettable", "unforgettable"))
     await backend.put_note(scope, "c", Note("b", 1, expires=4_000_000_000_000))
+    await backend.put_blobs(scope, "s", {"a": b"unforgettable", "b": b""}, at=1000)
     await backend.add(scope, [indexed("a", "unforgettable", [1, 0], source="unforgettable"), indexed("b", "bare")])
 
 
@@ -367,9 +534,9 @@ async def test_stats_count_what_is_there(backend: MemoryBackend) -> None:
     await fill(backend, ADA)
     await fill(backend, BOB)
     await fill(backend, Scope("", "other", "ada"))
-    one = Stats(contexts=1, utterances=2, notes=2, records=2, spaces={"s/2": 1, "": 1})
+    one = Stats(contexts=1, utterances=2, notes=2, records=2, blobs=2, spaces={"s/2": 1, "": 1})
     assert await backend.stats(*ADA) == one
-    two = Stats(contexts=2, utterances=4, notes=4, records=4, spaces={"s/2": 2, "": 2})
+    two = Stats(contexts=2, utterances=4, notes=4, records=4, blobs=4, spaces={"s/2": 2, "": 2})
     assert await backend.stats("", caller="ada") == two
     assert await backend.stats("", agent="clerk") == two
     assert (await backend.stats("")).records == 6
@@ -380,12 +547,14 @@ async def test_a_caller_is_forgotten_and_nothing_is_left(backend: MemoryBackend)
     others = [BOB, ALL, Scope("acme", "clerk", "ada")]
     for scope in (ADA, Scope("", "other", "ada"), *others):
         await fill(backend, scope)
-    assert await backend.forget("", caller="ada") == 12
+    assert await backend.forget("", caller="ada") == 16
     assert await backend.stats("", caller="ada") == Stats()
     for scope in (ADA, Scope("", "other", "ada")):
         assert not await backend.window(scope, "c", limit=9)
         assert await backend.summary(scope, "c") is None
         assert not await backend.notes(scope, "", 9)
+        assert not await backend.shelves(scope)
+        assert not await backend.blobs(scope, "s", ["a"])
         assert not await backend.records(scope)
         assert not await backend.nearest([scope], "s/2", [1.0, 0.0], limit=9)
         assert not await backend.matching([scope], ["unforgettable"], limit=9)
@@ -395,20 +564,37 @@ async def test_a_caller_is_forgotten_and_nothing_is_left(backend: MemoryBackend)
     assert await backend.forget("", caller="ada") == 0
     await fill(backend, ADA)
     assert (await backend.stats(*ADA)).utterances == 2
-    assert await backend.forget("") == 18
+    assert await backend.forget("") == 24
     assert await backend.stats("") == Stats()
 
 
 async def test_retention_erases_what_is_old(backend: MemoryBackend) -> None:
     await fill(backend, ADA)
     await backend.put_note(ADA, "", Note("short", 1, expires=4_000_000_000_001))
-    assert await backend.trim(before=5000, now=4_000_000_000_000) == 4
+    assert await backend.trim(before=5000, now=4_000_000_000_000) == 6
     assert [one.at for one in await backend.window(ADA, "c", limit=9)] == [9000]
     assert not await backend.records(ADA)
     assert not await backend.matching([ADA], ["unforgettable"], limit=9)
     assert not await backend.nearest([ADA], "s/2", [1.0, 0.0], limit=9)
     assert [note.key for note in await backend.notes(ADA, "", 9)] == ["short", "unforgettable"]
     assert not await backend.notes(ADA, "c", 9)
+    assert not await backend.shelves(ADA)
+
+
+async def test_what_retention_erased_is_not_appended_when_the_log_is_read_again(backend: MemoryBackend) -> None:
+    old, new = [said("one", 1), said("two", 2), said("two again", 2, index=1)], said("three", 3, at=9000)
+    await backend.append(ADA, "c", [*old, new])
+    await backend.append(ADA, "c", [said("elsewhere")])
+    assert await backend.trim(before=5000, now=0) == 4
+    assert await backend.append(ADA, "c", [*old, new]) == 0
+    assert await backend.append(ADA, "c", [said("four", 4), said("another", 1, task="u"), said("elsewhere")]) == 3
+    read = await backend.window(ADA, "c", limit=9)
+    assert [one.text for one in read] == ["three", "four", "another", "elsewhere"]
+    assert await backend.trim(before=5000, now=0) == 3
+    assert await backend.append(ADA, "c", [*old, new, said("four", 4)]) == 0
+    assert await backend.append(ADA, "d", old) == 3
+    await backend.forget("", caller="ada")
+    assert await backend.append(ADA, "c", [*old, new]) == 4
 
 
 # Places that outlive a process

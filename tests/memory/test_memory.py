@@ -130,6 +130,34 @@ async def test_notes_have_limits(kept: MemoryBackend) -> None:
     assert [note.key for note in await notes.list("k")] == ["k" * 200]
 
 
+# Blobs
+
+
+async def test_blobs_are_kept_on_shelves_within_limits(kept: MemoryBackend) -> None:
+    blobs = Memory(kept, ADA, limits=MemoryLimits(blobs=20, results=2)).blobs
+    await blobs.put("s", {"a": b"12345", "b": b"", "c": b"6"})
+    await blobs.put("s", {"a": b"0", "d": b"4"}, replace=False)
+    assert await blobs.get("s", "a", "b", "unknown") == {"a": b"12345", "b": b""}
+    assert await blobs.keys("s", limit=99) == ["d", "c"]
+    assert await blobs.keys("s", before="c") == ["b", "a"]
+    assert await blobs.keys("s", "a") == ["a"]
+    with pytest.raises(NotKept, match="21 bytes"):
+        await blobs.put("s", {"e": b"x" * 20})
+    for name in ("", "x" * 1001, "a\x00", "\ud800"):
+        with pytest.raises(NotKept, match="no name"):
+            await blobs.put("s", {name: b""})
+        with pytest.raises(NotKept, match="no name"):
+            await blobs.put(name, {"a": b""})
+    await blobs.put("nothing", {})
+    assert await blobs.shelves() == ["s"]
+    assert await blobs.get("s") == {}
+    assert await blobs.delete("s", []) == 0
+    assert await blobs.delete("s", ["a"]) == 1
+    assert await Memory(kept, BOB).blobs.delete("s") == 0
+    assert await blobs.delete("s") == 3
+    assert await blobs.shelves() == []
+
+
 # Records
 
 
@@ -330,6 +358,10 @@ async def test_what_is_too_long_is_not_said(kept: MemoryBackend) -> None:
         await memory.history.append(Utterance(role="user", text="", parts=[{"data": "x" * 20}]))
     with pytest.raises(NotKept, match="no JSON"):
         await memory.history.append(Utterance(role="user", text="", parts=[{"data": object()}]))
+    with pytest.raises(NotKept, match="metadata of 16396 bytes"):
+        await memory.history.append(Utterance(role="user", text="", metadata={"name": "x" * 16 * 1024 + "x"}))
+    with pytest.raises(NotKept, match="metadata of an utterance are no JSON"):
+        await memory.history.append(Utterance(role="user", text="", metadata={"name": object()}))
     assert not (await memory.history.window()).utterances
 
 
@@ -428,9 +460,12 @@ async def test_small_results_do_not_keep_a_conversation_from_being_summarised(ke
     assert (window.summary, texts(window)) == ("+9", ["10", "11"])
 
 
-@pytest.mark.parametrize(("longer_than", "keep"), [(5, 5), (5, 6), (0, 0), (1001, 1), (5, -1)])
-def test_a_summary_that_would_never_end_is_refused(longer_than: int, keep: int) -> None:
-    with pytest.raises(ValueError, match="keep"):
+@pytest.mark.parametrize(
+    ("longer_than", "keep", "field"),
+    [(5, 5, "keep=5"), (5, 6, "keep=6"), (0, 0, "longer_than=0"), (1001, 1, "longer_than=1001"), (5, -1, "keep=-1")],
+)
+def test_a_summary_that_would_never_end_is_refused(longer_than: int, keep: int, field: str) -> None:
+    with pytest.raises(ConfigError, match=field):
         Summarise(Summariser(), longer_than=longer_than, keep=keep)
 
 

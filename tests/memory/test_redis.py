@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import product
 from typing import Any
 
@@ -105,11 +107,13 @@ async def test_a_full_server_keeps_nothing_by_halves_and_can_be_relieved(own_ser
     await memory.add(ADA, [indexed("first", "walrus", [1.0, 0.0]), indexed("old", "walrus", [0.0, 1.0])])
     await memory.append(BOB, "c", [said("one", 1)])
     await memory.put_note(BOB, "c", Note("key", 1))
+    await memory.put_blobs(BOB, "s", {"a": b"0", "c": b"0"}, at=9000)
     own_server.ask("CONFIG SET maxmemory 100kb")
     for call in (
         lambda: memory.add(ADA, [indexed("first", "zebra", [0.0, 1.0]), indexed("second", "zebra")]),
         lambda: memory.append(BOB, "c", [said("two", 2)]),
         lambda: memory.put_note(ADA, "", Note("key", 1)),
+        lambda: memory.put_blobs(BOB, "s", {"a": b"1", "b": b"2"}, at=1),
     ):
         with pytest.raises(MemoryFailed, match="full") as raised:
             await call()
@@ -122,6 +126,8 @@ async def test_a_full_server_keeps_nothing_by_halves_and_can_be_relieved(own_ser
     assert await memory.delete(ADA, ["first"]) == 1
     assert len(await memory.nearest([ADA], "s", [1.0, 0.0], limit=9)) == 1
     assert await memory.drop_note(BOB, "c", "key")
+    assert await memory.blobs(BOB, "s", ["a", "b", "c"]) == {"a": b"0", "c": b"0"}
+    assert await memory.drop_blobs(BOB, "s", ["a"]) == 1
     assert await memory.trim(before=2000, now=9) == 2
     await memory.forget("")
     assert (await memory.stats("")).contexts == 0
@@ -194,7 +200,13 @@ async def test_what_is_forgotten_is_in_no_key(redis_server: RedisServer, redis_u
     for scope in (ADA, BOB):
         await memory.append(scope, "c", [said("unforgettable", 1)])
         await memory.put_note(scope, "c", Note("unforgettable", 1, expires=4_000_000_000_000))
-        await memory.add(scope, [indexed("a", "unforgettable", [1.0, 0.0]), indexed("b", "unforgettable")])
+        await memory.put_blobs(scope, "unforgettable", {"unforgettable": b"unforgettable"}, at=1)
+        await memory.put_blobs(scope, "dropped", {"a": b"unforgettable"}, at=1)
+        await memory.drop_blobs(scope, "dropped")
+        unforgettable = {"unforgettable": "unforgettable", "few": ["unforgettable", "too"], "none": []}
+        await memory.add(
+            scope, [indexed("a", "unforgettable", [1.0, 0.0], **unforgettable), indexed("b", "unforgettable", b=1)]
+        )
         await memory.delete(scope, ["b"])
     await memory.forget("", caller="ada")
     left = redis_server.ask("KEYS *")
@@ -210,13 +222,16 @@ async def test_what_is_forgotten_is_in_no_key(redis_server: RedisServer, redis_u
 async def test_a_deleted_record_leaves_no_key(redis_server: RedisServer, redis_url: str) -> None:
     memory = RedisMemory(redis_url)
     await memory.open()
-    await memory.add(ADA, [indexed("a", "walrus walrus zebra", [1.0, 0.0])])
-    await memory.add(ADA, [indexed("a", "carpenter", [0.0, 1.0])])
+    await memory.add(ADA, [indexed("a", "walrus walrus zebra", [1.0, 0.0], colour="grey")])
+    await memory.add(ADA, [indexed("a", "carpenter", [0.0, 1.0], trade="wood")])
     assert b"walrus" not in redis_server.ask("KEYS *")
+    assert b"colour" not in redis_server.ask("KEYS *")
     await memory.delete(ADA, ["a"])
     left = redis_server.ask("KEYS *")
     assert b"carpenter" not in left
     assert b"vectors" not in left
+    assert b"trade" not in left
+    assert b"trade" not in redis_server.ask("SMEMBERS codin:memory:{/clerk/ada}:fields")
     await memory.close()
 
 
@@ -230,6 +245,80 @@ async def test_redis_takes_expired_notes_away(redis_server: RedisServer, redis_u
     assert (await memory.stats(*ADA)).notes == 1
     assert await memory.trim(before=0, now=2) == 1
     assert b"gone" not in redis_server.ask("ZRANGE codin:memory:{/clerk/ada}:keys: 0 -1")
+    await memory.close()
+
+
+async def test_the_names_of_expired_notes_go_when_others_are_set(redis_server: RedisServer, redis_url: str) -> None:
+    memory = RedisMemory(redis_url)
+    await memory.open()
+    for number in range(15):
+        await memory.put_note(ADA, "c", Note(f"gone {number}", 1, at=1, expires=2))
+    await memory.put_note(ADA, "c", Note("alive", 1, at=1, expires=4_000_000_000_000))
+    # Whose clock is ahead of the server's takes nothing away that is there still.
+    await memory.put_note(ADA, "", Note("other", 1, at=5_000_000_000_000))
+    await memory.put_note(ADA, "", Note("other", 1, at=5_000_000_000_000))
+    assert redis_server.ask("ZRANGE codin:memory:{/clerk/ada}:keys:c 0 -1").split()[2::2] == [b"alive"]
+    assert await memory.note(ADA, "c", "alive", 9) is not None
+    await memory.close()
+
+
+async def kept_in_form_1(url: str, records: int) -> None:
+    """What the first codin with a Redis left there: unsorted words, and metadata that only its records have."""
+    client: Any = import_module("redis.asyncio").from_url(url)
+    scope = "codin:memory:{/clerk/ada}:"
+    await client.set("codin:memory:format", 1)
+    await client.zadd("codin:memory:scopes", {"/clerk/ada": 0})
+    ids = [f"{n:04}" for n in range(records)]
+    await client.hset(f"{scope}term:walrus", mapping=dict.fromkeys(ids, 2 * 2**20 + 3))
+    await client.hset(f"{scope}term:zebra", "0007", 2**20 + 3)
+    await client.sadd(f"{scope}terms", "walrus", "zebra")
+    await client.hset(f"{scope}counts", "words", 3 * records)
+    await client.hset(f"{scope}spaces", "", records)
+    await client.hset(f"{scope}texts", mapping=dict.fromkeys(ids, "walrus walrus zebra"))
+    about = {id: json.dumps([{"page": int(id), "tags": ["x"]}, 1000]) for id in ids}
+    await client.hset(f"{scope}records", mapping=about)
+    found = {"space": "", "words": 3, "times": {"walrus": 2}}
+    more = {**found, "times": {"walrus": 2, "zebra": 1}}
+    await client.hset(f"{scope}found", mapping={id: json.dumps(more if id == "0007" else found) for id in ids})
+    await client.zadd(f"{scope}ids", dict.fromkeys(ids, 0))
+    await client.zadd(f"{scope}ages", {f"r{id}": 1000 for id in ids})
+    await client.aclose()
+
+
+async def test_what_an_earlier_codin_made_is_found_and_forgotten(redis_server: RedisServer, redis_url: str) -> None:
+    await kept_in_form_1(redis_url, 1300)
+    both = [RedisMemory(redis_url), RedisMemory(redis_url)]
+    await asyncio.gather(*(memory.open() for memory in both))
+    memory = both[0]
+    assert b"2" in redis_server.ask("GET codin:memory:format")
+    best = await memory.matching([ADA], ["walrus", "zebra"], limit=5)
+    assert best[0].record.id == "0007"
+    assert len(await memory.matching([ADA], ["walrus"], limit=2000)) == 1300
+    page = conditions_of({"page": {"gte": 40, "lt": 42}, "tags": "x"})
+    assert [record.id for record in await memory.records(ADA, where=page)] == ["0040", "0041"]
+    await memory.add(ADA, [indexed("0040", "carpenter", page=41)])
+    await memory.delete(ADA, ["0007"])
+    assert not await memory.matching([ADA], ["zebra"], limit=9)
+    assert {one.record.id for one in await memory.matching([ADA], ["walrus"], where=page, limit=9)} == {"0041"}
+    assert await memory.forget("") == 1299
+    left = redis_server.ask("KEYS *").splitlines()[2::2]
+    assert set(left) <= {b"codin:memory:format", b"codin:memory:change", b"codin:memory:spaces"}
+    for one in both:
+        await one.close()
+
+
+async def test_without_numpy_vectors_are_refused_and_words_are_not(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "codin.memory.backends._redis.matrix", raising=False)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    memory = RedisMemory(redis_url)
+    await memory.open()
+    await memory.add(ADA, [indexed("a", "walrus", [1.0, 0.0])])
+    assert len(await memory.matching([ADA], ["walrus"], limit=9)) == 1
+    with pytest.raises(ConfigError, match="NumPy") as raised:
+        await memory.nearest([ADA], "s", [1.0, 0.0], limit=9)
+    assert raised.value.hint == "pip install 'codin[redis]'"
     await memory.close()
 
 

@@ -14,7 +14,7 @@ from codin.errors import ConfigError, MemoryUnavailable
 from codin.memory import Memories, Memory, MemoryBackend, Scope, Utterance, open_memory
 from codin.memory.backends import InProcess
 from codin.server import App
-from codin.task import AgentResponse, open_store
+from codin.task import AgentResponse, MemoryStore, open_store
 from codin.testing import serving
 from codin.trust import BearerTokens
 
@@ -152,6 +152,22 @@ class Flaky(InProcess):
         return await super().append(scope, context_id, utterances)
 
 
+async def test_a_name_that_is_longer_than_metadata_may_be_is_left_out(backend: MemoryBackend) -> None:
+    @agent(id="clerk")
+    async def name(text: str, task: Task) -> AgentResponse:
+        await task.artifact("short", name="x" * 20_000)
+        return AgentResponse.completed()
+
+    memories = Memories(backend)
+    async with serving(App(name, memory=memories)) as url, codin.connect(url) as peer:
+        await peer.send("go", context_id="c")
+        await memories.caught_up()
+        said = await backend.window(SCOPE, "c", limit=9)
+    (made,) = [one for one in said if one.role == "agent"]
+    assert made.text == "short"
+    assert made.metadata["metadataLeftOut"] > 20_000
+
+
 async def test_tasks_go_on_while_the_memory_is_away_and_it_catches_up() -> None:
     @agent(id="clerk")
     async def echo(text: str) -> str:
@@ -170,12 +186,25 @@ async def test_tasks_go_on_while_the_memory_is_away_and_it_catches_up() -> None:
     assert [one.text for one in said if one.role != "state"] == ["one", "ONE", "two", "TWO"]
 
 
+class Closed(MemoryStore):
+    """Counts how often it was closed."""
+
+    times = 0
+
+    async def close(self) -> None:
+        self.times += 1
+        await super().close()
+
+
 async def test_a_server_without_its_memory_does_not_start() -> None:
     @agent
     async def echo(text: str) -> str:
         return text
 
-    app = App(echo, memory="redis://127.0.0.1:9/0")
+    store = Closed()
+    app = App(echo, store=store, memory="redis://127.0.0.1:9/0")
     with pytest.raises(MemoryUnavailable):
         await app.start()
+    assert store.times == 1
     await app.close()
+    assert store.times == 1

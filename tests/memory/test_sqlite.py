@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import random
 import sqlite3
 import stat
 import sys
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy
 import pytest
 
 from codin.errors import ConfigError, MemoryFailed, MemoryUnavailable, NotKept
@@ -23,13 +27,16 @@ from codin.memory import (
     Summary,
     Utterance,
     conditions_of,
+    fits,
     open_memory,
     terms_of,
 )
 from codin.memory.backends._sqlite import codes
 from codin.memory.backends._sqlite import vectors as search
+from codin.memory.backends._sqlite.records import floats
 from codin.memory.backends.sqlite import SQLiteMemory
 from codin.task.stores import SQLiteStore
+from codin.task.stores._scripts import scripts_of
 
 pytestmark = pytest.mark.anyio
 
@@ -145,6 +152,53 @@ async def test_among_20_000_vectors_nearly_all_of_the_nearest_are_found(memory: 
     assert found == exact(vectors[:300], queries[0])
 
 
+def described(n: int) -> dict[str, Any]:
+    """Metadata of which each filter below fits few."""
+    rare, page = n % 10 == 0, n % 100
+    tags = ["common", "common", *(["rare"] if rare else [])]
+    return {"page": page, "half": page / 2 + 0.1, "rare": rare, "tags": tags, **({"name": f"é{page}"} if rare else {})}
+
+
+FEW: list[dict[str, Any]] = [
+    {"page": 7},
+    {"half": 3.6},
+    {"page": {"in": [1, 2.0, "3"]}},
+    {"page": {"gt": 95}, "half": {"lt": 49}},
+    {"page": {"lte": 3}, "rare": False},
+    {"rare": True},
+    {"rare": {"ne": False}},
+    {"rare": 1},
+    {"tags": "rare"},
+    {"tags": ["rare", "absent"]},
+    {"tags": {"gte": "a"}},
+    {"name": "é50"},
+    {"name": {"gt": "é4", "lt": "é6"}},
+    {"name": {"exists": True}},
+    {"name": {"ne": "é50"}, "rare": True},
+    {"tags": {"exists": False}},
+    {"page": {"ne": 5}, "tags": {"ne": "common"}},
+    {"absent": 1},
+]
+
+
+@pytest.mark.parametrize("where", FEW, ids=str)
+async def test_what_few_fit_is_found_wherever_it_is(memory: SQLiteMemory, where: dict[str, Any]) -> None:
+    chance = random.Random(10)
+    vectors = [unit([chance.gauss(0, 1) for _ in range(16)]) for _ in range(2500)]
+    for start in range(0, 2500, 500):
+        names = range(start, start + 500)
+        await memory.add(ADA, [Indexed(Record(f"{n}", "", {"page": 7}), [], "s", vectors[n]) for n in names])
+        await memory.add(ADA, [Indexed(Record(f"{n}", "", described(n)), [], "s", vectors[n]) for n in names])
+    await memory.add(BOB, [Indexed(Record("his", "", described(0)), [], "s", vectors[0])])
+    await memory.delete(ADA, [f"{n}" for n in range(0, 2500, 3)])
+    fit = [n for n in range(2500) if n % 3 and fits(conditions_of(where), described(n))]
+    assert len(fit) <= 400
+    for query in vectors[:3]:
+        found = await memory.nearest([ADA], "s", query, where=conditions_of(where), limit=10)
+        wanted = exact([vectors[n] for n in fit], query)
+        assert [one.record.id for one in found] == [f"{fit[int(place)]}" for place in wanted]
+
+
 async def test_few_vectors_are_compared_exactly(memory: SQLiteMemory) -> None:
     chance = random.Random(6)
     vectors = [unit([chance.gauss(0, 1) for _ in range(7)]) for _ in range(400)]
@@ -191,6 +245,8 @@ async def test_what_another_process_has_removed_makes_room(memory: SQLiteMemory,
     for start in range(100, 2000, 500):
         await other.delete(ADA, [str(n) for n in range(start, min(start + 500, 2000))])
     await other.close()
+    others = [id for id in exact(vectors[:100], vectors[0], 11) if id != "0"]
+    assert await nearest(memory, vectors[0], n={"ne": 0}) == others
     for query in vectors[:3]:
         assert await nearest(memory, query) == exact(vectors[:100], query)
 
@@ -248,6 +304,10 @@ async def test_nothing_of_a_caller_is_left_in_the_files(memory: SQLiteMemory, pa
                            metadata={"b": word()}, task_id=word(), number=n)],
             )  # fmt: skip
             await memory.put_note(scope, word(), Note(word(), [word()]))
+            shelf = word() if n % 3 == 0 else "s"
+            await memory.put_blobs(scope, shelf, {word(): word().encode() * 999, "replaced": word().encode()}, at=1)
+            if n % 5 == 1:
+                await memory.drop_blobs(scope, shelf, (await memory.blob_keys(scope, shelf))[:1])
             await memory.summarise(scope, "c", Summary(word(), n))
             if n % 3 == 1:
                 await memory.delete(scope, [record.id for record in await memory.records(scope, limit=20)])
@@ -280,6 +340,64 @@ async def test_forgetting_more_than_one_transaction_takes(memory: SQLiteMemory) 
 
 
 # The file
+
+
+async def test_a_file_of_the_first_version_is_brought_to_this_one(path: Path) -> None:
+    chance = random.Random(11)
+    vectors = [unit([chance.gauss(0, 1) for _ in range(16)]) for _ in range(1000)]
+    signs = codes.sign_codes(numpy.asarray(vectors, dtype=numpy.float32))
+    connection = sqlite3.connect(path)
+    connection.executescript(scripts_of("codin.memory.backends._sqlite")[0])
+    connection.execute(f"PRAGMA application_id = {0x636F646D}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute("INSERT INTO scopes VALUES (1, '', 'clerk', 'ada')")
+    connection.execute("INSERT INTO spaces VALUES (1, 's', 16)")
+    connection.executemany(
+        "INSERT INTO records VALUES (?, 1, ?, 1, 1, ?, 'text', ?)",
+        [(n + 1, str(n), json.dumps(described(n)), zlib.compress(b"")) for n in range(1000)],
+    )
+    connection.executemany(
+        "INSERT INTO vectors VALUES (?, ?)", [(n + 1, floats(vector)) for n, vector in enumerate(vectors)]
+    )
+    connection.executemany(
+        "INSERT INTO codes VALUES (1, 1, ?, ?)", [(n + 1, code.tobytes()) for n, code in enumerate(signs)]
+    )
+    connection.commit()
+    connection.close()
+    memory = SQLiteMemory(path)
+    await memory.open()
+    rare = vectors[::10]
+    for query in vectors[:3]:
+        assert [int(id) // 10 for id in await nearest(memory, query, tags="rare")] == [
+            int(n) for n in exact(rare, query)
+        ]
+    assert await memory.forget("") == 1000
+    assert await memory.stats("") == Stats()
+    await memory.close()
+
+
+async def test_of_many_that_write_at_once_one_that_fails_takes_nobody_with_it(memory: SQLiteMemory, path: Path) -> None:
+    texts = ["\ud800" if n % 7 == 3 else f"{n}" for n in range(300)]
+    said = [Utterance(role="user", text=text, task_id="t", number=n + 1) for n, text in enumerate(texts)]
+    results = await asyncio.gather(*(memory.append(ADA, "c", [one]) for one in said), return_exceptions=True)
+    assert [result == 1 for result in results] == [text != "\ud800" for text in texts]
+    assert all(isinstance(result, NotKept) for result in results if result != 1)
+    kept = [one.text for one in await memory.window(ADA, "c", limit=1000)]
+    assert kept == [text for text in texts if text != "\ud800"]
+
+
+async def test_many_that_write_at_once_share_what_is_written(memory: SQLiteMemory, path: Path) -> None:
+    log = path.with_name("memory.db-wal")
+
+    def said(n: int) -> list[Utterance]:
+        return [Utterance(role="user", text=f"{n}", task_id="t", number=n)]
+
+    for n in range(1, 101):
+        await memory.append(ADA, "alone", said(n))
+    alone = log.stat().st_size
+    await asyncio.gather(*(memory.append(ADA, "together", said(n)) for n in range(1, 101)))
+    assert (log.stat().st_size - alone) * 3 < alone
+    assert len(await memory.window(ADA, "together", limit=1000)) == 100
 
 
 async def test_the_file_is_its_owners_alone(memory: SQLiteMemory, path: Path) -> None:
@@ -321,6 +439,22 @@ async def test_a_newer_version_is_refused(memory: SQLiteMemory, path: Path) -> N
     with pytest.raises(MemoryFailed, match="schema version 99") as raised:
         await SQLiteMemory(path).open()
     assert "upgrade" in (raised.value.hint or "")
+
+
+async def test_a_file_of_the_first_version_is_brought_forward(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.executescript(scripts_of("codin.memory.backends._sqlite")[0])
+        connection.execute("INSERT INTO scopes (id, tenant, agent, caller) VALUES (1, ?, ?, ?)", ADA)
+        connection.execute("INSERT INTO notes (scope, context, key, value, at) VALUES (1, '', 'name', '\"Ada\"', 5)")
+        connection.execute(f"PRAGMA application_id = {0x636F646D}")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    memory = SQLiteMemory(path)
+    await memory.open()
+    assert await memory.note(ADA, "", "name", 9) == Note("name", "Ada", 5)
+    await memory.put_blobs(ADA, "s", {"a": b"1"}, at=1)
+    assert await memory.stats("") == Stats(notes=1, blobs=1)
+    await memory.close()
 
 
 async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.servers.fixtures import daytona_server as daytona_server
 from tests.servers.fixtures import docker_daemon, docker_host
 from tests.servers.fixtures import kubernetes_cluster as kubernetes_cluster
 from tests.servers.fixtures import kubernetes_config as kubernetes_config
-from tests.servers.ray_fixtures import KeptRay, ray_cluster, ray_runtime
+from tests.servers.ray_fixtures import KeptRay, ray_cluster, ray_environment, ray_runtime
 
 __all__ = [
     "NEEDED",
@@ -26,6 +26,7 @@ __all__ = [
     "docker_host",
     "place",
     "ray_cluster",
+    "ray_environment",
     "ray_runtime",
     "where",
 ]

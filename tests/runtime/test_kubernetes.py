@@ -8,6 +8,7 @@ import random
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -163,6 +164,65 @@ async def test_a_pod_that_is_evicted_for_others_is_lost(runtime: KubernetesRunti
     cluster.node.evict(cluster.names("pods")[0], "The node was low on resource: memory.")
     with pytest.raises(RuntimeUnavailable, match="low on resource"):
         await running.wait()
+    assert cluster.left() == []
+
+
+def failed(reason: str, message: str) -> dict[str, Any]:
+    """What a kubelet writes of a pod that it did not let run, or not to its end."""
+    return {"phase": "Failed", "reason": reason, "message": message}
+
+
+def container(phase: str, **state: Any) -> dict[str, Any]:
+    """What a kubelet writes of a pod whose container is in a state."""
+    told = {"name": "workload", "image": "codin/python:1", "imageID": "", "ready": False, "restartCount": 0}
+    return {"phase": phase, "containerStatuses": [{**told, "state": state}]}
+
+
+WRITTEN: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "rejected": (failed("OutOfcpu", "not enough resource: cpu"), RuntimeUnavailable, "OutOfcpu: not enough"),
+    "shutdown": (failed("Shutdown", "Node is shutting down"), RuntimeUnavailable, "Node is shutting down"),
+    "evicted": (failed("Evicted", "low on resource: memory"), RuntimeUnavailable, "Evicted: low on resource"),
+    "own-fault": (failed("Evicted", "usage exceeds the limit"), WorkloadFailed, "evicted: Evicted: usage exceeds"),
+    "deadline": (failed("DeadlineExceeded", "active for too long"), WorkloadTimeout, "active for too long"),
+    "memory": (
+        container("Failed", terminated={"exitCode": 137, "reason": "OOMKilled"}),
+        WorkloadFailed,
+        f"killed at {256 * MIB} bytes",
+    ),
+    "program": (
+        container("Failed", terminated={"exitCode": 128, "reason": "StartError", "message": "exec: not found"}),
+        WorkloadFailed,
+        "exec: not found",
+    ),
+    "image": (
+        container("Pending", waiting={"reason": "ImagePullBackOff", "message": "manifest unknown"}),
+        RuntimeUnavailable,
+        "cannot begin: ImagePullBackOff: manifest unknown",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+async def test_what_a_kubelet_writes_of_a_pod_is_told(cluster: Cluster, case: str) -> None:
+    status, error, said = WRITTEN[case]
+    unseen = {"schedulerName": "nobody"}  # so that nobody else writes of it
+    async with asyncio.timeout(90), KubernetesRuntime(image="codin/python:1", pod=unseen) as runtime:
+        running = await runtime.run(Command(["true"]), stream=True)
+        while not (pods := await asyncio.to_thread(cluster.names, "pods")):
+            pass
+        cluster.ask("PATCH", f"/api/v1/namespaces/default/pods/{pods[0]}/status", {"status": status})
+        with pytest.raises(error, match=said):
+            await running.wait()
+    assert cluster.left() == []
+
+
+async def test_a_job_that_the_cluster_stops_at_its_deadline(runtime: KubernetesRuntime, cluster: Cluster) -> None:
+    running = await begun(runtime, WAITING)
+    (job,) = cluster.names("jobs", "/apis/batch/v1")
+    cluster.ask("PATCH", f"/apis/batch/v1/namespaces/default/jobs/{job}", {"spec": {"activeDeadlineSeconds": 1}})
+    with pytest.raises(WorkloadTimeout, match="DeadlineExceeded"):
+        await running.wait()
+    assert cluster.node.running() == []
     assert cluster.left() == []
 
 

@@ -22,6 +22,7 @@ from codin.sandbox import Limits
 from tests.runtime import chores
 from tests.runtime.conftest import ray_cluster, ray_runtime
 from tests.runtime.test_http import endpoint, said
+from tests.servers.kubernetes_node import kills_for_memory
 from tests.servers.ray import RayCluster
 
 pytestmark = pytest.mark.anyio
@@ -116,6 +117,40 @@ async def test_a_worker_that_is_killed_is_told_and_retried(ray_runtime: RayRunti
     work = Function(die_once, [str(tmp_path)], sandbox="off", retries=1)
     done = await ray_runtime.run(work)
     assert (done.value, done.attempts) == ("alive", 2)
+
+
+@pytest.fixture
+def little_memory() -> Iterator[Path]:
+    """A control group whose processes the kernel kills when they take more than some megabytes."""
+    if not kills_for_memory():
+        pytest.skip("no control groups for memory (version 1) that may be written: run this as root")
+    group = Path(f"/sys/fs/cgroup/memory/codin-ray-{os.getpid()}")
+    group.mkdir()
+    group.joinpath("memory.limit_in_bytes").write_text(str(64 * 1024 * 1024))
+    yield group
+    group.rmdir()
+
+
+async def test_a_worker_that_the_kernel_kills_for_memory_is_told_and_leaves_nothing(
+    ray_runtime: RayRuntime, little_memory: Path
+) -> None:
+    def greedy(group: str) -> Iterator[list[object]]:
+        import os
+        from pathlib import Path
+
+        Path(group, "cgroup.procs").write_text(str(os.getpid()))
+        Path("here").touch()
+        yield [os.getpid(), str(Path.cwd())]
+        yield [len(b"x" * 10**9), ""]
+
+    async with asyncio.timeout(120):
+        running = await ray_runtime.run(Function(greedy, [str(little_memory)], sandbox="off"), stream=True)
+        with pytest.raises(WorkloadFailed, match="its Ray worker was killed"):
+            await running.wait()
+        ((process, folder),) = running.items
+        assert "oom_kill 1" in little_memory.joinpath("memory.oom_control").read_text()
+        await until(lambda: gone(process) and not Path(folder).exists())
+    assert (await ray_runtime.run(Function(chores.double, [2], sandbox="off"))).value == 4
 
 
 async def test_a_result_is_json_made_on_the_node(ray_runtime: RayRuntime) -> None:
@@ -213,13 +248,14 @@ async def test_a_node_that_is_lost_ends_its_tasks_and_streams(ray_cluster: RayCl
     async with asyncio.timeout(170):
         node = await asyncio.to_thread(ray_cluster.add_node, resource)
         async with RayRuntime(ray_cluster.address, resources={resource: 1}, patience=120) as runtime:
-            _, reading = await begun(Function(stay, [str(tmp_path)], sandbox="off", limits=limits), runtime)
+            process, reading = await begun(Function(stay, [str(tmp_path)], sandbox="off", limits=limits), runtime)
             task = asyncio.create_task(runtime.run(Function(linger, [str(mark)], sandbox="off", limits=limits)))
             await until(mark.exists)
             await asyncio.to_thread(ray_cluster.remove_node, node)
             for lost in (reading, task):
                 with pytest.raises((RuntimeUnavailable, WorkloadFailed)):
                     await lost
+            await until(lambda: gone(process))
 
 
 def _drivers() -> set[int]:

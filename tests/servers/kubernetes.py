@@ -142,7 +142,8 @@ class Cluster:
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """What the API server answers to an administrator; None when it has no such thing."""
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": "Bearer admin", "Content-Type": "application/json"}
+        kind = "application/strategic-merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Authorization": "Bearer admin", "Content-Type": kind}
         request = urllib.request.Request(self.server + path, data, headers, method=method)
         context = ssl.create_default_context(cafile=str(self.folder / "node.crt"))
         try:
@@ -260,6 +261,6 @@ def _ports(count: int) -> list[int]:
 
 def _sweep() -> None:
     """Take away what the clusters of tests that were killed have left."""
-    for folder in Path("/var/tmp").glob(f"{_PREFIX}*"):
+    for folder in Path("/var/tmp").glob(f"{_PREFIX}[0-9]*"):
         if not Path(f"/proc/{folder.name.removeprefix(_PREFIX).partition('-')[0]}").exists():
             shutil.rmtree(folder, ignore_errors=True)

@@ -118,6 +118,10 @@ class Node:
             for chore in left:
                 chore.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+        assert self._runner.server is not None
+        for connection in self._runner.server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()  # to close it would take until the other side has done so too
         await self._runner.cleanup()
 
     async def ask(self, method: str, path: str, body: Any = None, **query: str) -> dict[str, Any]:

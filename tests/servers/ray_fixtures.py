@@ -13,18 +13,24 @@ from tests.servers import ray
 
 
 @pytest.fixture(scope="session")
-def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ray.RayCluster]:
-    """A Ray cluster that all processes of a run of tests share."""
+def ray_environment() -> Iterator[None]:
+    """What everybody who speaks with a cluster of the tests needs, and that there can be one."""
     if (reason := ray.why_not()) is not None:
         pytest.skip(reason)
-    base = tmp_path_factory.getbasetemp()
-    cluster = ray.RayCluster(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name, value in ray.ENVIRONMENT.items():
             monkeypatch.setenv(name, value)
-        cluster.start()
-        yield cluster
-        cluster.stop()
+        yield
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(ray_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ray.RayCluster]:
+    """A Ray cluster that all processes of a run of tests share."""
+    base = tmp_path_factory.getbasetemp()
+    cluster = ray.RayCluster(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+    cluster.start()
+    yield cluster
+    cluster.stop()
 
 
 class KeptRay(RayRuntime):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import wait
 from typing import Any, TypeVar
@@ -23,23 +24,28 @@ _LOOK = 1.0  # seconds between looks whether anybody is there to wait for
 class Backing:
     """In a task it is the memory of the task's agent and caller, whatever the framework says; elsewhere what is given.
 
-    Frameworks call from threads and from event loops of their own. The work is done on the loop of the task, or on
-    the one that ran when this was made: a memory's connections belong to one loop.
+    Frameworks call from threads and from event loops of their own. The work is done on the loop of the task, on the
+    one that the memory was opened on, or on the one that ran when this was made: a memory's connections belong to one
+    loop.
 
     Args:
         outside: whose memory it is outside of tasks; None refuses. So a thread that has lost its task finds nothing.
+        alone: in a program without a coroutine, begin a thread that has an event loop, and open the memory there.
     """
 
-    def __init__(self, memories: Memories, outside: Scope | None = None) -> None:
+    def __init__(self, memories: Memories, outside: Scope | None = None, *, alone: bool = False) -> None:
         self._memories = memories
         self._outside = outside
         self._loop = _running_loop()
+        self._alone = alone and self._loop is None
+        self._own: _OwnLoop | None = None
+        self._beginning = threading.Lock()
 
     async def run(self, work: Work[T], *, outside: Scope | None = None) -> T:
         """What `work` gives for the memory of whoever calls."""
         task = current_task()
         memory, loop = self._memory(task, outside), self._home(task)
-        if loop is None or not loop.is_running() or loop is asyncio.get_running_loop():
+        if loop is None or loop is asyncio.get_running_loop():
             return await work(memory)
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(memory), loop))
 
@@ -48,11 +54,13 @@ class Backing:
 
         Raises:
             ConfigError: it would block the event loop that it waits for, or there is none.
-            MemoryUnavailable: the event loop ended meanwhile.
+            MemoryFailed: the memory cannot be opened, or the event loop ended meanwhile.
         """
         task = current_task()
         memory, loop = self._memory(task, None), self._home(task)
-        if loop is None or not loop.is_running():
+        if loop is None and self._alone and task is None:
+            loop = self._begun()
+        if loop is None:
             raise ConfigError(
                 "this memory waits for an event loop, and none runs that it knows",
                 hint="make it in a coroutine, as in `async with Memories(…)`, and call what blocks in a thread",
@@ -68,6 +76,19 @@ class Backing:
                 raise MemoryUnavailable("the event loop of this memory has ended")
         return future.result()
 
+    def close(self) -> None:
+        """End the event loop, and close the memory, that this has begun and opened by itself."""
+        with self._beginning:
+            own, self._own = self._own, None
+        if own is not None:
+            own.close()
+
+    def _begun(self) -> asyncio.AbstractEventLoop:
+        with self._beginning:
+            if self._own is None:
+                self._own = _OwnLoop(self._memories)
+            return self._own.loop
+
     def _memory(self, task: Task | None, outside: Scope | None) -> Memory:
         if task is not None:
             return self._memories.in_task(task)
@@ -80,7 +101,32 @@ class Backing:
 
     def _home(self, task: Task | None) -> asyncio.AbstractEventLoop | None:
         worker = None if task is None else run_of(task).worker
-        return self._loop if worker is None else worker.get_loop()
+        loops = (None if worker is None else worker.get_loop(), self._memories.loop, self._loop)
+        return next((loop for loop in loops if loop is not None and loop.is_running()), None)
+
+
+class _OwnLoop:
+    """An event loop in a thread, on which a memory is open. The thread does not keep the program from ending."""
+
+    def __init__(self, memories: Memories) -> None:
+        self._memories = memories
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="codin-memory", daemon=True)
+        self._thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(memories.__aenter__(), self.loop).result()
+        except BaseException:
+            self._end()
+            raise
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._memories.close(), self.loop).result()
+        self._end()
+
+    def _end(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from codin.memory._filter import Condition, fits
@@ -24,6 +24,14 @@ class _Conversation:
         self.summary: Summary | None = None
 
 
+class _Shelf:
+    """Bytes by keys, which go together."""
+
+    def __init__(self) -> None:
+        self.at = 0
+        self.blobs: dict[str, bytes] = {}
+
+
 class _Room:
     """All that one scope has."""
 
@@ -34,6 +42,7 @@ class _Room:
         self.ids: list[str] = []
         self.words = Postings()
         self.spaces: dict[str, Vectors] = {}
+        self.shelves: dict[str, _Shelf] = {}
 
     def put(self, one: Indexed) -> None:
         self.drop(one.record.id)
@@ -122,6 +131,34 @@ class InProcess:
         notes = (room.notes[context_id, key] for key in wanted) if room is not None else ()
         return [note for note in notes if _lives(note, now)][:limit]
 
+    async def put_blobs(
+        self, scope: Scope, shelf: str, blobs: Mapping[str, bytes], *, at: int, replace: bool = True
+    ) -> None:
+        there = self._room(scope).shelves.setdefault(shelf, _Shelf())
+        there.at = max(there.at, at)
+        there.blobs.update((key, value) for key, value in blobs.items() if replace or key not in there.blobs)
+
+    async def blobs(self, scope: Scope, shelf: str, keys: Sequence[str]) -> Mapping[str, bytes]:
+        there = self._shelf(scope, shelf)
+        return {key: there[key] for key in keys if key in there}
+
+    async def blob_keys(
+        self, scope: Scope, shelf: str, *, prefix: str = "", before: str | None = None, limit: int = 100
+    ) -> Sequence[str]:
+        keys = (key for key in self._shelf(scope, shelf) if key.startswith(prefix))
+        return heapq.nlargest(limit, (key for key in keys if before is None or key < before))
+
+    async def drop_blobs(self, scope: Scope, shelf: str, keys: Sequence[str] | None = None) -> int:
+        there = self._shelf(scope, shelf)
+        gone = [key for key in dict.fromkeys(there if keys is None else keys) if there.pop(key, None) is not None]
+        if gone and not there:
+            del self._rooms[scope].shelves[shelf]
+        return len(gone)
+
+    async def shelves(self, scope: Scope, *, after: str = "", limit: int = 100) -> Sequence[str]:
+        room = self._rooms.get(scope)
+        return sorted(name for name in (room.shelves if room is not None else ()) if name > after)[:limit]
+
     async def add(self, scope: Scope, records: Sequence[Indexed]) -> None:
         room = self._room(scope)
         for one in records:
@@ -172,6 +209,8 @@ class InProcess:
                 conversation.said = kept
             old = [key for key, one in room.records.items() if one.record.at < before]
             gone += sum(room.drop(key) for key in old)
+            for name in [name for name, shelf in room.shelves.items() if shelf.at < before]:
+                gone += len(room.shelves.pop(name).blobs)
             for place in [place for place, note in room.notes.items() if not _lives(note, now)]:
                 del room.notes[place]
                 gone += 1
@@ -187,6 +226,7 @@ class InProcess:
             utterances=sum(len(one.said) for room in rooms for one in room.conversations.values()),
             notes=sum(len(room.notes) for room in rooms),
             records=sum(len(room.records) for room in rooms),
+            blobs=sum(len(shelf.blobs) for room in rooms for shelf in room.shelves.values()),
             spaces=spaces,
         )
 
@@ -196,6 +236,11 @@ class InProcess:
     def _conversation(self, scope: Scope, context_id: str) -> _Conversation | None:
         room = self._rooms.get(scope)
         return None if room is None else room.conversations.get(context_id)
+
+    def _shelf(self, scope: Scope, shelf: str) -> dict[str, bytes]:
+        room = self._rooms.get(scope)
+        there = room.shelves.get(shelf) if room is not None else None
+        return {} if there is None else there.blobs
 
     def _there(self, scopes: Sequence[Scope]) -> Iterator[tuple[Scope, _Room]]:
         return ((scope, self._rooms[scope]) for scope in scopes if scope in self._rooms)
@@ -214,4 +259,6 @@ def _is_of(scope: Scope, tenant: str, agent: str | None, caller: str | None) -> 
 
 
 def _count(room: _Room) -> int:
-    return sum(len(one.said) for one in room.conversations.values()) + len(room.notes) + len(room.records)
+    said = sum(len(one.said) for one in room.conversations.values())
+    blobs = sum(len(shelf.blobs) for shelf in room.shelves.values())
+    return said + len(room.notes) + len(room.records) + blobs

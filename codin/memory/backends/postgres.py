@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import json
 import logging
 from collections import Counter
@@ -16,9 +17,11 @@ from codin.errors import ConfigError, MemoryFailed, NotKept
 from codin.memory._filter import Condition
 from codin.memory._protocol import Found, Indexed, Note, Record, Scope, Stats, Summary, Utterance, Vector
 from codin.memory.backends._json import json_of
+from codin.memory.backends._postgres import blobs as shelf_rows
 from codin.memory.backends._postgres import sql as sql
 from codin.memory.backends._postgres.filter import compiled
 from codin.memory.backends._postgres.session import Connection, Sessions
+from codin.memory.backends._postgres.words import Holders, Room, matching
 
 __all__ = ["PostgresMemory"]
 
@@ -29,6 +32,10 @@ _LOOK_EACH = 1000
 _TOGETHER = 100
 _WIDEST = 2000  # what an index of pgvector takes
 _BUILDING = 6 * 3600.0
+_QUIET = 2.0
+"""An index is made when nothing was added for so many seconds: adding to it takes longer than making it afterwards."""
+_UNQUIET = 600.0
+"""It is made all the same after so many."""
 _LETTING_GO = 10.0
 _WHOLE = 16  # digits that every integer within ±2^53 has at most
 
@@ -72,11 +79,15 @@ class PostgresMemory:
         self._exact = exact
         self._index_from = index_from
         self._spaces: dict[str, _Space] = {}
+        self._holders = Holders()
         self._unlooked = Counter[str]()
+        self._adding = 0
+        self._added = 0.0
         self._indexing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         await self._sessions.open()
+        self._look_for_large()  # whoever has added may have ended too soon
 
     async def close(self) -> None:
         if self._indexing is not None:
@@ -132,10 +143,43 @@ class PostgresMemory:
             rows = await connection.fetch(sql.NOTES, *scope, context_id, now, prefix, after, limit)
         return [_note(row) for row in rows]
 
+    async def put_blobs(
+        self, scope: Scope, shelf: str, blobs: Mapping[str, bytes], *, at: int, replace: bool = True
+    ) -> None:
+        async with self._sessions.transaction() as connection:
+            await shelf_rows.put_blobs(connection, await _room(connection, scope), shelf, blobs, at, replace)
+
+    async def blobs(self, scope: Scope, shelf: str, keys: Sequence[str]) -> Mapping[str, bytes]:
+        async with self._sessions.session() as connection:
+            return await shelf_rows.blobs(connection, scope, shelf, keys)
+
+    async def blob_keys(
+        self, scope: Scope, shelf: str, *, prefix: str = "", before: str | None = None, limit: int = 100
+    ) -> Sequence[str]:
+        async with self._sessions.session() as connection:
+            return await shelf_rows.blob_keys(connection, scope, shelf, prefix, before, limit)
+
+    async def drop_blobs(self, scope: Scope, shelf: str, keys: Sequence[str] | None = None) -> int:
+        async with self._sessions.transaction() as connection:
+            return await shelf_rows.drop_blobs(connection, scope, shelf, keys)
+
+    async def shelves(self, scope: Scope, *, after: str = "", limit: int = 100) -> Sequence[str]:
+        async with self._sessions.session() as connection:
+            return await shelf_rows.shelves(connection, scope, after, limit)
+
     async def add(self, scope: Scope, records: Sequence[Indexed]) -> None:
         last = {one.record.id: one for one in records}
         if not last:
             return
+        self._adding += 1
+        try:
+            await self._add(scope, last)
+        finally:
+            self._adding -= 1
+            self._added = asyncio.get_running_loop().time()
+        self._have_grown(one.space for one in last.values() if one.vector is not None)
+
+    async def _add(self, scope: Scope, last: Mapping[str, Indexed]) -> None:
         spaces = await self._spaces_of(list(last.values()))
         async with self._sessions.transaction() as connection:
             # Whoever adds to a scope waits for others who do, so that its counts are right.
@@ -149,15 +193,14 @@ class PostgresMemory:
                 "word",
                 schema_name="codin_memory",
                 columns=("scope", "term", "record", "times", "words"),
-                records=[
+                records=sorted(  # as their index is
                     (room, term, keys[id], times, len(one.terms))
                     for id, one in last.items()
                     for term, times in Counter(one.terms).items()
-                ],
+                ),
             )
             words = sum(len(one.terms) for one in last.values())
             await connection.execute(sql.COUNTED, room, len(last), words)
-        self._have_grown(one.space for one in last.values() if one.vector is not None)
 
     async def delete(self, scope: Scope, ids: Sequence[str]) -> int:
         async with self._sessions.transaction() as connection:
@@ -177,7 +220,7 @@ class PostgresMemory:
     ) -> Sequence[Found]:
         async with self._sessions.session() as connection:
             known = await self._space(connection, space)
-            rooms, records = await _rooms(connection, scopes)
+            rooms = {room.id: (scope, room) for scope, room in (await _rooms(connection, scopes)).items()}
             if known is None or not rooms:
                 return []
             if len(vector) != known.dimensions:
@@ -185,24 +228,27 @@ class PostgresMemory:
             values: list[Any] = [list(rooms), list(vector), limit]
             wanted = compiled(where, values)
             rows: Sequence[Mapping[str, Any]] = []
-            if records > self._exact:
+            if sum(room.records for _, room in rooms.values()) > self._exact:
                 rows = await connection.fetch(sql.nearest(known.id, known.dimensions, wanted, exact=False), *values)
             if len(rows) < limit:  # an index gives up some time when hardly anything fits
                 rows = await connection.fetch(sql.nearest(known.id, known.dimensions, wanted, exact=True), *values)
-        return [Found(rooms[row["scope"]], _record(row), row["score"]) for row in rows]
+        return [Found(rooms[row["scope"]][0], _record(row), row["score"]) for row in rows]
 
     async def matching(
         self, scopes: Sequence[Scope], terms: Sequence[str], *, where: Sequence[Condition] = (), limit: int
     ) -> Sequence[Found]:
         async with self._sessions.session() as connection:
-            rooms, _ = await _rooms(connection, scopes)
-            if not rooms or not terms:
-                return []
-            values: list[Any] = [list(rooms), list(terms), limit]
-            rows = await connection.fetch(sql.matching(compiled(where, values)), *values)
-        return [Found(rooms[row["scope"]], _record(row), row["score"]) for row in rows]
+            rooms = await _rooms(connection, scopes)
+            found = [
+                Found(scope, _record(row), row["score"])
+                for scope, room in rooms.items()
+                if room.records
+                for row in await matching(connection, self._holders, room, terms, where, limit)
+            ]
+        return heapq.nlargest(limit, found, key=lambda one: one.score)
 
     async def forget(self, tenant: str, agent: str | None = None, caller: str | None = None) -> int:
+        self._holders.forget()
         async with self._sessions.transaction() as connection:
             rooms = [row["id"] for row in await connection.fetch(sql.HELD_OF, tenant, agent, caller)]
             return await connection.fetchval(sql.FORGET, rooms) if rooms else 0
@@ -233,13 +279,21 @@ class PostgresMemory:
 
     def _have_grown(self, spaces: Iterable[str]) -> None:
         self._unlooked.update(spaces)
-        if max(self._unlooked.values(), default=0) < min(_LOOK_EACH, self._index_from) or self._indexing is not None:
-            return
-        self._unlooked.clear()
-        self._indexing = asyncio.create_task(self._index())
+        if max(self._unlooked.values(), default=0) >= min(_LOOK_EACH, self._index_from):
+            self._look_for_large()
+
+    def _look_for_large(self) -> None:
+        if self._indexing is None:
+            self._unlooked.clear()
+            self._added = asyncio.get_running_loop().time()
+            self._indexing = asyncio.create_task(self._index())
 
     async def _index(self) -> None:
+        clock = asyncio.get_running_loop().time
+        latest = clock() + _UNQUIET
         try:
+            while clock() < latest and (self._adding or clock() < self._added + _QUIET):  # noqa: ASYNC110  # for quiet
+                await asyncio.sleep(_QUIET / 4)
             await self.index()
         except MemoryFailed as error:
             _logger.warning("no index was made for vectors, searches compare them one by one: %s", error)
@@ -279,12 +333,13 @@ async def _room(connection: Connection, scope: Scope) -> int:
     return await connection.fetchval(sql.HELD_ROOM, *scope) if room is None else room
 
 
-async def _rooms(connection: Connection, scopes: Sequence[Scope]) -> tuple[Mapping[int, Scope], int]:
-    """The scopes that there are, and how many records they have."""
+async def _rooms(connection: Connection, scopes: Sequence[Scope]) -> Mapping[Scope, Room]:
+    """The scopes that there are."""
     tenants, agents, callers = ([scope[at] for scope in scopes] for at in range(3))
     rows = await connection.fetch(sql.ROOMS, tenants, agents, callers)
-    rooms = {row["id"]: Scope(row["tenant"], row["agent"], row["caller"]) for row in rows}
-    return rooms, sum(row["records"] for row in rows)
+    return {
+        Scope(row["tenant"], row["agent"], row["caller"]): Room(row["id"], row["records"], row["words"]) for row in rows
+    }
 
 
 async def _indexed(connection: Connection, space: int, dimensions: int) -> bool:
@@ -296,8 +351,10 @@ async def _indexed(connection: Connection, space: int, dimensions: int) -> bool:
         return False
     try:
         await connection.execute(sql.drop_index(space), timeout=_BUILDING)
+        await connection.execute(sql.ROOM_FOR_INDEX)
         await connection.execute(sql.create_index(space, dimensions), timeout=_BUILDING)
     finally:
+        await connection.execute("RESET maintenance_work_mem; RESET max_parallel_maintenance_workers")
         await connection.execute("SELECT pg_advisory_unlock(hashtext($1))", name)
     return True
 

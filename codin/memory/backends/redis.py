@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote, unquote
 
 from pydantic_core import from_json
@@ -13,8 +14,11 @@ from codin.errors import ConfigError, MemoryFailed, NotKept
 from codin.memory._filter import Condition, fits
 from codin.memory._protocol import Found, Indexed, Note, Record, Scope, Stats, Summary, Utterance, Vector
 from codin.memory.backends._json import json_of
+from codin.memory.backends._redis import blobs as shelf_keys
 from codin.memory.backends._redis import scripts as scripts
+from codin.memory.backends._redis.fields import entries_of, spans_of
 from codin.memory.backends._redis.server import Server
+from codin.memory.backends._redis.upgrade import upgrade
 from codin.memory.backends._redis.vectors import KeptVectors, packed
 
 __all__ = ["RedisMemory"]
@@ -22,20 +26,23 @@ __all__ = ["RedisMemory"]
 _SCOPES, _CHANGE, _SPACES = "codin:memory:scopes", "codin:memory:change", "codin:memory:spaces"
 _KEPT = 200_000
 _PAGE = 1000
-_DEEPER = 10
-"""With a filter, so many times more of a ranking is looked at first; then all of it."""
-_ALL = 2**31
+_NARROW = 3000
+"""Where a filter leaves so many records or fewer, they are looked up, and only they are ranked."""
+_DEEPER = 4
+"""Where it leaves more, so many times more of a ranking is looked at first, and again as many times more."""
 
 
 class RedisMemory:
     """A memory in a Redis from 6.2 on. Whether it outlives the server is the server's affair: `appendonly yes`.
 
     What belongs together is written by scripts, all or nothing. Words are ranked in the server by BM25, each scope for
-    itself; vectors are compared in this process, which keeps a copy of those that it searched lately and fetches what
-    has changed. That is meant for scopes of some ten thousand records; for larger ones PostgreSQL is the better place.
+    itself; vectors are compared by NumPy in this process, which keeps a copy of those that it searched lately and gets
+    what has changed: of 100,000 with 384 numbers 150 MB, which the first search waits for. For more PostgreSQL is the
+    better place.
 
     `forget` and `delete` remove all keys and members. An append-only file and a snapshot hold the bytes until Redis
-    writes them anew (BGREWRITEAOF, BGSAVE). Notes that expire are gone by themselves, their keys' names with `trim`.
+    writes them anew (BGREWRITEAOF, BGSAVE). Notes that expire are gone by themselves, the names of their keys when
+    other notes of the scope are set, or with `trim`.
 
     Args:
         url: `redis://user:password@host:6379/0`, `rediss://…` or `unix:///path`.
@@ -55,7 +62,10 @@ class RedisMemory:
         self._vectors = KeptVectors(vectors)
 
     async def open(self) -> None:
-        await self._server.open()
+        if await self._server.open():
+            for scope in await self._scopes():
+                await upgrade(self._server, _prefix(scope))
+            await self._server.upgraded()
 
     async def close(self) -> None:
         self._vectors.forget()
@@ -98,19 +108,10 @@ class RedisMemory:
         return note if note is not None and _lives(note, now) else None
 
     async def put_note(self, scope: Scope, context_id: str, note: Note) -> None:
-        prefix, thing = _prefix(scope), f"{_quoted(context_id)}:{note.key}"
         kept = json_of([note.at, note.expires, note.value])
-        async with self._server.asked() as client, client.pipeline(transaction=True) as together:
-            together.zadd(_SCOPES, {_name(scope): 0})
-            together.sadd(f"{prefix}noted", _quoted(context_id))
-            together.zadd(f"{prefix}keys:{_quoted(context_id)}", {note.key: 0})
-            if note.expires is None:
-                together.set(f"{prefix}note:{thing}", kept)
-                together.zrem(f"{prefix}expiring", thing)
-            else:
-                together.set(f"{prefix}note:{thing}", kept, pxat=max(1, note.expires))
-                together.zadd(f"{prefix}expiring", {thing: note.expires})
-            await together.execute()
+        expires = "" if note.expires is None else max(1, note.expires)
+        arguments = [_name(scope), _quoted(context_id), note.key, kept, expires, note.at]
+        await self._server.run(scripts.PUT_NOTE, [_prefix(scope), _SCOPES], arguments)
 
     async def drop_note(self, scope: Scope, context_id: str, key: str) -> bool:
         return bool(await self._server.run(scripts.DROP_NOTE, [_prefix(scope)], [_quoted(context_id), key]))
@@ -135,13 +136,34 @@ class RedisMemory:
                 after = keys[-1]
         return found[:limit]
 
+    async def put_blobs(
+        self, scope: Scope, shelf: str, blobs: Mapping[str, bytes], *, at: int, replace: bool = True
+    ) -> None:
+        keys = [_prefix(scope), _SCOPES]
+        await shelf_keys.put_blobs(self._server, keys, _name(scope), shelf, blobs, at, replace)
+
+    async def blobs(self, scope: Scope, shelf: str, keys: Sequence[str]) -> Mapping[str, bytes]:
+        return await shelf_keys.blobs(self._server, _prefix(scope), shelf, keys)
+
+    async def blob_keys(
+        self, scope: Scope, shelf: str, *, prefix: str = "", before: str | None = None, limit: int = 100
+    ) -> Sequence[str]:
+        return await shelf_keys.blob_keys(self._server, _prefix(scope), shelf, prefix, before, limit)
+
+    async def drop_blobs(self, scope: Scope, shelf: str, keys: Sequence[str] | None = None) -> int:
+        return await shelf_keys.drop_blobs(self._server, _prefix(scope), shelf, keys)
+
+    async def shelves(self, scope: Scope, *, after: str = "", limit: int = 100) -> Sequence[str]:
+        return await shelf_keys.shelves(self._server, _prefix(scope), after, limit)
+
     async def add(self, scope: Scope, records: Sequence[Indexed]) -> None:
         if not records:
             return
         arguments: list[object] = [_name(scope)]
         for one in records:
             record, space = one.record, one.space if one.vector is not None else ""
-            found = {"space": space, "words": len(one.terms), "times": Counter(one.terms)}
+            times, fields = Counter(one.terms), entries_of(record.metadata)
+            found = {"space": space, "words": len(one.terms), "times": times, "fields": fields}
             vector = b"" if one.vector is None else packed(one.vector)
             about = json_of([record.metadata, record.at])
             arguments += (record.id, record.text, about, record.at, json_of(found), vector)
@@ -159,6 +181,9 @@ class RedisMemory:
     async def records(
         self, scope: Scope, *, where: Sequence[Condition] = (), after: str = "", limit: int = 100
     ) -> Sequence[Record]:
+        if (ids := await self._narrowed(scope, where)) is not None:
+            page = sorted(id for id in ids if id > after)[:limit]
+            return list((await self._fitting(scope, page, where)).values())
         found: list[Record] = []
         size = _PAGE if where else limit
         while len(found) < limit:
@@ -175,17 +200,19 @@ class RedisMemory:
     async def nearest(
         self, scopes: Sequence[Scope], space: str, vector: Vector, *, where: Sequence[Condition] = (), limit: int
     ) -> Sequence[Found]:
+        async with self._server.asked() as client:
+            dimensions = await client.hget(_SPACES, space)
+        if dimensions is None:
+            return []
+        if int(dimensions) != len(vector):
+            raise MemoryFailed(f"the space {space!r} has vectors of {int(dimensions)} numbers")
         found: list[Found] = []
         for scope in scopes:
 
-            async def ranking(depth: int, scope: Scope = scope) -> list[tuple[float, str]]:
-                async with self._server.asked() as client:
-                    dimensions = await client.hget(_SPACES, space)
-                    if dimensions is None:
-                        return []
-                    if int(dimensions) != len(vector):
-                        raise MemoryFailed(f"the space {space!r} has vectors of {int(dimensions)} numbers")
-                    return await self._vectors.nearest(client, _prefix(scope), scope, space, vector, depth)
+            async def ranking(
+                depth: int, among: Collection[str] | None, scope: Scope = scope
+            ) -> list[tuple[float, str]]:
+                return await self._vectors.nearest(self._server, _prefix(scope), scope, space, vector, depth, among)
 
             found += await self._found(scope, ranking, where, limit)
         return heapq.nlargest(limit, found, key=lambda one: one.score)
@@ -197,9 +224,11 @@ class RedisMemory:
         found: list[Found] = []
         for scope in scopes:
 
-            async def ranking(depth: int, scope: Scope = scope) -> list[tuple[float, str]]:
-                best = await self._server.run(scripts.MATCHING, [_prefix(scope)], [depth, *wanted])
-                return [(float(score), id.decode()) for id, score in zip(best[::2], best[1::2], strict=True)]
+            async def ranking(
+                depth: int, among: Collection[str] | None, scope: Scope = scope
+            ) -> list[tuple[float, str]]:
+                arguments = [depth, len(wanted), *wanted, *(among or ())]
+                return list(from_json(await self._server.run(scripts.MATCHING, [_prefix(scope)], arguments) or b"[]"))
 
             found += await self._found(scope, ranking, where, limit)
         return heapq.nlargest(limit, found, key=lambda one: one.score)
@@ -219,46 +248,58 @@ class RedisMemory:
         return gone
 
     async def stats(self, tenant: str, agent: str | None = None, caller: str | None = None) -> Stats:
-        contexts = utterances = notes = 0
+        contexts = utterances = notes = blobs = 0
         spaces = Counter[str]()
         for scope in await self._scopes(tenant, agent, caller):
             some = await self._server.run(scripts.STATS, [_prefix(scope)])
             contexts, utterances, notes = contexts + some[0], utterances + some[1], notes + some[2]
-            names = (name.decode() for name in some[3][::2])
-            spaces.update(dict(zip(names, map(int, some[3][1::2]), strict=True)))
-        return Stats(contexts, utterances, notes, spaces.total(), dict(spaces))
+            blobs += some[3]
+            names = (name.decode() for name in some[4][::2])
+            spaces.update(dict(zip(names, map(int, some[4][1::2]), strict=True)))
+        return Stats(contexts, utterances, notes, spaces.total(), blobs, dict(spaces))
 
     async def _found(
         self,
         scope: Scope,
-        ranking: Callable[[int], Awaitable[list[tuple[float, str]]]],
+        ranking: Callable[[int, Collection[str] | None], Awaitable[list[tuple[float, str]]]],
         where: Sequence[Condition],
         limit: int,
     ) -> list[Found]:
-        """The best of a ranking that fit: from its top, and where that is not enough, from all of it."""
-        found: list[Found] = []
-        for depth in (limit * _DEEPER, _ALL) if where else (limit,):
-            found.clear()
-            best = await ranking(depth)
+        """The best of a ranking that fit: of the few that do, or from its top as deep as is needed."""
+        among = await self._narrowed(scope, where)
+        if among is not None and not among:
+            return []
+        whole = not where or among is not None
+        depth = limit if whole else limit * _DEEPER
+        while True:
+            found: list[Found] = []
+            best = await ranking(depth, among)
             for at in range(0, len(best), _PAGE):
                 page = best[at : at + _PAGE]
                 records = await self._fitting(scope, [id for _, id in page], where)
                 found += (Found(scope, records[id], score) for score, id in page if id in records)
                 if len(found) >= limit:
                     return found[:limit]
-            if len(best) < depth:
-                break
-        return found
+            if whole or len(best) < depth:
+                return found
+            depth *= _DEEPER
+
+    async def _narrowed(self, scope: Scope, where: Sequence[Condition]) -> Collection[str] | None:
+        """The ids of the records that fit, where one of the conditions leaves few."""
+        spans = spans_of(where)
+        if not spans:
+            return None
+        arguments = [word for place, each in enumerate(spans) for span in each for word in (place, *span)]
+        found = await self._server.run(scripts.NARROWED, [_prefix(scope)], [_NARROW, *arguments])
+        return None if found is None else [id for id, _, _ in _fit(found, where)]
 
     async def _fitting(self, scope: Scope, ids: Sequence[str], where: Sequence[Condition]) -> dict[str, Record]:
         """The records that are there and fit; only their texts are read."""
+        fit = _fit(await self._server.run(scripts.ABOUT, [_prefix(scope)], ids), where) if ids else []
+        if not fit:
+            return {}
         async with self._server.asked() as client:
-            about = await client.hmget(f"{_prefix(scope)}records", ids)
-            known = ((id, from_json(one)) for id, one in zip(ids, about, strict=True) if one is not None)
-            fit = [(id, metadata, at) for id, (metadata, at) in known if fits(where, metadata)]
-            texts: list[bytes | None] = []
-            if fit:
-                texts = await client.hmget(f"{_prefix(scope)}texts", [id for id, _, _ in fit])
+            texts = await client.hmget(f"{_prefix(scope)}texts", [id for id, _, _ in fit])
         pairs = zip(fit, texts, strict=True)
         return {id: Record(id, text.decode(), metadata, at) for (id, metadata, at), text in pairs if text is not None}
 
@@ -271,6 +312,13 @@ class RedisMemory:
             names = await client.zrangebylex(_SCOPES, least, most)
         scopes = (Scope(*map(unquote, name.decode().split("/"))) for name in names)
         return [scope for scope in scopes if agent in (None, scope.agent) and caller in (None, scope.caller)]
+
+
+def _fit(found: bytes, where: Sequence[Condition]) -> list[tuple[str, dict[str, Any], int]]:
+    """The ids, metadata and times of the records that are there and fit."""
+    ids, about = from_json(found)
+    known = ((id, *one) for id, one in zip(ids, about, strict=True) if one is not None)
+    return [one for one in known if fits(where, one[1])]
 
 
 def _quoted(name: str) -> str:

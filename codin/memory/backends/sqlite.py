@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVarTuple
 
 from codin.errors import ConfigError, MemoryFailed
 from codin.memory._filter import Condition
 from codin.memory._protocol import Found, Indexed, Note, Record, Scope, Stats, Summary, Utterance, Vector
+from codin.memory.backends._sqlite import blobs as shelf_rows
 from codin.memory.backends._sqlite import erasure, history
 from codin.memory.backends._sqlite import records as rows
 from codin.memory.backends._sqlite.file import MemoryFile
@@ -111,6 +112,27 @@ class SQLiteMemory:
         self, scope: Scope, context_id: str, now: int, *, prefix: str = "", after: str = "", limit: int = 100
     ) -> Sequence[Note]:
         return await self._opened().read(history.notes, scope, context_id, now, prefix, after, limit)
+
+    # -- blobs ---------------------------------------------------------------------------------------------------------
+
+    async def put_blobs(
+        self, scope: Scope, shelf: str, blobs: Mapping[str, bytes], *, at: int, replace: bool = True
+    ) -> None:
+        await self._opened().write(shelf_rows.put, scope, shelf, blobs, at, replace)
+
+    async def blobs(self, scope: Scope, shelf: str, keys: Sequence[str]) -> Mapping[str, bytes]:
+        return await self._opened().read(shelf_rows.blobs, scope, shelf, keys)
+
+    async def blob_keys(
+        self, scope: Scope, shelf: str, *, prefix: str = "", before: str | None = None, limit: int = 100
+    ) -> Sequence[str]:
+        return await self._opened().read(shelf_rows.keys, scope, shelf, prefix, before, limit)
+
+    async def drop_blobs(self, scope: Scope, shelf: str, keys: Sequence[str] | None = None) -> int:
+        return await self._opened().write(shelf_rows.drop, scope, shelf, keys)
+
+    async def shelves(self, scope: Scope, *, after: str = "", limit: int = 100) -> Sequence[str]:
+        return await self._opened().read(shelf_rows.shelves, scope, after, limit)
 
     # -- records -------------------------------------------------------------------------------------------------------
 

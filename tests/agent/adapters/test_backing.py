@@ -65,6 +65,30 @@ async def test_a_thread_that_has_lost_its_task_finds_nothing() -> None:
     assert "outside of tasks" in refused[0]
 
 
+async def test_the_loop_that_a_memory_was_opened_on_is_its_own() -> None:
+    memories = Memories("memory://")
+    backing = await asyncio.to_thread(lambda: Backing(memories, Scope()))  # where no loop runs
+    with pytest.raises(ConfigError, match="event loop"):
+        await asyncio.to_thread(backing.wait, where)
+    async with memories:
+        assert await asyncio.to_thread(backing.wait, where) == (Scope(), asyncio.get_running_loop())
+        assert memories.loop is asyncio.get_running_loop()
+    assert memories.loop is None
+
+
+def test_where_there_is_no_loop_one_may_be_begun() -> None:
+    memories = Memories("memory://")
+    backing = Backing(memories, Scope(), alone=True)
+    for _ in range(2):
+        _, loop = backing.wait(where)
+        assert loop is memories.loop
+        assert backing.wait(where) == (Scope(), loop)
+        assert asyncio.run(backing.run(where)) == (Scope(), loop)
+        backing.close()
+        assert loop.is_closed()
+        assert memories.loop is None
+
+
 def test_who_waits_for_an_event_loop_that_ends_is_told() -> None:
     begun = threading.Event()
     told: list[BaseException] = []

@@ -6,7 +6,7 @@ import math
 from array import array
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
 from codin.agent.adapters._backing import Backing
-from codin.errors import NotKept
+from codin.errors import ConfigError, NotKept
 from codin.memory import Indexed, Memories, Memory, Record, Scope, conditions_of, terms_of
 
 __all__ = ["CodinStorage"]
@@ -22,16 +22,19 @@ __all__ = ["CodinStorage"]
 T = TypeVar("T")
 
 _PAGE = 1000
+_FEW = 20
 _OWN = "crewai:"
+_ONE = "use the embedder that the memory was filled with, or reset the memory"
 
 
 class CodinStorage:
     """What CrewAI's memory keeps, for each agent and caller its own: `Memory(storage=CodinStorage(memories), …)`.
 
     In a task it is the memory of the task's caller; CrewAI's scopes divide that, and lead nowhere else. Found by the
-    vectors of CrewAI's embedder; vectors of different lengths are not compared.
+    vectors of CrewAI's embedder alone: it asks a storage with the vector of a question, and not with its words.
 
-    Without "a" the methods block, and come back to the event loop of the task, or to the one that this was made on.
+    Without "a" the methods block, and come back to the event loop of the task, or to the one that `memories` was opened
+    on. A program that has none needs none: what was made outside of coroutines opens `memories` by itself.
 
     Args:
         memories: are open while the crew runs, as those are that a server is given.
@@ -40,7 +43,7 @@ class CodinStorage:
 
     def __init__(self, memories: Memories, *, outside: Scope | None = None) -> None:
         self._memories = memories
-        self._backing = Backing(memories, outside)
+        self._backing = Backing(memories, outside, alone=True)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self  # a crew is copied for each task, and all of them remember in one place
@@ -48,7 +51,7 @@ class CodinStorage:
     # -- what CrewAI's memory calls ------------------------------------------------------------------------------------
 
     def save(self, records: list[MemoryRecord]) -> None:
-        """Keep records. Raises NotKept for one that is too large."""
+        """Keep records. Raises NotKept for one that is too large, or has a vector of another length than the others."""
         self._wait(partial(_Kept.save, records=records))
 
     def search(
@@ -60,7 +63,11 @@ class CodinStorage:
         limit: int = 10,
         min_score: float = 0.0,
     ) -> list[tuple[MemoryRecord, float]]:
-        """The nearest records with their cosines, nearest first."""
+        """The nearest records with their cosines, nearest first.
+
+        Raises:
+            ConfigError: the vectors that are kept have another length: another embedder made them.
+        """
         wanted = _Wanted(scope_prefix, categories, metadata_filter)
         return self._wait(
             partial(_Kept.search, vector=query_embedding, wanted=wanted, limit=limit, min_score=min_score)
@@ -81,6 +88,10 @@ class CodinStorage:
     def update(self, record: MemoryRecord) -> None:
         """Replace a record. One without a vector keeps the vector that it had."""
         self._wait(partial(_Kept.update, record=record))
+
+    def touch_records(self, record_ids: list[str]) -> None:
+        """Records were used now, as CrewAI says after it has recalled them."""
+        self._wait(partial(_Kept.touch, keys=record_ids))
 
     def get_record(self, record_id: str) -> MemoryRecord | None:
         """A record, with its vector."""
@@ -121,6 +132,10 @@ class CodinStorage:
     def reset(self, scope_prefix: str | None = None) -> None:
         """Delete all of a scope."""
         self.delete(scope_prefix)
+
+    def close(self) -> None:
+        """End what was begun and opened for a program without an event loop. What is kept stays."""
+        self._backing.close()
 
     async def asave(self, records: list[MemoryRecord]) -> None:
         """`save`, awaited."""
@@ -200,11 +215,39 @@ class _Kept:
         self._notes = memory.notes
 
     async def save(self, records: Sequence[MemoryRecord]) -> None:
+        await self._check_lengths(records)
         for record, entry in [(record, _entry(record)) for record in records]:
-            vector = record.embedding or []
-            kept = {"record": record.model_dump(mode="json"), "vector": b64encode(array("f", vector)).decode()}
-            await self._notes.set(f"{_OWN}{record.id}", kept)
+            await self._keep(record)
             await self._backend.add(self._scope, [entry])
+
+    async def _keep(self, record: MemoryRecord) -> None:
+        vector = b64encode(array("f", record.embedding or [])).decode()
+        await self._notes.set(f"{_OWN}{record.id}", {"record": record.model_dump(mode="json"), "vector": vector})
+
+    async def _check_lengths(self, records: Sequence[MemoryRecord]) -> None:
+        lengths = {len(record.embedding) for record in records if record.embedding}
+        if not lengths:
+            return
+        if known := await self._length({f"{_OWN}{record.id}" for record in records}):
+            lengths.add(known)
+        if len(lengths) > 1:
+            raise NotKept(f"vectors of {' and '.join(map(str, sorted(lengths)))} numbers cannot be compared", hint=_ONE)
+
+    async def _length(self, but: Collection[str] = ()) -> int | None:
+        """How long the vectors are that there are: all of them, so that one says it."""
+        after = _OWN
+        while page := await self._notes.list(_OWN, after=after, limit=_FEW):
+            for note in page:
+                if note.key not in but and note.value["vector"]:
+                    return len(b64decode(note.value["vector"])) // 4
+            after = page[-1].key
+        return None
+
+    async def touch(self, keys: Sequence[str]) -> None:
+        now = datetime.now(UTC).replace(tzinfo=None)
+        for key in keys:
+            if (record := await self.get(key)) is not None:
+                await self._keep(record.model_copy(update={"last_accessed": now}))
 
     async def update(self, record: MemoryRecord) -> None:
         if not record.embedding and (before := await self.get(record.id)) is not None:
@@ -231,6 +274,9 @@ class _Kept:
             near = [(hit.record.id.removeprefix(_OWN), hit.score) for hit in hits if hit.score >= min_score]
             known = [(await self.get(key), score) for key, score in near]
             found = [(record, score) for record, score in known if record is not None and record in wanted]
+            if not hits and (known := await self._length()) not in (None, len(vector)):
+                asked = f"the question has a vector of {len(vector)} numbers, and what is kept has {known}"
+                raise ConfigError(asked, hint=_ONE)
             if len(found) >= limit or len(near) < k:
                 return found[:limit]
             k *= 4

@@ -78,7 +78,7 @@ class Threads:
         if not self.lasting:
             graph = with_checkpointer(graph, InMemorySaver(serde=_Serializer()))
         self.graph = graph
-        self.durable = not isinstance(self._checkpointer, InMemorySaver)
+        self.durable: bool = getattr(self._checkpointer, "durable", not isinstance(self._checkpointer, InMemorySaver))
         # A thread that nobody reads while it runs is written when the run ends.
         self.durability: Literal["async", "exit"] | None = None if self.lasting else "exit"
         self._agent = agent

@@ -24,6 +24,7 @@ __all__ = [
     "PUT_NOTE",
     "ROOM",
     "ROOMS",
+    "ROOM_FOR_INDEX",
     "SPACE",
     "SPACES",
     "STATS",
@@ -34,7 +35,6 @@ __all__ = [
     "create_index",
     "drop_index",
     "index_name",
-    "matching",
     "nearest",
     "records",
 ]
@@ -62,7 +62,10 @@ WITH new AS (
     FROM codin_memory.conversation,
         unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[], $9::bigint[])
         WITH ORDINALITY AS said (role, text, parts, metadata, at, task_id, number, index, nth)
-    WHERE conversation.id = $1
+    WHERE conversation.id = $1 AND NOT EXISTS (
+        SELECT FROM codin_memory.trimmed
+        WHERE trimmed.conversation = $1 AND trimmed.task_id = said.task_id AND trimmed.number >= said.number
+    )
     ORDER BY said.nth
     ON CONFLICT DO NOTHING
     RETURNING place
@@ -122,7 +125,7 @@ WITH gone AS (
 SELECT count(*) FROM gone"""
 
 ROOMS = """
-SELECT id, tenant, agent, caller, records FROM codin_memory.scope
+SELECT id, tenant, agent, caller, records, words FROM codin_memory.scope
 WHERE (tenant, agent, caller) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))"""
 
 _FOUND = "record.scope, record.id, record.text, record.metadata, record.at"
@@ -148,33 +151,6 @@ WHERE record.space = {space} AND record.scope = ANY($1::bigint[]) {where}
 ORDER BY {f"({distance}) + 0" if exact else distance} LIMIT $3"""
 
 
-def matching(where: str) -> str:
-    """The records of scopes that have any of some words, by BM25 (k1 = 1.2, b = 0.75), each scope for itself."""
-    wanted = f"JOIN codin_memory.record ON record.key = word.record {where}" if where else ""
-    return f"""
-WITH rare AS MATERIALIZED (
-    SELECT word.scope, word.term,
-        ln(1 + (scope.records - count(*) + 0.5::float8) / (count(*) + 0.5::float8)) AS rarity,
-        scope.words / scope.records::float8 AS average
-    FROM codin_memory.word JOIN codin_memory.scope ON scope.id = word.scope
-    WHERE word.scope = ANY($1::bigint[]) AND word.term = ANY($2::text[])
-    GROUP BY word.scope, word.term, scope.id
-), best AS MATERIALIZED (
-    SELECT word.record, sum(
-        rare.rarity * word.times * 2.2::float8
-        / (word.times + 1.2::float8 * (0.25::float8 + 0.75::float8 * word.words / rare.average))
-    ) AS score
-    FROM rare CROSS JOIN LATERAL (
-        -- OFFSET keeps the planner from reading all words there are, side by side with the wanted ones.
-        SELECT record, times, words FROM codin_memory.word
-        WHERE word.scope = rare.scope AND word.term = rare.term OFFSET 0
-    ) AS word {wanted}
-    GROUP BY word.record ORDER BY score DESC LIMIT $3
-)
-SELECT {_FOUND}, best.score FROM best JOIN codin_memory.record ON record.key = best.record
-ORDER BY best.score DESC, record.id"""
-
-
 # All of somebody, and all that is old
 
 HELD_OF = f"SELECT id FROM codin_memory.scope WHERE {_OF} ORDER BY id FOR UPDATE"
@@ -188,6 +164,8 @@ SELECT
     (SELECT count(*) FROM codin_memory.utterance JOIN codin_memory.conversation
         ON conversation.id = utterance.conversation WHERE conversation.scope = ANY($1::bigint[]))
     + (SELECT count(*) FROM codin_memory.note WHERE scope = ANY($1::bigint[]))
+    + (SELECT count(*) FROM codin_memory.blob JOIN codin_memory.shelf ON shelf.id = blob.shelf
+        WHERE shelf.scope = ANY($1::bigint[]))
     + (SELECT count(*) FROM codin_memory.record WHERE scope = ANY($1::bigint[]))"""
 
 HELD_OLD = """
@@ -196,12 +174,20 @@ SELECT id FROM codin_memory.scope WHERE id IN (
         ON utterance.conversation = conversation.id WHERE utterance.at < $1
     UNION SELECT scope FROM codin_memory.record WHERE at < $1
     UNION SELECT scope FROM codin_memory.note WHERE expires <= $2
+    UNION SELECT scope FROM codin_memory.shelf WHERE at < $1
 ) ORDER BY id FOR NO KEY UPDATE"""
 TRIM = """
 WITH said AS (
     DELETE FROM codin_memory.utterance USING codin_memory.conversation
     WHERE conversation.id = utterance.conversation AND conversation.scope = ANY($1::bigint[]) AND utterance.at < $2
-    RETURNING true
+    RETURNING utterance.conversation, utterance.task_id, utterance.number
+), trimmed AS (
+    INSERT INTO codin_memory.trimmed
+    SELECT conversation, task_id, max(number) FROM said WHERE task_id <> '' GROUP BY conversation, task_id
+    ON CONFLICT (conversation, task_id) DO UPDATE SET number = greatest(trimmed.number, excluded.number)
+), shelves AS (
+    -- Their blobs go with them; a shelf where something is put meanwhile stays, and so do its.
+    DELETE FROM codin_memory.shelf WHERE scope = ANY($1::bigint[]) AND at < $2 RETURNING id
 ), notes AS (
     DELETE FROM codin_memory.note WHERE scope = ANY($1::bigint[]) AND expires <= $3 RETURNING true
 ), gone AS (
@@ -213,7 +199,8 @@ WITH said AS (
     FROM (SELECT scope, count(*) AS records, sum(words) AS words FROM gone GROUP BY scope) AS lost
     WHERE scope.id = lost.scope
 )
-SELECT (SELECT count(*) FROM said) + (SELECT count(*) FROM notes) + (SELECT count(*) FROM gone)"""
+SELECT (SELECT count(*) FROM said) + (SELECT count(*) FROM notes) + (SELECT count(*) FROM gone)
+    + (SELECT count(*) FROM codin_memory.blob WHERE shelf IN (SELECT id FROM shelves))"""
 
 STATS = f"""
 WITH room AS MATERIALIZED (SELECT id, records FROM codin_memory.scope WHERE {_OF})
@@ -221,7 +208,9 @@ SELECT
     (SELECT count(*) FROM codin_memory.conversation WHERE scope IN (SELECT id FROM room)) AS contexts,
     (SELECT count(*) FROM codin_memory.utterance WHERE conversation IN
         (SELECT id FROM codin_memory.conversation WHERE scope IN (SELECT id FROM room))) AS utterances,
-    (SELECT count(*) FROM codin_memory.note WHERE scope IN (SELECT id FROM room)) AS notes"""
+    (SELECT count(*) FROM codin_memory.note WHERE scope IN (SELECT id FROM room)) AS notes,
+    (SELECT count(*) FROM codin_memory.blob WHERE shelf IN
+        (SELECT id FROM codin_memory.shelf WHERE scope IN (SELECT id FROM room))) AS blobs"""
 SPACES = f"""
 SELECT coalesce(space.name, '') AS name, count(*) AS records
 FROM codin_memory.scope JOIN codin_memory.record ON record.scope = scope.id
@@ -232,11 +221,20 @@ WHERE {_OF} GROUP BY 1"""
 
 LARGE = """
 SELECT id, dimensions FROM codin_memory.space
-WHERE dimensions <= $1 AND $2 <= (
+WHERE dimensions <= $1 AND NOT EXISTS (
+    SELECT FROM pg_index WHERE indexrelid = to_regclass('codin_memory.record_nearest_' || space.id) AND indisvalid
+) AND $2 <= (
     SELECT count(*) FROM (SELECT FROM codin_memory.record WHERE record.space = space.id LIMIT $2) AS found
 ) ORDER BY id"""
 VALID = """
 SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('codin_memory.' || $1)"""
+
+
+# An index that does not fit into memory while it is made takes many times as long. Several workers would share that of
+# /dev/shm, of which a container has next to nothing.
+ROOM_FOR_INDEX = """
+SELECT set_config('max_parallel_maintenance_workers', '0', false), set_config('maintenance_work_mem', '512MB', false)
+WHERE pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('512MB')"""
 
 
 def index_name(space: int) -> str:

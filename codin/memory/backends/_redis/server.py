@@ -12,7 +12,7 @@ from codin.errors import ConfigError, MemoryFailed, MemoryUnavailable, NotKept
 __all__ = ["Server"]
 
 _CONNECTIONS = 20
-_FORMAT = 1
+_FORMAT = 2
 _FORMAT_KEY = "codin:memory:format"
 
 
@@ -42,8 +42,8 @@ class Server:
         self._client: Any = driver.Redis.from_pool(pool)
         self._scripts: dict[str, Any] = {}
 
-    async def open(self) -> None:
-        """Look whether it is there, and whether what it keeps is of our form."""
+    async def open(self) -> bool:
+        """Look whether it is there; whether what it keeps is of an earlier form."""
         async with self.asked() as client:
             await client.setnx(_FORMAT_KEY, _FORMAT)
             version = int(await client.get(_FORMAT_KEY))
@@ -52,6 +52,12 @@ class Server:
                 f"the memory in Redis has form {version}, and this codin knows {_FORMAT}",
                 hint="a newer codin made it: upgrade, or use another database",
             )
+        return version < _FORMAT
+
+    async def upgraded(self) -> None:
+        """From now on, what is kept is of our form."""
+        async with self.asked() as client:
+            await client.set(_FORMAT_KEY, _FORMAT)
 
     async def close(self) -> None:
         async with self.asked() as client:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from codin.memory._protocol import Stats
+from codin.memory.backends._sqlite import blobs
 from codin.memory.backends._sqlite.history import span
 from codin.memory.backends._sqlite.records import drop, mark_stale
 
@@ -14,6 +15,7 @@ __all__ = ["clean", "forget", "merge", "stale", "stats", "trim"]
 
 _BATCH: Final = 500
 """Records that one transaction takes; other writers go between two of them."""
+_BLOBS: Final = "SELECT count(*) FROM shelves JOIN blobs ON shelf = shelves.id WHERE scope = ?"
 
 
 def forget(connection: sqlite3.Connection, tenant: str, agent: str | None, caller: str | None) -> tuple[int, bool]:
@@ -32,7 +34,9 @@ def forget(connection: sqlite3.Connection, tenant: str, agent: str | None, calle
     for scope in scopes:
         for context in connection.execute("SELECT id FROM contexts WHERE scope = ?", (scope,)).fetchall():
             gone += connection.execute("DELETE FROM utterances WHERE key BETWEEN ? AND ?", span(context[0])).rowcount
+            connection.execute("DELETE FROM trimmed WHERE context = ?", context)
         gone += connection.execute("DELETE FROM notes WHERE scope = ?", (scope,)).rowcount
+        gone += blobs.drop_scope(connection, scope)
         connection.execute("DELETE FROM contexts WHERE scope = ?", (scope,))
         connection.execute("DELETE FROM scopes WHERE id = ?", (scope,))
     return gone, False
@@ -67,15 +71,28 @@ def trim(connection: sqlite3.Connection, before: int, now: int) -> tuple[int, bo
     """Erase some of what is old: how many things, and whether there is more."""
     ids = [row[0] for row in connection.execute("SELECT id FROM records WHERE at < ? LIMIT ?", (before, _BATCH))]
     drop(connection, ids)
-    utterances = connection.execute(
-        "DELETE FROM utterances WHERE key IN (SELECT key FROM utterances WHERE at < ? LIMIT ?)", (before, _BATCH)
-    ).rowcount
+    utterances = _trim_utterances(connection, before)
+    bytes_gone, more = blobs.trim(connection, before)
     notes = connection.execute(
         "DELETE FROM notes WHERE (scope, context, key) IN"
         " (SELECT scope, context, key FROM notes WHERE expires <= ? LIMIT ?)",
         (now, _BATCH),
     ).rowcount
-    return len(ids) + utterances + notes, _BATCH in (len(ids), utterances, notes)
+    return len(ids) + utterances + bytes_gone + notes, more or _BATCH in (len(ids), utterances, notes)
+
+
+def _trim_utterances(connection: sqlite3.Connection, before: int) -> int:
+    """Erase some of them, and keep of each task how far it was erased."""
+    old = connection.execute(
+        "SELECT key, context, task_id, number FROM utterances WHERE at < ? LIMIT ?", (before, _BATCH)
+    ).fetchall()
+    connection.executemany(
+        "INSERT INTO trimmed (context, task_id, number) VALUES (?, ?, ?)"
+        " ON CONFLICT (context, task_id) DO UPDATE SET number = max(number, excluded.number)",
+        [row[1:] for row in old if row[2]],
+    )
+    connection.executemany("DELETE FROM utterances WHERE key = ?", [row[:1] for row in old])
+    return len(old)
 
 
 def stats(connection: sqlite3.Connection, tenant: str, agent: str | None, caller: str | None) -> Stats:
@@ -99,6 +116,7 @@ def stats(connection: sqlite3.Connection, tenant: str, agent: str | None, caller
         ),
         notes=_count(connection, "SELECT count(*) FROM notes WHERE scope = ?", scopes),
         records=records,
+        blobs=_count(connection, _BLOBS, scopes),
         spaces=spaces,
     )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
 
 from codin.errors import MemoryFailed, MemoryUnavailable, NotKept
+from codin.memory.backends._sqlite.writer import Writer
 from codin.task.stores._scripts import scripts_of
 
 __all__ = ["MemoryFile"]
@@ -48,7 +49,7 @@ class MemoryFile:
             except BaseException:
                 self._connection.close()
                 raise
-        self._writer = ThreadPoolExecutor(1, "codin-memory-write")
+        self._writer = Writer(self._connection)
         self._readers = ThreadPoolExecutor(_READERS, "codin-memory-read")
 
     def _create(self) -> None:
@@ -145,39 +146,18 @@ class MemoryFile:
 
     async def write(self, job: Callable[[sqlite3.Connection, *A], T], *arguments: *A) -> T:
         """What `job` gives, when its changes are stored: all of them, or none and an error."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._write, job, arguments)
-
-    def _write(self, job: Callable[[sqlite3.Connection, *A], T], arguments: tuple[*A]) -> T:
-        connection = self._connection
         with self._explained():
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                result = job(connection, *arguments)
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.rollback()
-            return result
+            return await self._writer.write(job, *arguments)
 
     async def rewrite(self) -> None:
         """Make the file again, of what is in it, without what was."""
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._rewrite)
-
-    def _rewrite(self) -> None:
         with self._explained():
-            self._connection.execute("PRAGMA temp_store = FILE")  # a copy of it all
-            try:
-                self._connection.execute("VACUUM")
-            finally:
-                self._connection.execute("PRAGMA temp_store = MEMORY")
+            await self._writer.run(_rewrite)
 
     async def empty_log(self) -> None:
         """Move the write-ahead log into the file, and cut it to nothing: what was erased is in it still."""
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._empty_log)
-
-    def _empty_log(self) -> None:
         with self._explained():
-            busy: int = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            busy = await self._writer.run(_empty_log)
         if busy:
             raise MemoryUnavailable(
                 f"what was erased is in the write-ahead log of {self._path!r} still: somebody is reading it",
@@ -186,7 +166,7 @@ class MemoryFile:
 
     def close(self) -> None:
         """Finish what is queued and let go."""
-        self._writer.shutdown()
+        self._writer.stop()
         self._readers.shutdown()
         for connection in (*self._idle, self._connection):  # the last one to go empties the write-ahead log
             connection.close()
@@ -201,6 +181,18 @@ class MemoryFile:
             raise NotKept("there is half a character in a text, which no file takes", hint=str(error)[:200]) from error
         except OverflowError as error:
             raise NotKept(f"a number is too large: {error}") from error
+
+
+def _rewrite(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA temp_store = FILE")  # a copy of it all
+    try:
+        connection.execute("VACUUM")
+    finally:
+        connection.execute("PRAGMA temp_store = MEMORY")
+
+
+def _empty_log(connection: sqlite3.Connection) -> int:
+    return connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
 
 def _statements(script: str) -> Iterator[str]:

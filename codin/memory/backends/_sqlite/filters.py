@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from codin.memory._filter import Condition, Scalar
 
-__all__ = ["condition_sql"]
+__all__ = ["Fitting", "condition_sql", "fitting_sql"]
 
 _ORDER = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
@@ -54,3 +55,41 @@ def _typed(value: Scalar) -> tuple[str, str, list[str | int]]:
         return types, "?", [value]
     # SQLite does not read every decimal as Python does. Both sides are read by it, so that equals are equal.
     return types, "CAST(? AS REAL)", [repr(value).replace("inf", "9e999")]
+
+
+class Fitting(NamedTuple):
+    """A query for the numbers of the records of a scope that fit a condition, or of those that do not."""
+
+    sql: str
+    bound: list[str | int]
+    fits: bool
+
+
+def fitting_sql(scope: int, where: Sequence[Condition]) -> list[Fitting]:
+    """For each condition what fits it, or what does not, by the index of metadata."""
+    return [_fitting(scope, condition) for condition in where]
+
+
+def _fitting(scope: int, condition: Condition) -> Fitting:
+    operator, wanted = condition.operator, condition.value
+    if operator == "exists":
+        sql, bound, fits = "member = 0", [], bool(wanted)
+    elif operator in ("eq", "ne", "in"):
+        each = [_has(value) for value in (wanted if isinstance(wanted, tuple) else (wanted,))]
+        sql, bound = " OR ".join(sql for sql, _ in each), [value for _, bound in each for value in bound]
+        fits = operator != "ne"
+    else:
+        assert not isinstance(wanted, tuple)
+        sql, bound = _has(wanted, _ORDER[operator])
+        sql, fits = f"{sql} AND member = 0", True
+    return Fitting(
+        f"SELECT record FROM fields WHERE scope = ? AND key = ? AND ({sql})", [scope, condition.key, *bound], fits
+    )
+
+
+def _has(value: Scalar, operator: str = "=") -> tuple[str, list[str | int]]:
+    if isinstance(value, bool):
+        return f"kind = '{str(value).lower()}'", []
+    _, place, bound = _typed(value)
+    kind = "text" if isinstance(value, str) else "number"
+    return f"kind = '{kind}' AND value {operator} {place}", bound

@@ -33,6 +33,7 @@ _SAY = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (context, task_id, number, part) WHERE task_id <> '' DO NOTHING"
 )
+_TRIMMED = "SELECT 1 FROM trimmed WHERE context = ? AND task_id = ? AND number >= ?"
 
 
 def scope_id(connection: sqlite3.Connection, scope: Scope) -> int | None:
@@ -72,6 +73,8 @@ def append(connection: sqlite3.Connection, scope: Scope, context_id: str, said: 
     context, last = _context(connection, scope, context_id, make=True)
     new = 0
     for one in said:
+        if one.task_id and connection.execute(_TRIMMED, (context, one.task_id, one.number)).fetchone():
+            continue
         row = (
             (context << 32) + last + new + 1, context, one.role, one.at, one.task_id, one.number, one.index, one.text,
             to_text(list(one.parts)) if one.parts else None, to_text(dict(one.metadata)) if one.metadata else None,

@@ -24,6 +24,10 @@ _RANKED: Final = 5000
 """Records that one ranking looks at. Each costs some 1.5 µs, and half of all records may have a word."""
 _TOGETHER: Final = 64
 """Words of one ranking."""
+_FIELDS: Final = "SELECT * FROM fields_of_records WHERE record"
+_NO_FIELD: Final = (
+    "DELETE FROM fields WHERE scope = ? AND key = ? AND kind = ? AND value = ? AND member = ? AND record = ?"
+)
 
 
 class Prepared(NamedTuple):
@@ -83,6 +87,8 @@ def add(connection: sqlite3.Connection, scope: Scope, new: Sequence[Prepared]) -
             for id, one in numbered
         ),
     )
+    span = (numbered[0][0], numbered[-1][0])
+    connection.execute(f"INSERT OR IGNORE INTO fields {_FIELDS} BETWEEN ? AND ?", span)
     connection.executemany(
         "INSERT INTO words (rowid, terms) VALUES (?, ?)",
         ((id, _of_scope(number, one.terms)) for id, one in numbered if one.terms),
@@ -135,6 +141,7 @@ def drop(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
         ).fetchone()
         if terms := _of_scope(scope, zlib.decompress(packed).decode().split()):
             connection.execute("INSERT INTO words (words, rowid, terms) VALUES ('delete', ?, ?)", (id, terms))
+        connection.executemany(_NO_FIELD, connection.execute(f"{_FIELDS} = ?", (id,)).fetchall())
         if space is not None:
             connection.execute("DELETE FROM vectors WHERE record = ?", (id,))
             connection.execute("DELETE FROM codes WHERE scope = ? AND space = ? AND record = ?", (scope, space, id))

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from typing import Final, NamedTuple
 
 import numpy
@@ -16,15 +17,20 @@ from pydantic_core import to_json
 from codin.errors import MemoryFailed
 from codin.memory._filter import Condition
 from codin.memory._protocol import Found, Indexed, Scope, Vector
-from codin.memory.backends._sqlite.codes import Words, distances, sign_codes
-from codin.memory.backends._sqlite.filters import condition_sql
+from codin.memory.backends._sqlite.codes import Asked, Counts, Words, asked, distances, sign_codes
+from codin.memory.backends._sqlite.filters import condition_sql, fitting_sql
 from codin.memory.backends._sqlite.records import found, scopes_of
 
 __all__ = ["Codes"]
 
-_CANDIDATES: Final = 400
-_DEEPER: Final = 20
-"""Candidates for each result that is wanted."""
+_FEWEST: Final = 400
+"""Candidates that are compared exactly."""
+_DEEPER: Final = 8
+"""Candidates for each result that is wanted, at least."""
+_MOST: Final = 1600
+"""Candidates, where many may be as near as the best that were found."""
+_FEW: Final = 4
+"""When one of so many candidates, or less, fits a filter, what fits is read from the index of metadata."""
 _BLOCK: Final = 65_536
 _KEPT: Final = 256 * 2**20
 """Bytes of codes that a process keeps: 4.8 million vectors of 384 numbers. What is beyond is read each time."""
@@ -108,22 +114,36 @@ class Codes:
         where: Sequence[Condition],
         limit: int,
     ) -> list[tuple[float, int]]:
-        code = sign_codes(query[None, :])[0].view(numpy.uint64)
-        near = _by_distance(self._blocks(connection, partition, len(code)), code)
-        wanted = max(_CANDIDATES, _DEEPER * limit)
-        candidates: list[tuple[int, bytes]] = []
-        asked, size = 0, wanted
-        while asked < len(near) and len(candidates) < wanted:
-            candidates += _candidates(connection, near[asked : asked + size], where)
-            asked, size = asked + size, size * 4
-        if not where and len(candidates) * 2 < min(asked, len(near)):
-            with self._lock:
-                self._drop(partition)
-        if not candidates:
-            return []
-        vectors = numpy.frombuffer(b"".join(blob for _, blob in candidates), dtype="<f4").reshape(-1, len(query))
-        scores: list[float] = (vectors @ query).tolist()
-        return heapq.nlargest(limit, ((score, id) for score, (id, _) in zip(scores, candidates, strict=True)))
+        best, many = self._among(connection, partition, query, where, limit, None)
+        if many:
+            return best
+        if where:
+            return self._among(connection, partition, query, (), limit, _fitting(connection, partition, where))[0]
+        with self._lock:
+            self._drop(partition)
+        return self._among(connection, partition, query, (), limit, None)[0]
+
+    def _among(
+        self,
+        connection: sqlite3.Connection,
+        partition: _Partition,
+        query: NDArray[numpy.float32],
+        where: Sequence[Condition],
+        limit: int,
+        fitting: Ids | None,
+    ) -> tuple[list[tuple[float, int]], bool]:
+        """The best, and whether that is so; False when few of the candidates are there and fit `where`."""
+        by = asked(query)
+        fewest = max(_FEWEST, _DEEPER * limit)
+        blocks = self._blocks(connection, partition, len(by.signs))
+        ids, far = _nearest(blocks, by, max(_MOST, fewest), fitting)
+        there = _compared(connection, query, ids[:fewest], where)
+        best = heapq.nlargest(limit, there)
+        if len(there) * _FEW <= fewest < len(ids):
+            return best, False
+        worst = best[-1][0] if len(best) == limit else -1.0
+        near = int(numpy.searchsorted(far, by.reach(worst), "right"))
+        return heapq.nlargest(limit, best + _compared(connection, query, ids[fewest:near], where)), True
 
     def _blocks(self, connection: sqlite3.Connection, partition: _Partition, words: int) -> Iterator[_Block]:
         """The codes of a partition: those that are kept, with what is new, and those that are too many to keep."""
@@ -173,16 +193,58 @@ def _read(connection: sqlite3.Connection, partition: _Partition, after: int, wor
         yield _Block(ids, numpy.ascontiguousarray(codes.T))
 
 
-def _by_distance(blocks: Iterable[_Block], code: Words) -> Ids:
-    each = [(block.ids, distances(block.codes, code)) for block in blocks]
+def _nearest(blocks: Iterable[_Block], query: Asked, count: int, fitting: Ids | None) -> tuple[Ids, Counts]:
+    """The numbers of the vectors that look nearest, in this order, and how far they look."""
+    each = [_nearest_of(block if fitting is None else _kept(block, fitting), query, count) for block in blocks]
     if not each:
-        return numpy.empty(0, dtype=numpy.int64)
-    far = numpy.concatenate([far for _, far in each])
-    return numpy.concatenate([ids for ids, _ in each])[numpy.argsort(far, kind="stable")]
+        return numpy.empty(0, dtype=numpy.int64), numpy.empty(0, dtype=numpy.uint16)
+    ids, far = (numpy.concatenate(parts) for parts in zip(*each, strict=True))
+    order = numpy.argsort(far, kind="stable")[:count]
+    return ids[order], far[order]
 
 
-def _candidates(connection: sqlite3.Connection, ids: Ids, where: Sequence[Condition]) -> list[tuple[int, bytes]]:
-    """Those of the records that are there and fit, with their vectors."""
+def _nearest_of(block: _Block, query: Asked, count: int) -> tuple[Ids, Counts]:
+    far = distances(block.codes, query)
+    if len(far) <= count:
+        return block.ids, far
+    # Distances are small numbers: it is faster to count each than to sort them all.
+    places = numpy.flatnonzero(far <= numpy.searchsorted(numpy.cumsum(numpy.bincount(far)), count))
+    return block.ids[places], far[places]
+
+
+def _kept(block: _Block, fitting: Ids) -> _Block:
+    """What of a block fits. Both are rising."""
+    first, last = numpy.searchsorted(fitting, (block.ids[0], block.ids[-1] + 1))
+    places = numpy.searchsorted(block.ids, fitting[first:last])
+    places = places[block.ids[places] == fitting[first:last]]
+    return _Block(block.ids[places], block.codes[:, places])
+
+
+def _fitting(connection: sqlite3.Connection, partition: _Partition, where: Sequence[Condition]) -> Ids:
+    """The numbers of the records that fit, rising."""
+    each = fitting_sql(partition[0], where)
+    fit = [_numbers(connection, one.sql, one.bound) for one in each if one.fits]
+    if not fit:
+        fit = [_numbers(connection, "SELECT record FROM codes WHERE scope = ? AND space = ?", partition)]
+    ids = reduce(numpy.intersect1d, fit)
+    for one in each:
+        if not one.fits:
+            ids = numpy.setdiff1d(ids, _numbers(connection, one.sql, one.bound))
+    return ids
+
+
+def _numbers(connection: sqlite3.Connection, sql: str, bound: Sequence[str | int]) -> Ids:
+    # As one text: for each row that it is given, Python would let other threads go first.
+    (text,) = connection.execute(f"SELECT group_concat(record) FROM ({sql})", bound).fetchone()
+    return numpy.unique(numpy.fromstring(text, dtype=numpy.int64, sep=",")) if text else numpy.empty(0, numpy.int64)
+
+
+def _compared(
+    connection: sqlite3.Connection, query: NDArray[numpy.float32], ids: Ids, where: Sequence[Condition]
+) -> list[tuple[float, int]]:
+    """The cosines of those of the records that are there and fit."""
+    if not len(ids):
+        return []
     conditions, bound = condition_sql(where)
     join = " CROSS JOIN records AS r ON r.id = each.value" if where else ""
     sql = (
@@ -190,4 +252,7 @@ def _candidates(connection: sqlite3.Connection, ids: Ids, where: Sequence[Condit
         f" CROSS JOIN vectors AS v ON v.record = each.value WHERE true{conditions}"
     )
     # In the order of the file, neighbours cost one look at their page.
-    return connection.execute(sql, (to_json(numpy.sort(ids).tolist()).decode(), *bound)).fetchall()
+    rows = connection.execute(sql, (to_json(numpy.sort(ids).tolist()).decode(), *bound)).fetchall()
+    vectors = numpy.frombuffer(b"".join(blob for _, blob in rows), dtype="<f4").reshape(-1, len(query))
+    scores: list[float] = (vectors @ query).tolist()
+    return [(score, id) for score, (id, _) in zip(scores, rows, strict=True)]

@@ -15,7 +15,7 @@ from crewai.memory.storage.backend import StorageBackend
 from crewai.memory.types import MemoryRecord
 
 from codin.agent.adapters.crewai import CodinStorage, adapt
-from codin.errors import ConfigError, NotKept
+from codin.errors import ConfigError, MemoryUnavailable, NotKept
 from codin.memory import Memories, Scope
 from codin.testing import ModelServer
 from codin.trust import Caller
@@ -87,7 +87,55 @@ async def test_search_is_by_vectors(storage: CodinStorage) -> None:
     assert await found(storage, "tea", limit=1) == ["tea"]
     assert await found(storage, "tea", min_score=0.5) == ["tea", "tea and milk"]
     assert await storage.asearch([0.0] * 5) == []
+
+
+async def test_vectors_of_another_length_are_refused(storage: CodinStorage) -> None:
+    await storage.asave([record(str(number), embedding=None) for number in range(30)])
     assert await storage.asearch([1.0, 0.0]) == []
+    with pytest.raises(NotKept, match="2 and 5 numbers"):
+        await storage.asave([record("tea"), record("milk", embedding=[1.0, 0.0])])
+    await storage.asave([record("tea")])
+    with pytest.raises(ConfigError, match="2 numbers, and what is kept has 5"):
+        await storage.asearch([1.0, 0.0])
+    with pytest.raises(NotKept, match="2 and 5 numbers"):
+        await storage.asave([record("milk", embedding=[1.0, 0.0])])
+    await storage.asave([record("tea", embedding=[1.0, 0.0])])
+    assert [hit.content for hit, _ in await storage.asearch([1.0, 0.0])] == ["tea"]
+
+
+async def test_what_was_recalled_was_used(storage: CodinStorage) -> None:
+    await storage.asave([record("tea", last_accessed=NOON), record("milk", last_accessed=NOON)])
+    await asyncio.to_thread(storage.touch_records, ["tea", "unknown"])
+    tea, milk = [await asyncio.to_thread(storage.get_record, name) for name in ("tea", "milk")]
+    assert tea is not None
+    assert milk is not None
+    assert tea.last_accessed > NOON == milk.last_accessed
+    assert (tea.content, tea.embedding) == ("tea", pytest.approx(vector("tea")))
+
+
+def test_a_program_without_an_event_loop_needs_none(tmp_path: Path, llm: Any) -> None:
+    place = f"sqlite:///{tmp_path}/memory.db"
+    memory = memory_of(llm, CodinStorage(Memories(place), outside=ADA))
+    memory.remember("Ada takes tea.", scope="/ada", categories=["drinks"], importance=0.5, metadata={"said": "once"})
+    assert [hit.record.content for hit in memory.recall("tea?", depth="shallow")] == ["Ada takes tea."]
+    memory.close()
+    memory.close()
+    storage = CodinStorage(Memories(place), outside=ADA)
+    assert storage.count() == 1
+    assert [hit.content for hit, _ in asyncio.run(storage.asearch(vector("tea")))] == ["Ada takes tea."]
+    storage.close()
+    assert storage.count() == 1
+    storage.close()
+    with pytest.raises(ConfigError, match="outside"):
+        CodinStorage(Memories(place)).count()
+
+
+def test_a_memory_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
+    storage = CodinStorage(Memories(f"sqlite:///{tmp_path}/missing/memory.db"), outside=ADA)
+    for _ in range(2):
+        with pytest.raises(MemoryUnavailable):
+            storage.count()
+    storage.close()
 
 
 async def test_search_looks_as_far_down_as_its_filters_need(storage: CodinStorage) -> None:

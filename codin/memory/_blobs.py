@@ -1,0 +1,67 @@
+"""Bytes by keys, several of which are kept at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from codin.errors import NotKept
+from codin.memory._limits import MemoryLimits
+from codin.memory._protocol import MemoryBackend, Scope
+from codin.memory._storable import storable
+from codin.task._clock import now_ms
+
+__all__ = ["Blobs"]
+
+_LONGEST = 1000
+
+
+class Blobs:
+    """Bytes by keys, on shelves: for states of programs that are more than one value.
+
+    What is put in one call is kept all or none. What is on one shelf belongs together: retention takes all of it, when
+    nothing was put there for long.
+    """
+
+    def __init__(self, backend: MemoryBackend, scope: Scope, limits: MemoryLimits) -> None:
+        self._backend = backend
+        self._scope = scope
+        self._limits = limits
+
+    async def put(self, shelf: str, blobs: Mapping[str, bytes], *, replace: bool = True) -> None:
+        """Put bytes on a shelf, all or none.
+
+        Args:
+            replace: otherwise what is there under a key stays.
+
+        Raises:
+            NotKept: too large, or a name of more than 1000 letters.
+        """
+        kept = {_checked(key): bytes(value) for key, value in blobs.items()}
+        if (size := sum(len(key) + len(value) for key, value in kept.items())) > self._limits.blobs:
+            raise NotKept(f"{size} bytes are too many for one call", hint=f"{self._limits.blobs} are kept")
+        if kept:
+            await self._backend.put_blobs(self._scope, _checked(shelf), kept, at=now_ms(), replace=replace)
+
+    async def get(self, shelf: str, *keys: str) -> Mapping[str, bytes]:
+        """What is there of some keys."""
+        return await self._backend.blobs(self._scope, _checked(shelf), keys) if keys else {}
+
+    async def keys(self, shelf: str, prefix: str = "", *, before: str | None = None, limit: int = 100) -> Sequence[str]:
+        """Keys of a shelf that begin with `prefix`, the last first. The next page comes before the last of this one."""
+        limit = max(1, min(limit, self._limits.results))
+        return await self._backend.blob_keys(self._scope, _checked(shelf), prefix=prefix, before=before, limit=limit)
+
+    async def delete(self, shelf: str, keys: Sequence[str] | None = None) -> int:
+        """Remove some keys of a shelf, or all of it; how many there were."""
+        return await self._backend.drop_blobs(self._scope, _checked(shelf), keys)
+
+    async def shelves(self, *, after: str = "", limit: int = 100) -> Sequence[str]:
+        """Shelves that have something, by name. The next page comes after the last name of this one."""
+        limit = max(1, min(limit, self._limits.results))
+        return await self._backend.shelves(self._scope, after=after, limit=limit)
+
+
+def _checked(name: str) -> str:
+    if not 0 < len(name) <= _LONGEST or storable(name) != name:
+        raise NotKept(f"{name[:80]!r} is no name of a blob or a shelf", hint=f"1 to {_LONGEST} letters, and no NUL")
+    return name
