@@ -45,8 +45,8 @@ test: $(READY) $(CREW) $(ALONE) $(PEER) $(ADKPEER) $(PINNEDPEERS) $(NPMPEERS) $(
 	$(CREWAI)/bin/python -m pytest -n auto tests/agent/adapters/crewai
 
 test-distributed: $(READY) $(SERVER)  ## runtimes on a Ray cluster of two nodes, and on a Kubernetes API server
-	$(PY) tests/servers/build_kubernetes.py $(SERVERS)/kubernetes  # from Debian's source, 10 minutes; once
-	CODIN_DISTRIBUTED=1 $(PY) -m pytest -n auto tests/runtime/test_contract.py tests/runtime/test_kubernetes.py tests/runtime/test_ray.py tests/server/test_ray.py $(ARGS)
+	$(PY) tests/servers/build_kubernetes.py $(CODIN_SERVERS)/kubernetes  # from Debian's source, 10 minutes; once
+	CODIN_DISTRIBUTED=1 $(PY) -m pytest -n auto --dist loadfile tests/runtime/test_contract.py tests/runtime/test_kubernetes.py tests/runtime/test_ray.py tests/server/test_ray.py $(ARGS)
 
 test-adapters: $(READY) $(CREW)  ## every framework's adapter, in the environment that holds its newest release
 	$(PY) -m pytest -n auto --dist worksteal tests/agent/adapters $(ARGS)

@@ -442,9 +442,8 @@ SCALARS = st.one_of(
     st.sampled_from([0, 0.0, -0.0, 1, True, "", "a", "a" * 101, "a" * 100 + "b"]),
     st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9),
 )
-ORDERED = st.dictionaries(
-    st.sampled_from(["gt", "gte", "lt", "lte"]), SCALARS.filter(lambda one: not isinstance(one, bool))
-)
+IN_ORDER = SCALARS.filter(lambda one: not isinstance(one, bool))
+ORDERED = st.dictionaries(st.sampled_from(["gt", "gte", "lt", "lte"]), IN_ORDER, min_size=1)
 
 
 @settings(

@@ -123,6 +123,8 @@ class Node:
             if connection.transport is not None:
                 connection.transport.abort()  # to close it would take until the other side has done so too
         await self._runner.cleanup()
+        for _ in range(3):  # what was aborted is let go in the next turns of the loop
+            await asyncio.sleep(0)
 
     async def ask(self, method: str, path: str, body: Any = None, **query: str) -> dict[str, Any]:
         """One request to the API server."""
