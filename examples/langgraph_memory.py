@@ -30,11 +30,11 @@ async def order(state: MessagesState) -> dict[str, object]:
 @asynccontextmanager
 async def server(folder: str) -> AsyncGenerator[str]:
     """What would be a process."""
-    memories = Memories(f"sqlite:///{folder}/memory.db")
     builder = StateGraph(MessagesState).add_node("order", order).add_edge(START, "order")
-    shop = builder.compile(name="shop", checkpointer=CodinSaver(memories))
+    shop = builder.compile(name="shop", checkpointer=CodinSaver())
     callers = BearerTokens({"ada-secret": "ada", "bob-secret": "bob"})
-    async with serving(App(shop, store=f"sqlite:///{folder}/tasks.db", memory=memories, authenticator=callers)) as url:
+    store, memory = (f"sqlite:///{folder}/{name}.db" for name in ("tasks", "memory"))
+    async with serving(App(shop, store=store, memory=memory, authenticator=callers)) as url:
         yield url
 
 

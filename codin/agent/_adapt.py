@@ -50,7 +50,10 @@ def as_agent(obj: Any, *, name: str | None = None, description: str | None = Non
         raise ConfigError(f"{obj!r} is no agent: it has no {names}", hint="codin.agent.Agent lists what an agent has")
     if callable(obj):
         check_options(options)
-        return FunctionAgent(obj, **options)
+        made = FunctionAgent(obj, **options)  # it says what has no signature
+        if list(inspect.signature(obj).parameters) == ["scope", "receive", "send"]:
+            raise ConfigError(f"{_typed(obj)} is an ASGI application, and no agent", hint="uvicorn, say, serves it")
+        return made
     raise ConfigError(
         f"{_typed(obj)} cannot be served: it is no agent and no function, and there is no adapter for it",
         hint=_advice(packages, sorted(known)),

@@ -12,7 +12,7 @@ from codin.memory._protocol import MemoryBackend, Scope, Stats
 from codin.memory._records import Records
 from codin.memory.embedders._protocol import Embedder
 
-__all__ = ["Memory"]
+__all__ = ["Memory", "backend_of"]
 
 
 class Memory:
@@ -78,3 +78,8 @@ class Memory:
     async def stats(self) -> Stats:
         """How much there is."""
         return await self._backend.stats(*self.scope)
+
+
+def backend_of(memory: Memory) -> MemoryBackend:
+    """Where a memory is kept. No agent gets this: it leads to every scope."""
+    return memory._backend  # pyright: ignore[reportPrivateUsage] - of this module

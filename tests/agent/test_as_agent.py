@@ -12,6 +12,7 @@ import pytest
 
 from codin.agent import AgentResponse, FunctionAgent, Task, agent, as_agent
 from codin.errors import ConfigError
+from codin.server import App
 from tests.agent.driver import Driver, answer, text
 
 pytestmark = pytest.mark.anyio
@@ -160,3 +161,12 @@ def test_what_an_agent_has_must_be_right() -> None:
         as_agent(Streams())
     with pytest.raises(ConfigError, match="is a class"):
         as_agent(Echo)
+
+
+async def _shout(text: str) -> str:
+    return text.upper()
+
+
+def test_an_application_is_no_agent() -> None:
+    with pytest.raises(ConfigError, match="is an ASGI application, and no agent"):
+        as_agent(App(_shout))

@@ -29,15 +29,18 @@ class Backing:
     loop.
 
     Args:
+        memories: None is those of the server whose task it is, and nothing outside of tasks.
         outside: whose memory it is outside of tasks; None refuses. So a thread that has lost its task finds nothing.
         alone: in a program without a coroutine, begin a thread that has an event loop, and open the memory there.
     """
 
-    def __init__(self, memories: Memories, outside: Scope | None = None, *, alone: bool = False) -> None:
+    def __init__(self, memories: Memories | None, outside: Scope | None = None, *, alone: bool = False) -> None:
+        if memories is None and outside is not None:
+            raise ConfigError("outside of tasks there is no server to have a memory", hint="give memories as well")
         self._memories = memories
         self._outside = outside
         self._loop = _running_loop()
-        self._alone = alone and self._loop is None
+        self._alone = alone and self._loop is None and memories is not None
         self._own: _OwnLoop | None = None
         self._beginning = threading.Lock()
 
@@ -86,12 +89,15 @@ class Backing:
     def _begun(self) -> asyncio.AbstractEventLoop:
         with self._beginning:
             if self._own is None:
+                assert self._memories is not None
                 self._own = _OwnLoop(self._memories)
             return self._own.loop
 
     def _memory(self, task: Task | None, outside: Scope | None) -> Memory:
         if task is not None:
-            return self._memories.in_task(task)
+            return task.use(Memory) if self._memories is None else self._memories.in_task(task)
+        if self._memories is None:
+            raise ConfigError("outside of tasks there is no server to have a memory", hint="give memories to it")
         scope = outside or self._outside
         if scope is None:
             raise ConfigError(
@@ -101,7 +107,8 @@ class Backing:
 
     def _home(self, task: Task | None) -> asyncio.AbstractEventLoop | None:
         worker = None if task is None else run_of(task).worker
-        loops = (None if worker is None else worker.get_loop(), self._memories.loop, self._loop)
+        opened = None if self._memories is None else self._memories.loop
+        loops = (None if worker is None else worker.get_loop(), opened, self._loop)
         return next((loop for loop in loops if loop is not None and loop.is_running()), None)
 
 

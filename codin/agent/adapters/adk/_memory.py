@@ -26,17 +26,17 @@ _FORGOTTEN = "adk:forgotten:"
 
 
 class MemoryService(BaseMemoryService):
-    """What was said in sessions, found by meaning and by words: `Runner(..., memory_service=MemoryService(memories))`.
+    """What was said in sessions, found by meaning and by words: `Runner(..., memory_service=MemoryService())`.
 
     In a task it is the memory of the task's agent and caller, whatever the `user_id` is; elsewhere that of the user
     `user_id` of the agent `app_name`. Text is kept; files and calls of tools are not.
 
     Args:
-        memories: are open while the agent runs, as those are that a server is given.
+        memories: are open while the agent runs; without them it is the memory that the server is given.
         results: entries of one search.
     """
 
-    def __init__(self, memories: Memories, *, results: int = 10) -> None:
+    def __init__(self, memories: Memories | None = None, *, results: int = 10) -> None:
         self._backing = Backing(memories)
         self._results = results
 

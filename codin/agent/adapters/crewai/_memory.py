@@ -16,6 +16,7 @@ from crewai.memory.types import MemoryRecord, ScopeInfo
 from codin.agent.adapters._backing import Backing
 from codin.errors import ConfigError, NotKept
 from codin.memory import Indexed, Memories, Memory, Record, Scope, conditions_of, terms_of
+from codin.memory._memory import backend_of
 
 __all__ = ["CodinStorage"]
 
@@ -28,7 +29,7 @@ _ONE = "use the embedder that the memory was filled with, or reset the memory"
 
 
 class CodinStorage:
-    """What CrewAI's memory keeps, for each agent and caller its own: `Memory(storage=CodinStorage(memories), …)`.
+    """What CrewAI's memory keeps, for each agent and caller its own: `Memory(storage=CodinStorage(), …)`.
 
     In a task it is the memory of the task's caller; CrewAI's scopes divide that, and lead nowhere else. Found by the
     vectors of CrewAI's embedder alone: it asks a storage with the vector of a question, and not with its words.
@@ -37,12 +38,11 @@ class CodinStorage:
     on. A program that has none needs none: what was made outside of coroutines opens `memories` by itself.
 
     Args:
-        memories: are open while the crew runs, as those are that a server is given.
+        memories: are open while the crew runs; without them it is the memory that the server is given.
         outside: whose memory it is outside of tasks; without it nothing is kept there.
     """
 
-    def __init__(self, memories: Memories, *, outside: Scope | None = None) -> None:
-        self._memories = memories
+    def __init__(self, memories: Memories | None = None, *, outside: Scope | None = None) -> None:
         self._backing = Backing(memories, outside, alone=True)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -174,10 +174,10 @@ class CodinStorage:
         return self._wait(partial(_Kept.indexed, scope=scope))
 
     def _wait(self, work: Callable[[_Kept], Coroutine[Any, Any, T]]) -> T:
-        return self._backing.wait(lambda memory: work(_Kept(self._memories, memory)))
+        return self._backing.wait(lambda memory: work(_Kept(memory)))
 
     async def _run(self, work: Callable[[_Kept], Coroutine[Any, Any, T]]) -> T:
-        return await self._backing.run(lambda memory: work(_Kept(self._memories, memory)))
+        return await self._backing.run(lambda memory: work(_Kept(memory)))
 
 
 class _Wanted:
@@ -209,8 +209,8 @@ class _Wanted:
 class _Kept:
     """The records of one caller: each is a note, and an entry in the index with its vector."""
 
-    def __init__(self, memories: Memories, memory: Memory) -> None:
-        self._backend = memories.backend
+    def __init__(self, memory: Memory) -> None:
+        self._backend = backend_of(memory)
         self._scope = memory.scope
         self._notes = memory.notes
 

@@ -35,7 +35,7 @@ _DELTAS = "counters_since_delta_snapshot"
 
 
 class CodinSaver(BaseCheckpointSaver[int]):
-    """A checkpointer for `compile(checkpointer=CodinSaver(memories))`, with threads for each agent and caller.
+    """A checkpointer for `compile(checkpointer=CodinSaver())`, with threads for each agent and caller.
 
     In a task it is the memory of the task's caller: a thread id leads to no thread of another caller, and a listing has
     none of it. A checkpoint is kept all or none; `forget` erases it, and retention a thread that nothing was added to
@@ -44,7 +44,7 @@ class CodinSaver(BaseCheckpointSaver[int]):
     Its methods without "a" block, and are for graphs that run in threads.
 
     Args:
-        memories: are open while the graph runs, as those are that a server is given.
+        memories: are open while the graph runs; without them it is the memory that the server is given.
         outside: whose memory it is outside of tasks; without it nothing is kept there.
         serde: makes bytes of what is kept, such as LangGraph's `EncryptedSerializer`.
 
@@ -53,7 +53,11 @@ class CodinSaver(BaseCheckpointSaver[int]):
     """
 
     def __init__(
-        self, memories: Memories, *, outside: Scope | None = None, serde: SerializerProtocol | None = None
+        self,
+        memories: Memories | None = None,
+        *,
+        outside: Scope | None = None,
+        serde: SerializerProtocol | None = None,
     ) -> None:
         super().__init__(serde=serde)
         self._backing = Backing(memories, outside)
@@ -61,8 +65,8 @@ class CodinSaver(BaseCheckpointSaver[int]):
 
     @property
     def durable(self) -> bool:
-        """Whether what is kept outlives the process."""
-        return self._memories.backend.durable
+        """Whether what is kept outlives the process, which for the server's memory is the server's business."""
+        return self._memories is None or self._memories.backend.durable
 
     # -- awaited -------------------------------------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ Namespace = tuple[str, ...]
 
 
 class CodinStore(BaseStore):
-    """A store for `compile(store=CodinStore(memories))`, with one content for each agent and caller.
+    """A store for `compile(store=CodinStore())`, with one content for each agent and caller.
 
     In a task it is the memory of the task's caller; a namespace divides that, and leads nowhere else. Items are found
     by meaning and by words with `query`; without it they come in the order of their namespaces and keys.
@@ -52,7 +52,7 @@ class CodinStore(BaseStore):
     In a node that is a coroutine, await its asynchronous methods; the others are for nodes that run in threads.
 
     Args:
-        memories: are open while the graph runs, as those are that a server is given.
+        memories: are open while the graph runs; without them it is the memory that the server is given.
         outside: whose memory it is outside of tasks; without it nothing is kept there.
         fields: paths of what is searched in items that do not say it themselves, "$" is all of an item.
         ttl: how long items are kept that do not say it themselves, in minutes since they were read last.
@@ -62,7 +62,7 @@ class CodinStore(BaseStore):
 
     def __init__(
         self,
-        memories: Memories,
+        memories: Memories | None = None,
         *,
         outside: Scope | None = None,
         fields: Sequence[str] = ("$",),

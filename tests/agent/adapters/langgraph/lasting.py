@@ -11,7 +11,6 @@ from langgraph.types import interrupt
 
 import codin
 from codin.agent.adapters.langgraph import CodinSaver
-from codin.memory import Memories
 from tests.agent.adapters.langgraph.graphs import build
 
 
@@ -23,7 +22,6 @@ async def order(state: MessagesState) -> dict[str, Any]:
 
 if __name__ == "__main__":
     place = json.loads(sys.argv[1])["place"]
-    memories = Memories(f"sqlite:///{place}/memory.db")
     builder = build(MessagesState).add_node("order", order).add_edge(START, "order")
-    graph = builder.compile(name="clerk", checkpointer=CodinSaver(memories))
-    codin.serve(graph, port=0, store=f"sqlite:///{place}/tasks.db", memory=memories)
+    graph = builder.compile(name="clerk", checkpointer=CodinSaver())
+    codin.serve(graph, port=0, store=f"sqlite:///{place}/tasks.db", memory=f"sqlite:///{place}/memory.db")

@@ -24,6 +24,7 @@ from langgraph.types import Command, Send, interrupt
 from typing_extensions import TypedDict
 
 import codin
+from codin import a2a
 from codin.agent.adapters.langgraph import CodinSaver, adapt
 from codin.errors import ConfigError, NotKept
 from codin.memory import Memories, MemoryLimits, Scope
@@ -93,9 +94,10 @@ async def ask(state: MessagesState) -> dict[str, Any]:
     return {"messages": [("ai", f"{', '.join(said)}: {interrupt('Which colour?')}")]}
 
 
-def asking(memories: Memories, name: str = "clerk") -> Any:
+def asking(memories: Memories | None, name: str = "clerk") -> Any:
     builder = build(MessagesState).add_node("ask", ask).add_edge(START, "ask")
-    return builder.compile(name=name, checkpointer=CodinSaver(memories, outside=ADA))
+    saver = CodinSaver() if memories is None else CodinSaver(memories, outside=ADA)
+    return builder.compile(name=name, checkpointer=saver)
 
 
 async def test_a_question_is_answered_by_another_process(place: Place) -> None:
@@ -254,6 +256,19 @@ async def test_a_graph_may_run_in_a_thread(saver: CodinSaver) -> None:
     assert await saver.aget_tuple(at("u")) is not None
     with pytest.raises(ConfigError, match="block"):
         saver.get_tuple(at())
+
+
+async def test_without_memories_it_is_that_of_the_server() -> None:
+    graph = asking(None)
+    async with serving(App(graph, memory="memory://")) as url, codin.connect(url) as peer:
+        asked = await peer.send("cup")
+        assert (await peer.send("red", task_id=asked.task_id)).text == "cup: red"
+    async with serving(App(graph)) as url, codin.connect(url) as peer:
+        assert (await peer.send("cup")).state == a2a.TaskState.FAILED
+    with pytest.raises(ConfigError, match="outside of tasks there is no server"):
+        await graph.aget_state({"configurable": {"thread_id": "t"}})
+    with pytest.raises(ConfigError, match="outside of tasks there is no server"):
+        CodinSaver(outside=Scope())
 
 
 async def test_outside_of_tasks_it_is_refused_unless_it_is_said_whose_it_is(memories: Memories) -> None:
