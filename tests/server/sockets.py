@@ -19,7 +19,7 @@ from codin.server import App
 from tests.server.exchange import call_body
 from tests.server.rpc import HEADERS
 
-__all__ = ["RawClient", "Served", "listening", "open_listener"]
+__all__ = ["NoStream", "RawClient", "Served", "listening", "open_listener"]
 
 
 class _Server(uvicorn.Server):
@@ -80,6 +80,10 @@ async def listening(app: ASGIApp, listener: socket.socket | None = None) -> Asyn
         server.left.set()
         await running
     assert not server.server_state.connections, "a connection is left over"
+
+
+class NoStream(Exception):
+    """The answer is none that comes in pieces; its head is the argument."""
 
 
 class RawClient:
@@ -147,7 +151,8 @@ class RawClient:
                 return
             self._head = bytes(self._raw[:end])
             del self._raw[: end + 4]
-            assert b"transfer-encoding: chunked" in self._head.lower(), self._head
+            if b"transfer-encoding: chunked" not in self._head.lower():
+                raise NoStream(self._head)
         while not self.ended:
             start = self._raw.find(b"\r\n", 0, 32) + 2
             if start < 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +21,11 @@ from codin.testing import ModelServer
 from codin.trust import Caller
 from tests.agent.adapters.desk import Desk
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    # A run that is canceled while it waits for the asynchronous database leaves a connection to the garbage collector.
+    pytest.mark.filterwarnings("ignore:.*Connection.__del__:pytest.PytestUnraisableExceptionWarning"),
+]
 
 tool: Any = cast("Any", tools).tool
 
@@ -50,6 +55,7 @@ async def reopen(anyio_backend: str, request: pytest.FixtureRequest, tmp_path: P
             await db.close()
         elif isinstance(db, SqliteDb):
             db.close()
+    gc.collect()  # here, and not in somebody else's test
 
 
 def desk_of(chat: OpenAILike, db: Any, store: MemoryStore | None = None) -> Desk:
