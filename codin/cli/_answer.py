@@ -11,6 +11,7 @@ from codin import a2a
 from codin.cli._exits import Exit
 from codin.cli._lines import Value, line_of
 from codin.cli._questions import words_of
+from codin.cli._saving import saved
 from codin.cli._terminal import plain, say, write
 from codin.client import Event
 
@@ -198,18 +199,7 @@ def _size(count: int) -> str:
 
 
 def _save(folder: Path, name: str | None, content: bytes) -> Path:
-    """Save a file under the name that the peer gave it: inside the folder, and never over another file."""
+    """Save a file under the name that the peer gave it, inside the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = PurePosixPath(plain(name or "").replace("\\", "/")).name.lstrip(".").replace("\n", "") or "file"
-    wanted = wanted[-200:]
-    stem, suffix = PurePosixPath(wanted).stem, PurePosixPath(wanted).suffix
-    number = 1
-    while True:
-        path = folder / (wanted if number == 1 else f"{stem}-{number}{suffix}")
-        try:
-            with path.open("xb") as file:
-                file.write(content)
-        except FileExistsError:
-            number += 1
-        else:
-            return path
+    return saved(folder / wanted[-200:], content)

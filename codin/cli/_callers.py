@@ -12,10 +12,19 @@ from codin.errors import ConfigError
 if TYPE_CHECKING:
     from codin.trust import Access, Authenticator
 
-__all__ = ["CALLER_FILES", "CALLER_OPTIONS", "WhoMayCall", "caller_options", "credential_options", "who_may_call"]
+__all__ = [
+    "CALLER_FILES",
+    "CALLER_OPTIONS",
+    "CREDENTIAL_OPTIONS",
+    "WhoMayCall",
+    "caller_options",
+    "credential_options",
+    "who_may_call",
+]
 
 CALLER_FILES = ("token_file", "api_key_file", "access")
-CALLER_OPTIONS = (*CALLER_FILES, "oidc_issuer", "oidc_audience", "callers")
+CREDENTIAL_OPTIONS = ("token_file", "api_key_file", "oidc_issuer", "oidc_audience")
+CALLER_OPTIONS = (*CREDENTIAL_OPTIONS, "access", "callers")
 """The options by their names in Python, which are those of the keys as well."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -79,7 +88,7 @@ def who_may_call(said: Mapping[str, Any]) -> WhoMayCall:
 
     access, callers = said.get("access"), said.get("callers")
     return {
-        "authenticator": _authenticator(*map(said.get, ("token_file", "api_key_file", "oidc_issuer", "oidc_audience"))),
+        "authenticator": _authenticator(*map(said.get, CREDENTIAL_OPTIONS)),
         "access": None if access is None else Access.from_file(access),
         "anonymous": None if callers is None else callers == "any",
     }

@@ -38,6 +38,12 @@ _COMMANDS = {
 }
 
 
+# What click from 8.2 on raises for a group without a subcommand; before, it shows the help and is done.
+_HELP: tuple[type[click.ClickException], ...] = tuple(
+    filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)])
+)
+
+
 class _Commands(click.Group):
     """Imports a command when it is used; its help needs none of them."""
 
@@ -109,6 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = codin.main(arguments, prog_name="codin", standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):
         return 130
+    except _HELP as shown:
+        click.echo(shown.format_message())
+        return 0
     except Exception as error:
         if os.environ.get("CODIN_DEBUG", "0") not in {"", "0"} and not isinstance(error, click.ClickException):
             raise

@@ -57,7 +57,10 @@ class _Place:
         """
         from codin.memory import open_memory
 
-        backend = open_memory(_needed(self.url or f"sqlite:///{_file(new)}", new))
+        url = self.url or f"sqlite:///{_file(new)}"
+        backend = open_memory(url)
+        if not new:
+            _look(url)
         await backend.open()
         try:
             yield backend
@@ -73,12 +76,11 @@ class _Place:
         return Memory(backend, scope, embedder=embedder_of(embedder))
 
 
-def _needed(url: str, new: bool) -> str:
-    """The URL, unless it names a file that only `ingest` would make."""
+def _look(url: str) -> None:
+    """Whether the file is there that only `ingest` would make."""
     path = urlsplit(url).path.removeprefix("/")
-    if not new and url.startswith("sqlite:") and path and not Path(path).exists():
+    if url.startswith("sqlite:") and not Path(path).exists():
         raise ConfigError(f"there is no memory in {path!r}", hint="codin memory ingest PATH makes one")
-    return url
 
 
 def _file(new: bool) -> Path:
@@ -317,6 +319,8 @@ def forget(place: _Place, everything: bool, yes: bool, as_json: bool) -> int:
     """
     if place.agent is None and place.caller is None and not everything:
         raise click.UsageError("say what: --agent, --caller, or --all", click.get_current_context())
+    if everything and not (place.agent is None and place.caller is None):
+        raise click.UsageError("--all is everything: leave out --agent and --caller", click.get_current_context())
     if not yes and not interactive():
         raise click.UsageError("there is nobody to ask: --yes erases what there is", click.get_current_context())
     if not yes:
@@ -326,7 +330,7 @@ def forget(place: _Place, everything: bool, yes: bool, as_json: bool) -> int:
             return Exit.TASK
     gone = anyio.run(_forget, place)
     write(json.dumps({"erased": gone}) + "\n" if as_json else f"{gone} things were erased\n")
-    return Exit.OK
+    return Exit.OK if gone else Exit.TASK
 
 
 async def _forget(place: _Place) -> int:

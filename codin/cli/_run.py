@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import anyio
 import click
 
 from codin.cli._exits import Exit
+from codin.cli._saving import saved
 from codin.cli._terminal import plain, say
 
 if TYPE_CHECKING:
@@ -20,6 +22,12 @@ __all__ = ["run"]
 
 _MIB = 1024 * 1024
 _MOST_INPUT = 64 * _MIB
+
+# What the library says to programs, in the words of this command.
+_HINTS = {
+    "raise limits.memory of the workload": "--memory gives it more",
+    "raise limits.output of the workload": "let it write a file, and take that by --get",
+}
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -44,7 +52,13 @@ _MOST_INPUT = 64 * _MIB
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Put a file into its working folder.",
 )
-@click.option("--get", "patterns", multiple=True, metavar="PATTERN", help="Take these files of its working folder.")
+@click.option(
+    "--get",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="Take these files of its working folder; none that is here is written over.",
+)
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="The folder they go to.")
 def run(
     command: tuple[str, ...],
@@ -61,12 +75,14 @@ def run(
 ) -> int:
     """Run a program, or a file of Python, in a sandbox. Options stand before the command.
 
+    Its working folder is a new one, with what --put puts there, and gone afterwards; with --sandbox off too.
+
     \b
     codin run --put numbers.csv --get "*.svg" analysis.py
     codin run --on docker ls -l /
     echo "print(6 * 7)" | codin run python3 -
 
-    It ends with the exit code of the command; 124 when it took too long.
+    It ends with the exit code of the command; 124 when it took too long, 1 when --get finds nothing to take.
     """
     from codin.runtime import Command
     from codin.sandbox import Limits
@@ -103,15 +119,15 @@ async def _run(work: Command, to: Path) -> int:
         try:
             async for event in running:
                 _show(event)
+        except WorkloadTimeout as error:
+            say(f"{error.message}; --time gives it more", "red")
+            return 124
         except WorkloadFailed as error:
-            if isinstance(error, WorkloadTimeout):
-                say(error.message, "red")
-                return 124
             if error.result is None or error.result.exit_code <= 0:
+                error.hint = _HINTS.get(error.hint or "", error.hint)
                 raise
             return error.result.exit_code
-    _report(running, to)
-    return Exit.OK
+    return _report(running, work.artifacts, to)
 
 
 def _show(event: object) -> None:
@@ -127,11 +143,15 @@ def _show(event: object) -> None:
             stream.buffer.flush()
 
 
-def _report(done: RuntimeResult, to: Path) -> None:
+def _report(done: RuntimeResult, patterns: Sequence[str], to: Path) -> int:
     for name, content in done.artifacts.items():
         path = to / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        path = saved(path, content)
         say(f"{path}: {len(content)} bytes", "dim")
     if done.unenforced:
         say(f"not kept by {done.sandbox or done.runtime}: {', '.join(sorted(done.unenforced))}", "yellow")
+    missed = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in done.artifacts)]
+    if missed:
+        say(f"it has left no {' and no '.join(missed)} in its working folder", "red")
+    return Exit.TASK if missed else Exit.OK

@@ -6,22 +6,24 @@ import asyncio
 import contextlib
 import functools
 import json
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import anyio
 import click
 
-from codin.cli._callers import credential_options, who_may_call
+from codin.cli._callers import CREDENTIAL_OPTIONS, credential_options, who_may_call
 from codin.cli._exits import Exit
 from codin.cli._ordered import OrderedGroup
 from codin.cli._terminal import plain, results, say, write
 from codin.cli._tool_options import tool_options, what_tools_may
-from codin.errors import ConfigError
+from codin.errors import ConfigError, UnknownTool
 
 if TYPE_CHECKING:
     from codin.tool import Tool, ToolExecutor, ToolRegistry
@@ -52,7 +54,37 @@ class _Place:
     def executor(self, said: Mapping[str, Any]) -> ToolExecutor:
         from codin.tool import ToolExecutor, in_runtime
 
-        return ToolExecutor(self.registry(), run=in_runtime(), sandbox=what_tools_may(said).get("tool_sandbox"))
+        registry, sandbox = self.registry(), what_tools_may(said).get("tool_sandbox", {})
+        known = {tool.name for tool in registry}
+        for name in sandbox:
+            if name not in known:
+                hint = f"there are {', '.join(sorted(known))}" if known else self.none()
+                raise ConfigError(f"--tool-sandbox names {name!r}, which is no tool here", hint=hint)
+        return ToolExecutor(registry, run=in_runtime(), sandbox=sandbox)
+
+    def none(self) -> str:
+        """That there are no tools, with where they were looked for."""
+        from codin.tool._workspace import workspace_folder
+
+        also = ", nor in installed packages" if self.installed else ""
+        folder = self.folder or workspace_folder()
+        if folder is not None:
+            return f"there are no tools in {folder}{also}"
+        beside = ": --folder tools takes those of the folder here" if Path("tools").is_dir() else ""
+        return f"there are no tools{also}, and no workspace from {Path.cwd()} upward, which has a folder agents{beside}"
+
+    def get(self, registry: ToolRegistry, name: str) -> Tool:
+        """The tool by that name. Who is at this command line may know which scope is missing."""
+        try:
+            return registry.get(name, self.caller)
+        except UnknownTool as error:
+            if not len(registry):
+                raise UnknownTool(error.message, tool=error.tool, hint=self.none()) from None
+        needed = registry.get(name).spec.scopes
+        raise ConfigError(
+            f"the tool {name!r} needs the scope{'s' * (len(needed) > 1)} {', '.join(sorted(needed))}",
+            hint=" ".join(f"--scope {scope}" for scope in sorted(needed)),
+        )
 
     @property
     def caller(self) -> Caller:
@@ -111,8 +143,8 @@ def list_(words: tuple[str, ...], place: _Place, as_json: bool) -> int:
             write(json.dumps(_fields(tool), ensure_ascii=False) + "\n")
     elif found:
         _tabulate(found)
-    else:
-        say("there are no such tools", "dim")
+    if not found:
+        say("there are no such tools" if len(registry) else place.none(), "dim")
     return Exit.OK if found else Exit.TASK
 
 
@@ -166,7 +198,8 @@ def call(
     codin tools call search_files --data '{"pattern": "TODO", "limit": 3}'
     """
     executor = place.executor(said)
-    schema = executor.registry.get(name, place.caller).spec.input_schema
+    schema = place.get(executor.registry, name).spec.input_schema
+    logging.getLogger("codin.tool").addHandler(logging.NullHandler())  # the error says what the log would
     anyio.run(_call, executor, name, _given(arguments, data, schema), place.caller, as_json)
     return Exit.OK
 
@@ -237,10 +270,13 @@ def serve(place: _Place, http: bool, host: str, port: int, public_url: str | Non
     except ImportError as error:
         raise ConfigError(f"this needs the package {error.name}", hint="pip install 'codin[mcp]'") from None
     context = click.get_current_context()
-    given = [name for name in ("host", "port", "public_url") if _is_given(context, name)]
+    given = [name for name in ("host", "port", "public_url", *CREDENTIAL_OPTIONS) if _is_given(context, name)]
     if given and not http:
         raise click.UsageError(f"--{given[0].replace('_', '-')} goes with --http", context)
-    server = ToolServer(place.executor(said), caller=place.caller)
+    executor = place.executor(said)
+    if not len(executor.registry):
+        say(place.none(), "yellow")
+    server = ToolServer(executor, caller=place.caller)
     if http:
         _listen(server, host, port, public_url, said)
     else:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from codin.errors import NotKept
-from codin.memory._limits import MemoryLimits
+from codin.memory._limits import MemoryLimits, within
 from codin.memory._protocol import MemoryBackend, Scope
 from codin.memory._storable import storable
 from codin.task._clock import now_ms
@@ -34,9 +35,9 @@ class Blobs:
             replace: otherwise what is there under a key stays.
 
         Raises:
-            NotKept: too large, or a name of more than 1000 letters.
+            NotKept: too large, no bytes, or a name of more than 1000 letters.
         """
-        kept = {_checked(key): bytes(value) for key, value in blobs.items()}
+        kept = {_checked(key): _bytes_of(key, value) for key, value in blobs.items()}
         if (size := sum(len(key) + len(value) for key, value in kept.items())) > self._limits.blobs:
             raise NotKept(f"{size} bytes are too many for one call", hint=f"{self._limits.blobs} are kept")
         if kept:
@@ -48,7 +49,7 @@ class Blobs:
 
     async def keys(self, shelf: str, prefix: str = "", *, before: str | None = None, limit: int = 100) -> Sequence[str]:
         """Keys of a shelf that begin with `prefix`, the last first. The next page comes before the last of this one."""
-        limit = max(1, min(limit, self._limits.results))
+        limit = within(limit, self._limits)
         return await self._backend.blob_keys(self._scope, _checked(shelf), prefix=prefix, before=before, limit=limit)
 
     async def delete(self, shelf: str, keys: Sequence[str] | None = None) -> int:
@@ -57,11 +58,19 @@ class Blobs:
 
     async def shelves(self, *, after: str = "", limit: int = 100) -> Sequence[str]:
         """Shelves that have something, by name. The next page comes after the last name of this one."""
-        limit = max(1, min(limit, self._limits.results))
+        limit = within(limit, self._limits)
         return await self._backend.shelves(self._scope, after=after, limit=limit)
 
 
-def _checked(name: str) -> str:
-    if not 0 < len(name) <= _LONGEST or storable(name) != name:
-        raise NotKept(f"{name[:80]!r} is no name of a blob or a shelf", hint=f"1 to {_LONGEST} letters, and no NUL")
+def _bytes_of(key: str, value: object) -> bytes:
+    if not isinstance(value, bytes | bytearray | memoryview):  # of a number, bytes() makes so many zeros
+        raise NotKept(f"the blob {key[:80]!r} is no bytes", hint="text.encode() makes bytes of a text")
+    return bytes(cast(bytes, value))
+
+
+def _checked(name: object) -> str:
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST or storable(name) != name:
+        raise NotKept(
+            f"{str(name)[:80]!r} is no name of a blob or a shelf", hint=f"1 to {_LONGEST} letters, and no NUL"
+        )
     return name

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pydantic_core import PydanticSerializationError, to_json
 
 from codin.errors import ConfigError, NotKept
-from codin.memory._limits import MemoryLimits
+from codin.memory._limits import MemoryLimits, within
 from codin.memory._protocol import MemoryBackend, Role, Scope, Summary, Utterance
 from codin.memory._storable import storable
 from codin.task._clock import now_ms
@@ -89,7 +89,7 @@ class History:
         """
         if self._ready is not None:
             await self._ready()
-        limit = max(1, min(limit, self._limits.results))
+        limit = within(limit, self._limits)
         summary = await self._backend.summary(self._scope, self._context_id)
         if self._summarise is not None:
             summary = await self._shortened(self._summarise, summary)

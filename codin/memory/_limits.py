@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["MemoryLimits"]
+from codin.errors import ConfigError
+
+__all__ = ["MemoryLimits", "within"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class MemoryLimits:
         metadata: bytes of the metadata of a record or an utterance, as JSON.
         blobs: bytes of the blobs of one call, with their keys.
         batch: utterances or records of one call.
-        results: results of one call.
+        results: results of one call; who asks for more gets so many, and who asks for none gets one.
     """
 
     text: int = 100_000
@@ -30,3 +32,10 @@ class MemoryLimits:
     blobs: int = 16 * 1024 * 1024
     batch: int = 1000
     results: int = 1000
+
+
+def within(limit: int, limits: MemoryLimits) -> int:
+    """How many results a call has that asks for `limit`. Raises ConfigError when that is no number."""
+    if not isinstance(limit, int):  # pyright: ignore[reportUnnecessaryIsInstance]  # it may come from a model
+        raise ConfigError(f"{limit!r} is no number of results", hint=f"1 to {limits.results}")
+    return max(1, min(limit, limits.results))

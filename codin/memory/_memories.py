@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from codin.memory._history import Summarise
 from codin.memory._limits import MemoryLimits
@@ -42,7 +42,9 @@ class Memories:
         summarise: Summarise | None = None,
         limits: MemoryLimits | None = None,
     ) -> None:
-        self.backend: MemoryBackend = open_memory(place) if isinstance(place, str) else place
+        self.backend: MemoryBackend = (
+            open_memory(cast(str, place)) if isinstance(place, str) or not hasattr(place, "durable") else place
+        )
         self._embedder = embedder
         self._summarise = summarise
         self._limits = limits or MemoryLimits()

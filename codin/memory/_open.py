@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from codin.errors import ConfigError
 from codin.memory._protocol import MemoryBackend
+from codin.task.stores._url import parts_of
 
 __all__ = ["open_memory"]
 
@@ -18,9 +19,9 @@ def open_memory(url: str) -> MemoryBackend:
     installed package has registered in the entry point group `codin.memories`.
 
     Raises:
-        ConfigError: nobody knows the scheme, or an option; or the package that it needs is not installed.
+        ConfigError: nobody knows the scheme, or an option; it is no URL; or the package that it needs is not installed.
     """
-    parts = urlsplit(url)
+    parts = parts_of(url, "memory")
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     try:
         if parts.scheme == "memory":
@@ -41,9 +42,10 @@ def open_memory(url: str) -> MemoryBackend:
             return PostgresMemory(url)
         for entry_point in entry_points(group="codin.memories", name=parts.scheme):
             return entry_point.load()(url)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"memory {parts.scheme}:// is not understood: {error}") from error
+    except (TypeError, ValueError):  # its text, and what it comes from, may hold a piece of the URL
+        hint = f"look at {', '.join(options)}" if options else None
+        raise ConfigError(f"memory {parts.scheme}:// is not understood", hint=hint) from None
     raise ConfigError(
-        f"no memory is known for {parts.scheme or url!r}",
+        f"no memory is known for {parts.scheme!r}",
         hint="use memory://, sqlite:///file.db, redis://… or postgresql://…, or install the package that has it",
     )

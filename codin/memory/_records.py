@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 from uuid import uuid4
 
 from pydantic_core import to_json
@@ -15,7 +15,7 @@ from codin.errors import ConfigError, FilterRefused, NotKept
 from codin.memory._embedding import embedded
 from codin.memory._filter import Condition, Filter, check_key, conditions_of
 from codin.memory._fusion import fused
-from codin.memory._limits import MemoryLimits
+from codin.memory._limits import MemoryLimits, within
 from codin.memory._protocol import Found, Indexed, MemoryBackend, Record, Scope
 from codin.memory._stop_words import telling
 from codin.memory._storable import storable
@@ -82,16 +82,21 @@ class Records:
             NotKept: it is too long, or its metadata has not that form.
             EmbeddingFailed: there is no vector for it, so it was not added.
         """
-        record = Record(id or uuid4().hex, text, dict(metadata or {}))
-        await self.add_all([record])
+        # An id that is made here says nothing to whoever is told that a record has not the form.
+        name = "" if id else "the record"
+        record = self._checked(Record(id or uuid4().hex, text, metadata or {}), name)
+        await self._add([record])
         return record.id
 
     async def add_all(self, records: Sequence[Record]) -> None:
         """Add records, all or none. Raises as `add` does."""
         if len(records) > self._limits.batch:
             raise NotKept(f"{len(records)} records are too many for one call", hint=f"{self._limits.batch} are kept")
+        await self._add([self._checked(record) for record in records])
+
+    async def _add(self, records: Sequence[Record]) -> None:
         now = now_ms()
-        records = [replace(self._checked(record), at=record.at or now) for record in records]
+        records = [replace(record, at=record.at or now) for record in records]
         space, vectors = "", cast(Sequence[list[float] | None], [None] * len(records))
         if self._embedder is not None and records:
             space = self._embedder.space
@@ -106,7 +111,7 @@ class Records:
 
     async def list(self, where: Filter | None = None, *, after: str = "", limit: int = 100) -> Sequence[Record]:
         """Records by id. The next page comes after the last id of this one. Raises FilterRefused."""
-        limit = max(1, min(limit, self._limits.results))
+        limit = within(limit, self._limits)
         return await self._backend.records(self._scope, where=conditions_of(where), after=after, limit=limit)
 
     async def search(
@@ -115,17 +120,22 @@ class Records:
         """The records that fit a question or some words best, best first.
 
         Args:
+            k: how many at most.
             where: what their metadata has to be, such as `{"source": "guide.md", "page": {"gte": 3}}`.
             how: by words, by vectors, or by both, with reciprocal rank fusion; both where there is an embedder.
             shared: also among what all callers of the agent share.
 
         Raises:
+            ConfigError: `how` is none of them, or needs an embedder.
             FilterRefused: `where` is no filter.
             EmbeddingFailed: there is no vector for the query; `how="words"` needs none.
         """
         conditions = conditions_of(where)
-        how = how or ("hybrid" if self._embedder is not None else "words")
-        k = max(1, min(k, self._limits.results))
+        if how is None:
+            how = "hybrid" if self._embedder is not None else "words"
+        if how not in get_args(How):
+            raise ConfigError(f"how={how!r} is not known", hint="hybrid, words or vectors")
+        k = within(k, self._limits)
         scopes = [self._scope]
         common = Scope(self._scope.tenant, self._scope.agent)
         if shared and common != self._scope:
@@ -157,34 +167,39 @@ class Records:
             return []  # it has no direction: nothing is nearer to it than anything else
         return await self._backend.nearest(scopes, self._embedder.space, vector, where=where, limit=limit)
 
-    def _checked(self, record: Record) -> Record:
-        if not 0 < len(record.id) <= _LONGEST_ID or storable(record.id) != record.id:
-            raise NotKept(f"{record.id[:80]!r} is no id of a record", hint=f"1 to {_LONGEST_ID} letters, and no NUL")
-        if not record.text.strip() or len(record.text) > self._limits.text:
-            raise NotKept(
-                f"the text of {record.id!r} has {len(record.text)} letters", hint=f"1 to {self._limits.text} are kept"
-            )
-        for name, value in record.metadata.items():
-            _check_field(record.id, name, value)
+    def _checked(self, record: Record, name: str = "") -> Record:
+        id = cast(object, record.id)
+        if not isinstance(id, str) or not 0 < len(id) <= _LONGEST_ID or storable(id) != id:
+            raise NotKept(f"{str(id)[:80]!r} is no id of a record", hint=f"1 to {_LONGEST_ID} letters, and no NUL")
+        name = name or f"the record {id!r}"
+        text, metadata = cast(object, record.text), cast(object, record.metadata)
+        if not isinstance(text, str):
+            raise NotKept(f"the text of {name} is no text, but {type(text).__name__}")
+        if not text.strip() or len(text) > self._limits.text:
+            raise NotKept(f"the text of {name} has {len(text)} letters", hint=f"1 to {self._limits.text} are kept")
+        if not isinstance(metadata, Mapping):
+            raise NotKept(f"the metadata of {name} is no mapping, but {type(metadata).__name__}")
+        for field, value in record.metadata.items():
+            _check_field(name, field, value)
         if (size := len(to_json(record.metadata))) > self._limits.metadata:
-            raise NotKept(f"the metadata of {record.id!r} has {size} bytes", hint=f"{self._limits.metadata} are kept")
-        return replace(record, text=storable(record.text), metadata=dict(record.metadata))
+            raise NotKept(f"the metadata of {name} has {size} bytes", hint=f"{self._limits.metadata} are kept")
+        return replace(record, text=storable(text), metadata=dict(record.metadata))
 
 
 def _check_field(record: str, name: str, value: Any) -> None:
     try:
         check_key(name)
     except FilterRefused as error:
-        raise NotKept(f"{error.message} (record {record!r})", hint=error.hint) from None
+        raise NotKept(f"{error.message} ({record})", hint=error.hint) from None
     words = cast(list[Any], value) if isinstance(value, list) else [value]
     plain = str if isinstance(value, list) else str | int | float
     if not all(isinstance(word, plain) and _is_kept(word) for word in words):
         raise NotKept(
-            f"the field {name!r} of the record {record!r} is no value of metadata",
+            f"the field {name!r} of {record} is no value of metadata",
             hint="a text, a finite number, a boolean, or a list of texts; without NUL",
         )
     if isinstance(value, int) and not -(2**53) <= value <= 2**53:
-        raise NotKept(f"the field {name!r} of the record {record!r} is beyond ±2^53")
+        raise NotKept(f"the field {name!r} of {record} is beyond ±2^53")
 
 
 def _is_kept(value: str | float) -> bool:

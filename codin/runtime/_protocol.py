@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
+from codin.errors import ConfigError
 from codin.sandbox import Code, ExecResult, Limits, Output
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 Kind = Literal["function", "module", "command", "container", "endpoint"]
+
+Network = Literal["none", "full"]
 
 SandboxDemand = Literal["required", "preferred", "off"]
 """required: in a sandbox or not at all. preferred: in a sandbox where there is one. off: on the host, as oneself."""
@@ -47,17 +50,26 @@ class Workload:
         sandbox: see `SandboxDemand`; None is `required` for `Code`, which a model may have written, and `preferred`
             for the rest.
         on: the name of the back-end, when it matters.
+
+    Raises:
+        ConfigError: a field has a value that it cannot have.
     """
 
     kind: ClassVar[Kind]
     limits: Limits = field(default_factory=Limits)
-    network: Literal["none", "full"] = "none"
+    network: Network = "none"
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     artifacts: Sequence[str] = ()
     retries: int = 0
     sandbox: SandboxDemand | None = None
     on: str | None = None
+
+    def __post_init__(self) -> None:
+        one_of("network", self.network, get_args(Network))
+        one_of("sandbox", self.sandbox, (None, *get_args(SandboxDemand)))
+        if not _is_a(self.limits, Limits):
+            raise ConfigError(f"limits={self.limits!r} are none", hint="limits=Limits(time=10)")
 
     @property
     def demand(self) -> SandboxDemand:
@@ -81,6 +93,12 @@ class Function(Workload):
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] = field(default_factory=_nothing)
     by_value: bool = False
+
+    def __post_init__(self) -> None:
+        Workload.__post_init__(self)  # a class with slots is made anew, and super() would look for the old one
+        if not callable(self.function):
+            hint = "what has a name is a Module: Module('package.module:function')"
+            raise ConfigError(f"function={self.function!r} cannot be called", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +129,11 @@ class Command(Workload):
     command: Sequence[str] | Code
     stdin: bytes = b""
 
+    def __post_init__(self) -> None:
+        Workload.__post_init__(self)
+        if not self.command or isinstance(self.command, str) or not _is_a(self.command, Code, Sequence):
+            raise ConfigError(f"command={self.command!r} is no list of words", hint='Command(["ls", "-l"])')
+
     @property
     def demand(self) -> SandboxDemand:
         return self.sandbox or ("required" if isinstance(self.command, Code) else "preferred")
@@ -137,6 +160,16 @@ class Endpoint(Workload):
     method: str = "POST"
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def one_of(name: str, value: object, words: Sequence[object]) -> None:
+    """Raise ConfigError when what has this name is none of the words."""
+    if value not in words:
+        raise ConfigError(f"{name}={value!r} is none of {', '.join(map(str, words))}")
+
+
+def _is_a(value: object, *kinds: type) -> bool:
+    return isinstance(value, kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,5 +208,6 @@ class Outcome:
     def of(cls, done: ExecResult, **more: Any) -> Outcome:
         """The outcome of a command."""
         said = done.stderr.decode(errors="replace").strip().rsplit("\n", 1)[-1][:500]
-        error = "" if done.ok else said or f"exit code {done.exit_code}"
+        reason = "it was stopped" if done.ended == "time" else f"exit code {done.exit_code}"
+        error = "" if done.ok else said or reason
         return cls(exit_code=done.exit_code, error=error, ended=done.ended, **more)

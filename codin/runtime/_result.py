@@ -13,7 +13,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from codin.errors import WorkloadFailed, WorkloadTimeout
 from codin.runtime._protocol import Event, Item, Outcome
-from codin.sandbox import Stream
+from codin.sandbox import Limits, Stream
 
 __all__ = ["Record", "RuntimeResult"]
 
@@ -23,7 +23,7 @@ class Record:
     """What is kept of a workload while it runs, by the runtime that runs it."""
 
     runtime: str
-    limit: int
+    limits: Limits
     attempts: int = 0
     seconds: float = 0.0
     items: list[Any] = field(default_factory=list[Any])
@@ -43,7 +43,7 @@ class Record:
             self.items.append(event.value)
         else:
             kept = self.written[event.stream]
-            kept += event.data[: max(0, self.limit - len(kept))]
+            kept += event.data[: max(0, self.limits.output - len(kept))]
 
 
 class RuntimeResult:
@@ -150,7 +150,9 @@ class RuntimeResult:
             return self
         error, hint = outcome.error or f"exit code {outcome.exit_code}", None
         if outcome.ended == "time":
-            raise WorkloadTimeout(f"the workload was stopped on {self.runtime!r}: {error}", result=self)
+            limit = self._record.limits.time
+            took = "longer than it may" if limit is None else f"longer than {limit:g} s"
+            raise WorkloadTimeout(f"the workload took {took} on {self.runtime!r}: {error}", result=self)
         if outcome.ended == "memory":
             error, hint = f"it took more memory than it may ({error})", "raise limits.memory of the workload"
         elif outcome.ended == "output":

@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
-from codin.errors import NoRuntime, RuntimeUnavailable, WorkloadFailed
+from codin.errors import ConfigError, NoRuntime, RuntimeUnavailable, WorkloadFailed
 from codin.runtime._protocol import Emit, Event, Kind, Outcome, Workload
 from codin.runtime._result import Record, RuntimeResult
 
@@ -58,11 +58,11 @@ class Runtime(ABC):
             WorkloadFailed: the workload failed: an exception, an exit code other than 0, memory, output.
             WorkloadTimeout: it took longer than `limits.time`.
         """
-        if workload.kind not in self.kinds:
+        if checked(workload).kind not in self.kinds:
             raise NoRuntime(
                 f"{self.name!r} does not run a {workload.kind}", able=able(workload.kind), hint=_hint(workload)
             )
-        record = Record(self.name, workload.limits.output)
+        record = Record(self.name, workload.limits)
         if not stream:
             return await self._attempts(workload, record, None)
         send, coming = anyio.create_memory_object_stream[Event](_BUFFER)
@@ -138,6 +138,13 @@ class Runtime(ABC):
             if not bound.expired():
                 raise
             return Outcome(exit_code=-9, ended="time", error=f"it did not end within {limit} s")
+
+
+def checked(workload: object) -> Workload:
+    """The workload, if it is one. Raises ConfigError."""
+    if not isinstance(workload, Workload):
+        raise ConfigError(f"{workload!r} is no workload", hint='Function(work, [1]), or Command(["ls"])')
+    return workload
 
 
 def able(kind: Kind) -> tuple[str, ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, get_args
 
-from codin.errors import NoRuntime, RuntimeUnavailable
+from codin.errors import ConfigError, NoRuntime, RuntimeUnavailable
 from codin.runtime._kinds import runtime_class, runtime_of, runtimes
-from codin.runtime._protocol import Emit, Kind, Outcome, SandboxDemand, Workload
+from codin.runtime._protocol import Emit, Kind, Outcome, SandboxDemand, Workload, one_of
 from codin.runtime._result import RuntimeResult
-from codin.runtime._runtime import Runtime, able
+from codin.runtime._runtime import Runtime, able, checked
 
 __all__ = ["OmniRuntime"]
 
@@ -23,6 +23,9 @@ class OmniRuntime(Runtime):
         sandbox: the least that every workload has to ask of a sandbox, whatever it says itself: `required` makes it so
             for all, `off` leaves it to each.
 
+    Raises:
+        ConfigError: `sandbox` is none of the three.
+
     Example:
         async with OmniRuntime() as runtime:
             done = await runtime.run(Command(Code("print(6 * 7)")))
@@ -33,6 +36,7 @@ class OmniRuntime(Runtime):
     kinds: ClassVar[frozenset[Kind]] = frozenset({"function", "module", "command", "container", "endpoint"})
 
     def __init__(self, among: Sequence[str | Runtime] | None = None, *, sandbox: SandboxDemand = "off") -> None:
+        one_of("sandbox", sandbox, get_args(SandboxDemand))
         self._among: tuple[str | Runtime, ...] = tuple(runtimes() if among is None else among)
         self._floor: SandboxDemand = sandbox
         self._made: dict[str, Runtime] = {}
@@ -41,14 +45,18 @@ class OmniRuntime(Runtime):
         """As `Runtime.run`; the result names the back-end that was chosen.
 
         Raises:
+            ConfigError: it names a back-end that nobody has.
             NoRuntime: no back-end that is here can run it under its policy; says why for each, and names those that
                 can run this kind of workload at all.
         """
-        workload = _demanding(workload, self._floor)
+        workload = _demanding(checked(workload), self._floor)
         return await (await self.choose(workload)).run(workload, stream=stream)
 
     async def choose(self, workload: Workload, /) -> Runtime:
-        """The back-end that would run it. Raises NoRuntime."""
+        """The back-end that would run it. Raises as `run` does."""
+        on = checked(workload).on
+        if on is not None and on not in (known := {*self._names(), *runtimes()}):
+            raise ConfigError(f"there is no runtime {on!r}", hint=f"one of: {', '.join(sorted(known))}")
         reasons: list[str] = []
         async for runtime in self._candidates(workload, reasons):
             if not (reason := await runtime.missing(workload)):
@@ -63,7 +71,7 @@ class OmniRuntime(Runtime):
 
     async def missing(self, workload: Workload, /) -> str:
         try:
-            await self.choose(_demanding(workload, self._floor))
+            await self.choose(_demanding(checked(workload), self._floor))
         except NoRuntime as error:
             return error.message
         return ""

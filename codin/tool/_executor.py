@@ -212,7 +212,7 @@ class ToolExecutor:
             return
         if call.task is None:
             raise ToolRefused(
-                f"{call.name!r} has to be approved, and there is no task to ask in", tool=call.name, hint="pass task="
+                f"{call.name!r} has to be approved, and nobody can be asked: there is no task to ask in", tool=call.name
             )
         shown = door.redaction.shown(call.arguments)
         text = to_json(shown).decode()

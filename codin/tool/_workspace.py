@@ -14,7 +14,7 @@ from types import ModuleType
 from codin.errors import ConfigError
 from codin.tool._protocol import Tool
 
-__all__ = ["tools_of_folder", "workspace_tools"]
+__all__ = ["tools_of_folder", "workspace_folder", "workspace_tools"]
 
 
 def workspace_tools() -> Mapping[str, Tool]:
@@ -34,8 +34,7 @@ def workspace_tools() -> Mapping[str, Tool]:
 def tools_of_folder(folder: str | Path | None) -> Sequence[tuple[Tool, Path]]:
     """The tools in a folder, without one in that of the workspace, and the file that each is made in."""
     if folder is None:
-        named = os.environ.get("CODIN_TOOLS")
-        folder = Path(named) if named else _beside_agents()
+        folder = workspace_folder()
         if folder is None or not folder.is_dir():
             return ()
     elif not (folder := Path(folder)).is_dir():
@@ -43,7 +42,10 @@ def tools_of_folder(folder: str | Path | None) -> Sequence[tuple[Tool, Path]]:
     return _tools_in(folder.resolve())
 
 
-def _beside_agents() -> Path | None:
+def workspace_folder() -> Path | None:
+    """The folder of the workspace that this process belongs to, which need not be there; None without a workspace."""
+    if named := os.environ.get("CODIN_TOOLS"):
+        return Path(named)
     here = Path.cwd()
     return next((place / "tools" for place in (here, *here.parents) if (place / "agents").is_dir()), None)
 

@@ -86,3 +86,8 @@ def test_the_exit_codes_are_those_of_the_documentation() -> None:
     page = Path(__file__).parents[2] / "docs" / "cli.md"
     documented = re.findall(r"^\| (\d+) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert [int(code) for code in documented] == [code.value for code in Exit]
+
+
+@pytest.mark.parametrize("group", ["tools", "memory", "keys", "trust", "push", "new"])
+def test_a_group_without_a_command_shows_its_help(codin: Codin, group: str) -> None:
+    assert codin(group) == codin(group, "--help")

@@ -73,6 +73,8 @@ def test_whose_it_is(codin: Codin, texts: Path) -> None:
     assert stats == [4, 4, 3, 1, 0]
     assert codin("memory", "forget", "--caller", "ada", "--yes") == Done(0, "3 things were erased\n", "")
     assert codin("memory", "forget", "--all", "--yes", "--json").out == '{"erased": 1}\n'
+    assert codin("memory", "forget", "--agent", "lib", "--yes") == Done(1, "0 things were erased\n", "")
+    assert codin("memory", "forget", "--all", "--yes", "--json") == Done(1, '{"erased": 0}\n', "")
 
 
 _WHOSE = [[], ["--agent", "lib"], ["--caller", "ada"], ["--caller", ""], ["--agent", "other"]]
@@ -97,6 +99,11 @@ def test_the_numbers_are_shown(codin: Codin, texts: Path) -> None:
         (["ingest", "nowhere"], 2, "'nowhere' does not exist"),
         (["forget", "--memory", "memory://"], 2, "say what: --agent, --caller, or --all"),
         (["forget", "--memory", "memory://", "--all"], 2, "there is nobody to ask: --yes"),
+        (["forget", "--memory", "memory://", "--all", "--agent", "x", "--yes"], 2, "--all is everything"),
+        (["forget", "--memory", "memory://", "--all", "--caller", "x", "--yes"], 2, "--all is everything"),
+        (["stats", "--memory", "postgresql://ada:hunter2/x@127.0.0.1:1/db"], 2, "percent-encode"),
+        (["stats", "--memory", "redis://ada:hunter2#@127.0.0.1:1/0"], 2, "percent-encode"),
+        (["stats", "--memory", "sqlite://[bad/db"], 2, "the host in the URL of the memory"),
         (["search", "x", "--memory", "redis://127.0.0.1:1/0"], 5, "127.0.0.1"),
     ],
     ids=str,
@@ -107,6 +114,7 @@ def test_what_goes_wrong_is_one_line(codin: Codin, texts: Path, words: list[str]
     assert (done.code, done.out) == (code, "")
     assert line.startswith("error: ")
     assert said in line
+    assert "hunter2" not in line
 
 
 def test_a_file_cannot_give_orders_to_the_terminal(texts: Path) -> None:

@@ -53,7 +53,13 @@ def pay(amount: int) -> str:
     return f"paid {amount}"
 
 
-@tool(approval="always")
+@tool
+def tear(paper: str) -> str:
+    """Fail."""
+    raise ValueError(f"{paper} does not tear")
+
+
+@tool(approval=True)
 def erase(name: str) -> str:
     """Erase something."""
     return name
@@ -73,7 +79,7 @@ def test_they_are_listed(codin: Codin, folder: Path) -> None:
     assert done.code == 0
     header, *rows = done.out.splitlines()
     assert header.split() == ["TOOL", "TAKES", "NEEDS", "SANDBOX", "DOES"]
-    assert [row.split()[0] for row in rows] == ["erase", "halve", "pay", "shout", "spell"]
+    assert [row.split()[0] for row in rows] == ["erase", "halve", "pay", "shout", "spell", "tear"]
     assert rows[3].rstrip().endswith("Say it louder.")
     found = codin("tools", "list", "--folder", folder, "half", "--json")
     assert [json.loads(line)["name"] for line in found.out.splitlines()] == ["halve"]
@@ -87,7 +93,7 @@ def test_what_a_caller_lacks_the_scope_for_is_not_there(codin: Codin, folder: Pa
     assert "shout" in other
     assert "pay" not in other
     done = codin("tools", "call", "--folder", folder, "pay", "amount=3")
-    assert (done.code, done.err) == (2, "error: there is no tool 'pay'. Hint: there are erase, halve, shout, spell\n")
+    assert (done.code, done.err) == (2, "error: the tool 'pay' needs the scope pay. Hint: --scope pay\n")
     done = codin("tools", "call", "--folder", folder, "--scope", "pay", "pay", "amount=3")
     assert (done.code, done.out) == (0, "paid 3\n")
 
@@ -112,14 +118,42 @@ def test_one_is_used(codin: Codin, folder: Path) -> None:
         (("halve", "number"), 2, "write KEY=VALUE"),
         (("halve", "--data", "[3]"), 2, "--data is no object"),
         (("halve", "--data", "{"), 2, "--data is no JSON"),
-        (("erase", "name=all"), 1, "approv"),
+        (("erase", "name=all"), 1, "has to be approved, and nobody can be asked: there is no task to ask in\n"),
+        (("wring",), 2, "there is no tool 'wring'"),
         (("halve", "number=3", "--tool-sandbox", "halve=maybe"), 2, "write NAME=WORD"),
+        (
+            ("halve", "number=3", "--tool-sandbox", "havle=off"),
+            2,
+            "names 'havle', which is no tool here. Hint: there are",
+        ),
     ],
 )
 def test_what_is_refused(codin: Codin, folder: Path, words: tuple[str, ...], code: int, said: str) -> None:
     done = codin("tools", "call", "--folder", folder, *words)
     assert (done.code, done.out) == (code, "")
     assert said in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_what_a_tool_raises_is_one_line(folder: Path) -> None:
+    done = run("tools", "call", "--folder", str(folder), "tear", "paper=gold")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: 'tear' failed: ValueError: gold does not tear\n"
+
+
+def test_where_there_are_none_it_says_where_it_looked(
+    codin: Codin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CODIN_TOOLS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert f"no workspace from {tmp_path} upward" in codin("tools", "list").err
+    (tmp_path / "tools").mkdir()
+    assert "--folder tools" in codin("tools", "list", "--json").err
+    assert "there are no tools in tools" in codin("tools", "list", "--folder", "tools").err
+    assert "there are no tools in tools" in codin("tools", "call", "--folder", "tools", "shout").err
+    (tmp_path / "agents").mkdir()
+    assert f"there are no tools in {tmp_path / 'tools'}" in codin("tools", "list").err
+    assert f"there are no tools in {tmp_path / 'tools'}" in run("tools", "serve", cwd=tmp_path).stderr
 
 
 def test_they_are_served_to_the_program_that_starts_it(folder: Path) -> None:
@@ -142,10 +176,10 @@ def test_they_are_served_over_http_by_credential(folder: Path, tmp_path: Path) -
     options = ("--folder", str(folder), "--http", "--port", "0", "--token-file", str(tokens))
     with Running("tools", "serve", *options) as running:
         url = running.serving(r"tools at (\S+)\n")
-        with pytest.raises(ConfigError, match="401"):
+        with pytest.raises(ConfigError, match=r"401.*headers=.*Authorization"):
             mcp_tools(url=url)
         names = [tool.name for tool in mcp_tools(url=url, headers={"Authorization": "Bearer a-token-of-bob"})]
-        assert sorted(names) == ["erase", "halve", "shout", "spell"]
+        assert sorted(names) == ["erase", "halve", "shout", "spell", "tear"]
 
         async def use() -> None:
             async with mcp_tools(url=url, headers={"Authorization": "Bearer a-token-of-ada"}) as tools:
@@ -163,7 +197,9 @@ def test_they_are_not_served_to_everybody(folder: Path, address: tuple[str, str]
     assert "--token-file says who may" in done.stderr
 
 
-def test_an_address_without_http_is_refused(codin: Codin, folder: Path) -> None:
-    done = codin("tools", "serve", "--folder", folder, "--port", "9000")
+@pytest.mark.parametrize("option", ["port", "token-file", "api-key-file", "oidc-issuer", "oidc-audience"])
+def test_what_is_for_http_is_refused_without_it(codin: Codin, folder: Path, option: str) -> None:
+    value = folder / "some.py" if option.endswith("file") else 9000
+    done = codin("tools", "serve", "--folder", folder, f"--{option}", value)
     assert done.code == 2
-    assert "--port goes with --http" in done.err
+    assert f"--{option} goes with --http" in done.err

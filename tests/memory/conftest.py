@@ -10,6 +10,7 @@ from secrets import token_hex
 import pytest
 
 from codin.memory import MemoryBackend, open_memory
+from codin.memory.backends import InProcess
 from tests.servers import postgres, redis
 
 Place = Callable[[], MemoryBackend]
@@ -33,12 +34,19 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return lambda: open_memory(url)
 
 
+async def opened() -> InProcess:
+    """A memory in this process, with nothing in it."""
+    memory = InProcess()
+    await memory.open()
+    return memory
+
+
 @pytest.fixture
 async def backend(place: Place) -> AsyncIterator[MemoryBackend]:
-    opened = place()
-    await opened.open()
-    yield opened
-    await opened.close()
+    memory = place()
+    await memory.open()
+    yield memory
+    await memory.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codin.errors import NotKept
+from codin.errors import MemoryFailed, NotKept
 from codin.memory import (
     Condition,
     Found,
@@ -50,6 +50,24 @@ def ids(found: Sequence[Found]) -> list[str]:
 
 def said(text: str, number: int = 0, index: int = 0, task: str = "t", at: int = 1000) -> Utterance:
     return Utterance(role="user", text=text, task_id=task if number else "", number=number, index=index, at=at)
+
+
+# Life
+
+
+async def test_who_is_not_open_says_how_it_is_opened(place: Place) -> None:
+    memory = place()
+    for _ in range(2):
+        for asked in (memory.put_note(ADA, "", Note("key", 1)), memory.note(ADA, "", "key", 1), memory.stats("")):
+            with pytest.raises(MemoryFailed, match="not open") as raised:
+                await asked
+            assert "async with" in str(raised.value)
+        await memory.open()
+        await memory.open()
+        await memory.put_note(ADA, "", Note("key", 2))
+        assert await memory.note(ADA, "", "key", 1) == Note("key", 2)
+        await memory.close()
+        await memory.close()
 
 
 # History

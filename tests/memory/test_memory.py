@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from codin.errors import ConfigError, EmbeddingFailed, FilterRefused, NotKept
 from codin.memory import (
+    Memories,
     Memory,
     MemoryBackend,
     MemoryLimits,
@@ -20,8 +22,8 @@ from codin.memory import (
     Window,
 )
 from codin.memory import _notes as notes_module
-from codin.memory.backends import InProcess
 from codin.memory.embedders import HashingEmbedder, Purpose
+from tests.memory.conftest import opened
 
 pytestmark = pytest.mark.anyio
 
@@ -30,8 +32,10 @@ BOB = Scope("", "clerk", "bob")
 
 
 @pytest.fixture
-def kept() -> MemoryBackend:
-    return InProcess()
+async def kept() -> AsyncIterator[MemoryBackend]:
+    backend = await opened()
+    yield backend
+    await backend.close()
 
 
 @pytest.fixture
@@ -56,6 +60,20 @@ async def test_a_note_is_of_a_caller_a_context_or_an_agent(kept: MemoryBackend) 
     assert await bob.notes.delete("key", of="agent")
     assert not await ada.notes.delete("key", of="agent")
     assert await ada.notes.get("key") == "of ada"
+
+
+@pytest.mark.parametrize("of", ["everyone", "Context", "", None])
+async def test_whose_a_note_is_has_a_name_that_is_known(memory: Memory, of: Any) -> None:
+    notes = memory.notes
+    for asked in (notes.set("key", 1, of=of), notes.get("key", of=of), notes.delete("key", of=of), notes.list(of=of)):
+        with pytest.raises(ConfigError, match=r"of=.*caller, context or agent"):
+            await asked
+    assert await memory.notes.list() == []
+
+
+async def test_a_note_of_a_conversation_needs_one(kept: MemoryBackend) -> None:
+    with pytest.raises(ConfigError, match=r"of='context'.*context_id"):
+        await Memory(kept, ADA).notes.set("key", 1, of="context")
 
 
 async def test_a_note_is_gone_after_its_time(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,14 +110,31 @@ def deep(levels: int) -> list[Any]:
     return value
 
 
+def str_of(value: Any) -> str:
+    return type(value).__name__
+
+
 CIRCLE: list[Any] = []
 CIRCLE.append(CIRCLE)
 
 
 @pytest.mark.parametrize(
     "value",
-    [object(), float("nan"), float("inf"), {"a": [float("-inf")]}, "half \ud800", deep(230), CIRCLE, lambda: None],
-    ids=["object", "nan", "inf", "inside", "surrogate", "deep", "circle", "function"],
+    [
+        object(),
+        float("nan"),
+        float("inf"),
+        {"a": [float("-inf")]},
+        "half \ud800",
+        deep(230),
+        deep(100_000),
+        CIRCLE,
+        lambda: None,
+        {1, 2},
+        b"bytes",
+        {"a": [b"bytes"]},
+    ],
+    ids=str_of,
 )
 async def test_a_value_that_is_no_json_is_not_kept(memory: Memory, value: Any) -> None:
     with pytest.raises(NotKept, match="'key'"):
@@ -107,8 +142,8 @@ async def test_a_value_that_is_no_json_is_not_kept(memory: Memory, value: Any) -
     assert await memory.notes.get("key") is None
 
 
-@pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), 1e12])
-async def test_a_time_that_is_none_is_refused(memory: Memory, ttl: float) -> None:
+@pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), 1e12, "3"])
+async def test_a_time_that_is_none_is_refused(memory: Memory, ttl: Any) -> None:
     with pytest.raises(NotKept, match="seconds"):
         await memory.notes.set("key", 1, ttl=ttl)
 
@@ -118,7 +153,8 @@ async def test_notes_have_limits(kept: MemoryBackend) -> None:
     await notes.set("k" * 200, "x" * 8)
     with pytest.raises(NotKept, match="11 bytes"):
         await notes.set("key", "x" * 9)
-    for key in ("", "k" * 201, "a\x00b", "a\ud800"):
+    keys: list[Any] = ["", "k" * 201, "a\x00b", "a\ud800", None, 3]
+    for key in keys:
         for refused in (notes.set(key, 1), notes.get(key), notes.delete(key)):
             with pytest.raises(NotKept, match="no key"):
                 await refused
@@ -143,7 +179,12 @@ async def test_blobs_are_kept_on_shelves_within_limits(kept: MemoryBackend) -> N
     assert await blobs.keys("s", "a") == ["a"]
     with pytest.raises(NotKept, match="21 bytes"):
         await blobs.put("s", {"e": b"x" * 20})
-    for name in ("", "x" * 1001, "a\x00", "\ud800"):
+    values: list[Any] = ["1", 5, None]
+    for value in values:
+        with pytest.raises(NotKept, match=r"'x'.*bytes"):
+            await blobs.put("s", {"x": value})
+    names: list[Any] = ["", "x" * 1001, "a\x00", "\ud800", None]
+    for name in names:
         with pytest.raises(NotKept, match="no name"):
             await blobs.put("s", {name: b""})
         with pytest.raises(NotKept, match="no name"):
@@ -219,6 +260,28 @@ async def test_without_an_embedder_it_is_words(kept: MemoryBackend) -> None:
             await records.search("walrus", how=how)
 
 
+async def test_a_way_to_search_that_is_none_is_refused(kept: MemoryBackend) -> None:
+    records = (await filled(kept)).records
+    for how in ("word", ""):
+        wrong: Any = how
+        with pytest.raises(ConfigError, match=r"how=.*hybrid, words or vectors"):
+            await records.search("walrus", how=wrong)
+
+
+async def test_how_many_are_wanted_is_a_number(memory: Memory) -> None:
+    three: Any = "3"
+    for asked in (
+        memory.records.search("x", three),
+        memory.records.list(limit=three),
+        memory.notes.list(limit=three),
+        memory.blobs.keys("s", limit=three),
+        memory.blobs.shelves(limit=three),
+        memory.history.window(three),
+    ):
+        with pytest.raises(ConfigError, match="'3' is no number of results"):
+            await asked
+
+
 class Broken:
     """An embedder that gives what a test says."""
 
@@ -291,14 +354,22 @@ async def test_a_name_that_no_filter_can_say_is_not_kept(memory: Memory, name: s
 async def test_records_have_limits(kept: MemoryBackend) -> None:
     records = Memory(kept, ADA, limits=MemoryLimits(text=10, metadata=20, batch=2, results=2)).records
     for text in ("", " \n", "x" * 11):
-        with pytest.raises(NotKept, match="letters"):
+        with pytest.raises(NotKept, match=r"the text of the record has \d+ letters"):
             await records.add(text)
-    for id in ("x" * 201, "a\x00b", "a\ud800"):
+        with pytest.raises(NotKept, match=r"the text of the record 'a' has \d+ letters"):
+            await records.add(text, id="a")
+    none: Any = None
+    with pytest.raises(NotKept, match="the text of the record is no text"):
+        await records.add(none)
+    with pytest.raises(NotKept, match="no mapping"):
+        await records.add("text", metadata=[*"ab"])  # pyright: ignore[reportArgumentType]
+    refused: list[Any] = ["x" * 201, "a\x00b", "a\ud800", 3]
+    for id in refused:
         with pytest.raises(NotKept, match="no id"):
             await records.add("text", id=id)
     with pytest.raises(NotKept, match="no id"):
         await records.add_all([Record("", "text")])
-    with pytest.raises(NotKept, match="metadata of 'a'"):
+    with pytest.raises(NotKept, match="metadata of the record 'a'"):
         await records.add("text", id="a", metadata={"name": "x" * 20})
     with pytest.raises(NotKept, match="3 records"):
         await records.add_all([Record(name, "text") for name in "abc"])
@@ -470,6 +541,12 @@ def test_a_summary_that_would_never_end_is_refused(longer_than: int, keep: int, 
 
 
 # All of it
+
+
+@pytest.mark.parametrize("place", [None, Path("memory.db"), 3])
+def test_what_is_no_place_is_refused(place: Any) -> None:
+    with pytest.raises(ConfigError, match="URL"):
+        Memories(place)
 
 
 async def test_what_one_forgets_is_ones_own(kept: MemoryBackend) -> None:

@@ -108,6 +108,13 @@ async def test_without_a_memory_the_error_says_how_to_have_one() -> None:
         assert (await peer.send("x")).text == "done"
 
 
+async def spoken_in(memory: MemoryBackend) -> list[tuple[str, str]]:
+    await memory.open()
+    said = await memory.window(SCOPE, "c", limit=99)
+    await memory.close()
+    return [one for one in spoken(said) if one[0] != "state"]
+
+
 async def test_after_a_restart_what_was_missed_is_written_down_once(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/tasks.db"
     remembered = open_memory("memory://")
@@ -124,8 +131,7 @@ async def test_after_a_restart_what_was_missed_is_written_down_once(tmp_path: Pa
         async with serving(App(echo, store=store, memory=memories)) as url, codin.connect(url) as peer:
             await peer.send(text, context_id="c")
         wanted += [("user", text), ("agent", text.upper())]
-        said = await remembered.window(SCOPE, "c", limit=99)
-        assert [one for one in spoken(said) if one[0] != "state"] == wanted
+        assert await spoken_in(remembered) == wanted
     # A cursor that is lost, or a process that died before it was stored: all comes again, and nothing twice.
     opened = open_store(store)
     await opened.open()
@@ -133,8 +139,7 @@ async def test_after_a_restart_what_was_missed_is_written_down_once(tmp_path: Pa
     await opened.close()
     async with serving(App(echo, store=store, memory=Memories(remembered))):
         pass
-    said = await remembered.window(SCOPE, "c", limit=99)
-    assert [one for one in spoken(said) if one[0] != "state"] == wanted
+    assert await spoken_in(remembered) == wanted
 
 
 class Flaky(InProcess):

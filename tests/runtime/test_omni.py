@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import pytest
@@ -114,3 +115,27 @@ def test_without_an_event_loop() -> None:
 
 async def test_an_endpoint_is_called_by_the_local_runtime_first() -> None:
     assert (await OmniRuntime(["http", "local"]).choose(Endpoint("http://example.com"))).name == "http"
+
+
+async def test_a_name_that_nobody_has_is_no_back_end() -> None:
+    with pytest.raises(ConfigError, match=r"no runtime 'dokcer'.* one of: .*docker.*elsewhere"):
+        await OmniRuntime([Elsewhere()]).run(Command(["true"], on="dokcer"))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Command(["ls"], network="some"), "network='some' is none of none, full"),  # type: ignore[arg-type]
+        (lambda: Command(["ls"], sandbox="none"), "sandbox='none' is none of"),  # type: ignore[arg-type]
+        (lambda: Command(["ls"], limits=5), "limits=5"),  # type: ignore[arg-type]
+        (lambda: Command("ls -l"), "command='ls -l'"),
+        (lambda: Command([]), r"command=\[\]"),
+        (lambda: Function("x"), "function='x' cannot be called"),  # type: ignore[arg-type]
+        (lambda: OmniRuntime(sandbox="none"), "sandbox='none' is none of"),  # type: ignore[arg-type]
+        (lambda: OmniRuntime().run_sync(5), "5 is no workload"),  # type: ignore[arg-type]
+        (lambda: LocalRuntime().run_sync(5), "5 is no workload"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_name(make: Callable[[], object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        make()

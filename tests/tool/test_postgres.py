@@ -160,7 +160,7 @@ async def test_what_goes_wrong_names_no_secret(server: PostgresServer) -> None:
         (f"postgresql://ada:s3cret@/postgres?host={server.folder}/nowhere", (), ToolFailed),
         (f"postgresql://ada:s3cret@/postgres?host={server.folder}", (), ToolRefused),
         ("postgresql://ada:s3cret@127.0.0.1:1/x", (), ToolFailed),
-        ("postgresql://ada:s3cret@127.0.0.1:port/x", (), ToolRefused),
+        ("postgresql://ada:s3cret@127.0.0.1/x?port=1&sslmode=s3cret", (), ToolRefused),
         (reader, ("one", "too many"), ToolRefused),
     ]
     for url, values, kind in wrong:
@@ -171,3 +171,21 @@ async def test_what_goes_wrong_names_no_secret(server: PostgresServer) -> None:
         await ask(reader, "SELECT name FROM tea WHERE name = $1", 5)
     with pytest.raises(ConfigError, match="begins with postgresql://"):
         Postgres("mysql://ada@localhost/x")
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["[bad", "127.0.0.1:notaport/x", "127.0.0.1:99999/x", "localhost:1,other:0/x", "[::1]:x/x", "/x?port=70000"],
+)
+def test_a_url_that_cannot_be_one_is_refused_with_nothing_of_it(rest: str) -> None:
+    with pytest.raises(ConfigError, match="percent-encoded") as refused:
+        Postgres(f"postgresql://ada:s3cret@{rest}")
+    assert "s3cret" not in str(refused.value) + repr(refused.value.__cause__)
+    with pytest.raises(ConfigError, match="percent-encoded"):
+        Postgres("postgresql://ada:s3/cret@localhost/x")
+
+
+@pytest.mark.parametrize("options", [{"max_rows": 0}, {"max_rows": "x"}, {"max_rows": 1.5}, {"seconds": -1}])
+def test_a_bound_is_above_zero(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(options))}=.* above 0"):
+        Postgres("postgresql://localhost:5432,[::1]:5433/x", **options)

@@ -11,6 +11,7 @@ from codin.memory._filter import Condition, fits
 from codin.memory._postings import Postings
 from codin.memory._protocol import Found, Indexed, Note, Record, Scope, Stats, Summary, Utterance, Vector
 from codin.memory._vectors import Vectors
+from codin.memory.backends._not_open import not_open
 
 __all__ = ["InProcess"]
 
@@ -69,14 +70,23 @@ class InProcess:
     durable = False
 
     def __init__(self) -> None:
-        self._rooms: dict[Scope, _Room] = {}
+        self._kept: dict[Scope, _Room] = {}
+        self._opened = False
         self._place = 0
 
     async def open(self) -> None:
-        """There is nothing to open."""
+        """From now on it may be used, as any other may."""
+        self._opened = True
 
     async def close(self) -> None:
         """What is kept stays: it may be opened again."""
+        self._opened = False
+
+    @property
+    def _rooms(self) -> dict[Scope, _Room]:
+        if not self._opened:
+            raise not_open()
+        return self._kept
 
     async def append(self, scope: Scope, context_id: str, utterances: Sequence[Utterance]) -> int:
         conversation = self._room(scope).conversations.setdefault(context_id, _Conversation())

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVarTuple
 
-from codin.errors import ConfigError, MemoryFailed
+from codin.errors import ConfigError
 from codin.memory._filter import Condition
 from codin.memory._protocol import Found, Indexed, Note, Record, Scope, Stats, Summary, Utterance, Vector
+from codin.memory.backends._not_open import not_open
 from codin.memory.backends._sqlite import blobs as shelf_rows
 from codin.memory.backends._sqlite import erasure, history
 from codin.memory.backends._sqlite import records as rows
@@ -80,7 +81,7 @@ class SQLiteMemory:
 
     def _opened(self) -> MemoryFile:
         if self._file is None:
-            raise MemoryFailed(f"the memory {str(self._path)!r} is not open")
+            raise not_open()
         return self._file
 
     # -- conversations and notes ---------------------------------------------------------------------------------------

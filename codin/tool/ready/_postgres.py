@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from codin.errors import ConfigError, ToolFailed, ToolRefused, ToolTimeout
 from codin.tool._decorator import tool
@@ -38,12 +39,15 @@ class Postgres:
         seconds: for one statement.
 
     Raises:
-        ConfigError: it is no such URL, or the driver is missing.
+        ConfigError: it is no such URL, a number is none or not above 0, or the driver is missing.
     """
 
     def __init__(self, url: str, *, writable: bool = False, max_rows: int = 200, seconds: float = 10.0) -> None:
         if not url.startswith(("postgresql://", "postgres://")):
             raise ConfigError("the URL of a PostgreSQL database begins with postgresql://")
+        _check_address(url)
+        _check_above_zero("max_rows", max_rows, int)
+        _check_above_zero("seconds", seconds, int, float)
         try:
             self._driver: Any = import_module("asyncpg")
         except ImportError as error:
@@ -134,6 +138,26 @@ class Postgres:
             raise ToolFailed(what, tool="sql", retryable=True) from None
         except self._driver.InterfaceError as error:
             raise ToolRefused(f"the statement cannot be run: {error}", tool="sql") from None
+
+
+def _check_address(url: str) -> None:
+    """Raise ConfigError, with nothing of the URL, where its hosts and ports cannot be some."""
+    try:
+        parts = urlsplit(url)
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
+        ports += ",".join(parse_qs(parts.query).get("port", ())).split(",")
+        right = all(not port or 0 < int(port) < 65536 for port in ports)
+    except ValueError:
+        right = False
+    if not right:
+        hint = "a password is percent-encoded there (urllib.parse.quote(password, safe='')), a port is below 65536"
+        raise ConfigError("the URL of the PostgreSQL database has no host and port that can be read", hint=hint)
+
+
+def _check_above_zero(name: str, value: Any, *kinds: type) -> None:
+    if not isinstance(value, kinds) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise ConfigError(f"{name}={value!r} is no number above 0")
 
 
 async def _texts(connection: Any, asked: Any) -> bool:

@@ -12,10 +12,10 @@ import pytest
 
 from codin.errors import ConfigError, EmbeddingFailed
 from codin.memory import Memory, Scope
-from codin.memory.backends import InProcess
 from codin.memory.embedders import OpenAIEmbedder
 from codin.net import HttpxTransport
 from codin.testing import model_server
+from tests.memory.conftest import opened
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +53,7 @@ def in_turn(*answers: httpx.Response | Exception) -> tuple[Answer, list[httpx.Re
 async def test_a_memory_finds_by_the_vectors_of_a_real_server() -> None:
     async with model_server() as model:
         embed = OpenAIEmbedder("local", base_url=model.url, dimensions=256)
-        records = Memory(InProcess(), Scope("", "clerk", "ada"), embedder=embed).records
+        records = Memory(await opened(), Scope("", "clerk", "ada"), embedder=embed).records
         await records.add("Counts coins at the bank.", id="teller")
         await records.add("Writes a poem with verses.", id="poet")
         assert [hit.record.id for hit in await records.search("verses of poems", 1, how="vectors")] == ["poet"]
@@ -169,7 +169,7 @@ async def test_what_is_no_list_of_vectors_fails_at_once_and_shows_no_key(answer:
 )
 async def test_a_wrong_vector_is_not_kept(body: str) -> None:
     server, _ = in_turn(httpx.Response(200, text=body))
-    memory = Memory(InProcess(), Scope("", "clerk", "ada"), embedder=embedder(server))
+    memory = Memory(await opened(), Scope("", "clerk", "ada"), embedder=embedder(server))
     with pytest.raises(EmbeddingFailed):
         await memory.records.add("text")
     assert (await memory.stats()).records == 0

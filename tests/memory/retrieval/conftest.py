@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from codin.memory import Memory, Record, Scope, open_memory
+from codin.memory import Memory, Record, Scope
 from codin.memory.embedders import HashingEmbedder
+from tests.memory.conftest import opened
 
 Fill = Callable[[Mapping[str, str | bytes]], Path]
 
 
 @pytest.fixture
-def memory() -> Memory:
-    return Memory(open_memory("memory://"), Scope("", "clerk"), embedder=HashingEmbedder(64))
+async def memory() -> Memory:
+    return Memory(await opened(), Scope("", "clerk"), embedder=HashingEmbedder(64))
 
 
 @pytest.fixture

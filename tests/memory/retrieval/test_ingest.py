@@ -19,6 +19,7 @@ from codin.memory.backends import InProcess
 from codin.memory.embedders import HashingEmbedder, Purpose
 from codin.memory.retrieval import IngestLimits, citation, ingest, passage
 from tests.docs.pages import table_of
+from tests.memory.conftest import opened
 from tests.memory.retrieval.conftest import Fill, kept
 
 pytestmark = pytest.mark.anyio
@@ -42,8 +43,8 @@ class Counting(HashingEmbedder):
         return await super().embed(texts, purpose=purpose)
 
 
-def of(embedder: HashingEmbedder | None, backend: InProcess | None = None, caller: str = "") -> Memory:
-    return Memory(backend or InProcess(), Scope("", "clerk", caller), embedder=embedder)
+def of(embedder: HashingEmbedder | None, backend: InProcess, caller: str = "") -> Memory:
+    return Memory(backend, Scope("", "clerk", caller), embedder=embedder)
 
 
 def told(records: Sequence[Record]) -> list[tuple[str, str]]:
@@ -63,7 +64,7 @@ async def test_a_folder_is_found_by_words_with_its_citations(memory: Memory, fil
 
 async def test_a_second_run_touches_only_what_has_changed(fill: Fill) -> None:
     embedder = Counting()
-    memory = of(embedder)
+    memory = of(embedder, await opened())
     folder = fill({**TEXTS, "long.md": "\n\n".join(f"# {number}\n\ntext" for number in range(10))})
     await ingest(memory, folder)
     before = told(await kept(memory))
@@ -103,7 +104,7 @@ async def test_a_file_that_cannot_be_read_any_more_is_not_found_any_more(memory:
 
 
 async def test_another_embedder_reads_all_of_it_anew(fill: Fill) -> None:
-    backend, folder = InProcess(), fill(TEXTS)
+    backend, folder = await opened(), fill(TEXTS)
     await ingest(of(Counting(), backend), folder)
     done = await ingest(of(Counting(dimensions=128), backend), folder)
     assert (done.changed, done.unchanged) == (3, 0)
@@ -122,7 +123,7 @@ async def test_a_run_that_ends_in_the_midst_is_mended(fill: Fill, shape: tuple[i
     old, new = {"a.md": text(shape[0], "old")}, {"a.md": text(shape[1], "new")}
     for ends in range(5):
         for last in ({"a.md": "# end\n\nend"}, {}):
-            backend = InProcess()
+            backend = await opened()
             folder = fill({**old, "b.md": "stays"})
             await _ended(backend, folder, ends)
             fill(new)
@@ -139,7 +140,7 @@ async def _ended(backend: InProcess, folder: Path, calls: int) -> None:
 
 
 async def test_a_run_that_is_called_off_is_mended(fill: Fill) -> None:
-    folder, backend = fill({f"{number}.md": f"text {number}" for number in range(20)}), InProcess()
+    folder, backend = fill({f"{number}.md": f"text {number}" for number in range(20)}), await opened()
     with anyio.CancelScope() as scope:
         await ingest(
             of(HashingEmbedder(64), backend),
@@ -180,7 +181,7 @@ async def test_two_folders_do_not_know_of_each_other(memory: Memory, fill: Fill,
 
 
 async def test_callers_have_their_own(fill: Fill) -> None:
-    backend, folder = InProcess(), fill(TEXTS)
+    backend, folder = await opened(), fill(TEXTS)
     ada = of(HashingEmbedder(64), backend, "ada")
     await ingest(ada, folder)
     assert not await of(HashingEmbedder(64), backend, "bob").records.search("gamma")
@@ -246,7 +247,7 @@ async def test_what_is_not_there_is_an_error(memory: Memory, tmp_path: Path, fil
 
 
 async def test_a_file_that_the_memory_does_not_keep_is_skipped(fill: Fill) -> None:
-    small = Memory(InProcess(), Scope(), limits=MemoryLimits(text=50))
+    small = Memory(await opened(), Scope(), limits=MemoryLimits(text=50))
     done = await ingest(small, fill({"a.txt": "x" * 100, "b.txt": "short"}))
     assert (done.added, [name for name, _ in done.skipped]) == (1, ["a.txt"])
 
@@ -264,7 +265,9 @@ class Nowhere(InProcess):
 
 async def measure(folder):
     tracemalloc.start()
-    done = await ingest(Memory(Nowhere(), Scope()), folder)
+    backend = Nowhere()
+    await backend.open()
+    done = await ingest(Memory(backend, Scope()), folder)
     print(done.chunks, tracemalloc.get_traced_memory()[1])
     tracemalloc.stop()
 

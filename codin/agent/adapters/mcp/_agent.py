@@ -21,7 +21,7 @@ from codin.agent.adapters.mcp._connect import Connect, http, in_thread, stdio
 from codin.agent.adapters.mcp._input import Tools
 from codin.agent.adapters.mcp._output import respond
 from codin.agent.adapters.mcp._questions import elicit
-from codin.agent.adapters.mcp._session import Call, Listing, Session, Unreachable, listing_of
+from codin.agent.adapters.mcp._session import Call, Listing, Session, Unreachable, listing_of, why
 from codin.errors import ConfigError
 from codin.task import AgentResponse, Task
 from codin.tool import ToolSpec
@@ -91,7 +91,8 @@ def server(
     try:
         listing = meanwhile(listing_of(connect))
     except Exception as error:
-        raise ConfigError(f"the MCP server {target!r} cannot be asked for its tools: {_innermost(error)}") from error
+        reason, hint = why(error)
+        raise ConfigError(f"the MCP server {target!r} cannot be asked for its tools: {reason}", hint=hint) from error
     return McpAgent(connect, listing, **options)
 
 
@@ -106,12 +107,6 @@ def meanwhile(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, also where an event loop runs already."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """The first of the errors that a task group has bundled."""
-    inside: Sequence[BaseException] = getattr(error, "exceptions", ())
-    return _innermost(inside[0]) if inside else error
 
 
 class McpTool:

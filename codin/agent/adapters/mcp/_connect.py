@@ -19,14 +19,15 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 
-from codin.errors import AddressRefused, ConnectError
+from codin.errors import AddressRefused, CodinError, ConnectError
 from codin.net import AddressGuard
 from codin.net._httpx import guarded_client
 from codin.sandbox import Execution, Sandbox
 
-__all__ = ["Connect", "http", "in_sandbox", "in_thread", "stdio"]
+__all__ = ["Connect", "http", "in_sandbox", "in_thread", "innermost", "stdio"]
 
 _SHOWN = 2000  # letters of what a program says beside its messages
+_LINES = 5  # of them at most, in an error
 _LONGEST = 16 * 1024 * 1024  # bytes of one message
 
 _logger = logging.getLogger("codin.mcp")
@@ -88,17 +89,37 @@ def in_sandbox(command: Sequence[str], make: Callable[[], Sandbox], env: Mapping
     async def connect() -> AsyncGenerator[tuple[Any, Any]]:
         heard, read = anyio.create_memory_object_stream[SessionMessage | Exception]()
         write, said = anyio.create_memory_object_stream[SessionMessage]()
-        with heard, read, write, said:
-            async with (
-                make() as room,
-                room.start(command, stdin=_lines(said), env=env, keep=False) as running,
-                anyio.create_task_group() as group,
-            ):
-                group.start_soon(_listen, running, heard)
-                yield read, write
-                group.cancel_scope.cancel()
+        aside = bytearray()
+        try:
+            with heard, read, write, said:
+                async with (
+                    make() as room,
+                    room.start(command, stdin=_lines(said), env=env, keep=False) as running,
+                    anyio.create_task_group() as group,
+                ):
+                    group.start_soon(_listen, running, heard, aside)
+                    yield read, write
+                    group.cancel_scope.cancel()
+        except CodinError:
+            raise
+        except Exception as error:
+            raise _ended(innermost(error), bytes(aside)) from error
 
     return connect
+
+
+def _ended(error: BaseException, aside: bytes) -> ConnectError:
+    """Why there is nothing more from a program in a sandbox, with the end of what it said beside its messages."""
+    lines = aside.decode(errors="replace").strip()[-_SHOWN:].splitlines()[-_LINES:]
+    said = f"; it said: {' | '.join(line.strip() for line in lines)}" if lines else ""
+    hint = 'in its sandbox it sees what policy=Policy(mounts=…, network=…) says; sandbox="off" runs it without one'
+    return ConnectError(f"{error}{said}", hint=hint)
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What was raised, out of the groups that it was raised in."""
+    inside: Sequence[BaseException] = getattr(error, "exceptions", ())
+    return innermost(inside[0]) if inside else error
 
 
 async def _lines(messages: Any) -> AsyncGenerator[bytes]:
@@ -106,13 +127,14 @@ async def _lines(messages: Any) -> AsyncGenerator[bytes]:
         yield message.message.model_dump_json(by_alias=True, exclude_none=True).encode() + b"\n"
 
 
-async def _listen(running: Execution, heard: Any) -> None:
-    """Every line is a message; what the program says beside is for the log."""
+async def _listen(running: Execution, heard: Any, aside: bytearray) -> None:
+    """Every line is a message; what the program says beside is for the log, and its end for an error."""
     begun = bytearray()
     with heard:
         async for output in running:
             if output.stream == "stderr":
                 _logger.debug("an MCP server says: %s", output.text[:_SHOWN].rstrip())
+                aside[:] = (aside + output.data)[-_SHOWN:]
                 continue
             *lines, rest = (bytes(begun) + output.data).split(b"\n") if b"\n" in output.data else [output.data]
             if lines:

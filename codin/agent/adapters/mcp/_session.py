@@ -13,10 +13,10 @@ from typing import Any, cast
 from mcp import ClientSession, McpError, types
 from mcp.shared.message import SessionMessage
 
-from codin.agent.adapters.mcp._connect import Connect
-from codin.errors import AddressRefused
+from codin.agent.adapters.mcp._connect import Connect, innermost
+from codin.errors import AddressRefused, CodinError
 
-__all__ = ["Call", "Listed", "Listing", "Session", "Unreachable", "listing_of"]
+__all__ = ["Call", "Listed", "Listing", "Session", "Unreachable", "listing_of", "why"]
 
 _logger = logging.getLogger("codin.mcp")
 
@@ -350,3 +350,18 @@ async def _all_tools(session: ClientSession) -> Sequence[types.Tool]:
         page = await session.list_tools(params=cursor)
         tools += page.tools
     return tools[:_MOST]
+
+
+def why(error: BaseException) -> tuple[str, str | None]:
+    """Why a server could not be asked, and what to do."""
+    error = innermost(error)
+    if isinstance(error, CodinError):
+        return error.message, error.hint
+    if isinstance(error, McpError) and error.error.code == _TERMINATED:
+        return "nothing at this path speaks MCP", "is it the address of its endpoint? Often that ends with /mcp"
+    if isinstance(error, TimeoutError):
+        return f"it has not answered within {_START:g} s", None
+    status: int = getattr(getattr(error, "response", None), "status_code", 0)
+    if status in {401, 403}:
+        return f"it answers with {status}", 'headers={"Authorization": "Bearer …"} shows it who asks'
+    return (f"it answers with {status}" if status else str(error) or repr(error)), None

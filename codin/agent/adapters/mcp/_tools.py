@@ -17,7 +17,7 @@ from codin.agent.adapters._activity import ACTIVITY_KEY
 from codin.agent.adapters.mcp._agent import meanwhile
 from codin.agent.adapters.mcp._connect import Connect, http, in_sandbox, stdio
 from codin.agent.adapters.mcp._questions import elicit
-from codin.agent.adapters.mcp._session import Call, Session, Unreachable, listing_of
+from codin.agent.adapters.mcp._session import Call, Session, Unreachable, listing_of, why
 from codin.errors import ConfigError, PolicyNotEnforced, SandboxUnavailable, ToolFailed, UnknownTool
 from codin.net import AddressGuard
 from codin.sandbox import Policy, Sandbox, sandbox_of
@@ -80,10 +80,10 @@ def mcp_tools(
     """
     if (command is None) == (url is None):
         raise ConfigError("an MCP server is a command or a url=")
+    words = shlex.split(command) if isinstance(command, str) else list(command or ())
     if url is not None:
         connect = http(url, headers, guard)
     else:
-        words = shlex.split(command) if isinstance(command, str) else list(command or ())
         check_sandboxing({"sandbox": sandbox})
         if not words:
             raise ConfigError("there is no command to run")
@@ -96,17 +96,18 @@ def mcp_tools(
                 connect = in_sandbox(words, make, env)
     tools = McpTools(connect, only, prefix, ToolSpec("", scopes=scopes, timeout=timeout), registry)
     try:
-        tools.take(meanwhile(listing_of(connect)).tools)
-    except ConfigError:
-        raise
+        told = meanwhile(listing_of(connect)).tools
     except Exception as error:
-        reason = _innermost(error)
-        hint = getattr(reason, "hint", None)
+        reason, hint = why(error)
+        named = url or words[0]
+        raise ConfigError(f"the MCP server {named!r} cannot be asked for its tools: {reason}", hint=hint) from error
+    names = {tool.name for tool in told}
+    if unknown := [name for name in only or () if name not in names]:
+        there = f"there are {', '.join(sorted(names))}" if names else "it has none"
         raise ConfigError(
-            f"the MCP server {url or words[0]!r} cannot be asked for its tools: "  # pyright: ignore[reportPossiblyUnboundVariable]
-            f"{getattr(reason, 'message', None) or repr(reason)}",
-            hint=hint,
-        ) from error
+            f"only= names {', '.join(map(repr, unknown))}, which the MCP server does not have", hint=there
+        )
+    tools.take(told)
     return tools
 
 
@@ -116,11 +117,6 @@ async def _opens(make: partial[Sandbox]) -> bool:
     except (SandboxUnavailable, PolicyNotEnforced):
         return False
     return True
-
-
-def _innermost(error: BaseException) -> BaseException:
-    inside: Sequence[BaseException] = getattr(error, "exceptions", ())
-    return _innermost(inside[0]) if inside else error
 
 
 class McpTools:
@@ -221,7 +217,8 @@ class McpServerTool:
             raise ToolFailed(f"{self.name!r} failed: {error.error.message[:_FAILED]}", tool=self.name) from None
         texts = [block.text for block in result.content if isinstance(block, types.TextContent)]
         if result.isError:
-            raise ToolFailed(f"{self.name!r} failed: {' '.join(texts)[:_FAILED]}", tool=self.name)
+            said = " ".join(texts).removeprefix(f"{self._named!r} failed: ")  # a server of codin says it already
+            raise ToolFailed(f"{self.name!r} failed: {said[:_FAILED]}", tool=self.name)
         if result.structuredContent is not None:
             return result.structuredContent
         if len(texts) == len(result.content):

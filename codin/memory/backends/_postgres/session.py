@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from codin.errors import ConfigError, MemoryFailed, MemoryUnavailable, NotKept
+from codin.memory.backends._not_open import not_open
 from codin.task.stores._scripts import scripts_of
+from codin.task.stores._url import parts_of
 
 __all__ = ["Connection", "Sessions"]
 
@@ -53,6 +55,7 @@ class Sessions:
             self._driver: Any = import_module("asyncpg")
         except ImportError as error:
             raise ConfigError("PostgreSQL needs asyncpg", hint="pip install 'codin[postgres]'") from error
+        parts_of(url, "memory")
         self._url = url
         self._patience = patience
         self._pool: Any = None
@@ -73,8 +76,11 @@ class Sessions:
                     reset=_left,
                 )
                 try:
-                    async with asyncio.timeout(self._patience * 2):
-                        await pool
+                    try:
+                        async with asyncio.timeout(self._patience * 2):
+                            await pool
+                    except ValueError:  # its text may hold a piece of the URL
+                        raise ConfigError("the URL of the memory is none that PostgreSQL has") from None
                     async with pool.acquire(timeout=self._patience) as connection:
                         await _migrate(connection, self._driver)
                 except BaseException:
@@ -96,7 +102,7 @@ class Sessions:
     async def session(self) -> AsyncGenerator[Connection]:
         """A connection, in which each statement is for itself."""
         if self._pool is None:
-            raise MemoryFailed("the memory is not open", hint="await its open() first")
+            raise not_open()
         with self._told():
             async with self._pool.acquire(timeout=self._patience) as connection:
                 yield connection
@@ -118,9 +124,6 @@ class Sessions:
             raise MemoryUnavailable(f"PostgreSQL did not answer: {type(error).__name__}") from error
         except self._driver.exceptions.DataError as error:
             raise NotKept(f"PostgreSQL takes no such value: {error}") from error
-        except self._driver.ClientConfigurationError:
-            # Its text may hold a piece of the URL.
-            raise ConfigError("the URL of the memory is none that PostgreSQL has") from None
         except self._driver.InterfaceError as error:
             if isinstance(error, ValueError):
                 raise NotKept(f"PostgreSQL takes no such value: {error}") from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from typing import Any
 
 from codin.errors import ConfigError, MemoryFailed, MemoryUnavailable, NotKept
+from codin.memory.backends._not_open import not_open
+from codin.task.stores._url import parts_of
 
 __all__ = ["Server"]
 
@@ -28,6 +30,7 @@ class Server:
             driver: Any = import_module("redis.asyncio")
         except ImportError as error:
             raise ConfigError("a memory in Redis needs its client", hint="pip install 'codin[redis]'") from error
+        parts_of(url, "memory")
         self._errors: Any = import_module("redis.exceptions")
         pool = driver.BlockingConnectionPool.from_url(
             url,
@@ -39,19 +42,22 @@ class Server:
             retry=import_module("redis.asyncio.retry").Retry(import_module("redis.backoff").NoBackoff(), 0),
             protocol=2,
         )
+        pool.connection_class(**pool.connection_kwargs)  # an option that is none is told now, and not at the first call
         self._client: Any = driver.Redis.from_pool(pool)
         self._scripts: dict[str, Any] = {}
+        self._opened = False
 
     async def open(self) -> bool:
         """Look whether it is there; whether what it keeps is of an earlier form."""
-        async with self.asked() as client:
-            await client.setnx(_FORMAT_KEY, _FORMAT)
-            version = int(await client.get(_FORMAT_KEY))
+        with self._told():
+            await self._client.setnx(_FORMAT_KEY, _FORMAT)
+            version = int(await self._client.get(_FORMAT_KEY))
         if version > _FORMAT:
             raise MemoryFailed(
                 f"the memory in Redis has form {version}, and this codin knows {_FORMAT}",
                 hint="a newer codin made it: upgrade, or use another database",
             )
+        self._opened = True
         return version < _FORMAT
 
     async def upgraded(self) -> None:
@@ -60,8 +66,9 @@ class Server:
             await client.set(_FORMAT_KEY, _FORMAT)
 
     async def close(self) -> None:
-        async with self.asked() as client:
-            await client.aclose()
+        self._opened = False
+        with self._told():
+            await self._client.aclose()
 
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[object] = ()) -> Any:
         """What a script gives."""
@@ -72,10 +79,18 @@ class Server:
 
     @asynccontextmanager
     async def asked(self) -> AsyncGenerator[Any]:
-        """The client; what it raises comes in our words, with nothing of the URL."""
+        """The client; what it raises comes in our words."""
+        if not self._opened:
+            raise not_open()
+        with self._told():
+            yield self._client
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        """What the driver raises, in our words; with nothing of the URL."""
         errors = self._errors
         try:
-            yield self._client
+            yield
         except errors.AuthenticationError as error:
             hint = "look at the user and the password of the memory's URL"
             raise MemoryUnavailable("Redis does not let us in", hint=hint) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -12,13 +13,13 @@ from mcp.server.fastmcp import Context
 
 import codin
 from codin.agent import agent
-from codin.agent.adapters.mcp import McpTools, mcp_tools
+from codin.agent.adapters.mcp import McpTools, ToolServer, mcp_tools
 from codin.errors import ConfigError, InvalidArguments, ToolFailed, UnknownTool
 from codin.net import AddressGuard, _guard
 from codin.sandbox import Mount, Policy
 from codin.task import Task
 from codin.testing import serving as served
-from codin.tool import Tool, ToolExecutor, ToolRegistry
+from codin.tool import Tool, ToolExecutor, ToolRegistry, tool
 from codin.trust import Caller
 from tests.agent.adapters.mcp.kit import unlogged
 from tests.agent.adapters.mcp.programs import ROOT, command, free_port, serving
@@ -206,3 +207,37 @@ async def test_what_is_no_server_says_so() -> None:
         mcp_tools(url="http://127.0.0.1:1/mcp")
     with pytest.raises(ConfigError, match="sandbox"):
         mcp_tools(["true"], sandbox="maybe")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"only= names 'ad', 'sub', which .* there are .*add"):
+        mcp_tools(command("kit"), cwd=ROOT, sandbox="off", only=["ad", "add", "sub"])
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bubblewrap")
+async def test_what_ends_in_its_sandbox_is_told_with_its_last_words() -> None:
+    program = "import sys; print('long ago\\n' * 999 + 'no secret\\nis here', file=sys.stderr); sys.exit(3)"
+    with pytest.raises(ConfigError) as told:
+        mcp_tools([sys.executable, "-c", program])
+    assert "no secret | is here" in told.value.message
+    assert told.value.message.count("long ago") == 3
+    assert told.value.hint is not None
+    assert 'sandbox="off"' in told.value.hint
+    assert "policy=" in told.value.hint
+
+
+async def test_a_url_that_is_no_endpoint_is_told_in_a_sentence() -> None:
+    async with listening(unlogged("kit").streamable_http_app()) as here:
+        with pytest.raises(ConfigError, match=r"nothing at this path speaks MCP.*/mcp"):
+            await asyncio.to_thread(lambda: mcp_tools(url=f"{here.url}/elsewhere"))
+
+
+async def test_what_fails_at_a_server_of_codin_is_told_once() -> None:
+    @tool
+    def boom() -> str:
+        """Fail."""
+        raise ValueError("it is broken")
+
+    async with (
+        listening(ToolServer(ToolExecutor([boom])).app()) as here,
+        await asyncio.to_thread(lambda: mcp_tools(url=f"{here.url}/mcp")) as tools,
+    ):
+        with pytest.raises(ToolFailed, match=r"^'boom' failed: ValueError: it is broken$"):
+            await ToolExecutor(tools).call("boom")
