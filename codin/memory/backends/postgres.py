@@ -20,7 +20,7 @@ from codin.memory.backends._json import json_of
 from codin.memory.backends._postgres import blobs as shelf_rows
 from codin.memory.backends._postgres import sql as sql
 from codin.memory.backends._postgres.filter import compiled
-from codin.memory.backends._postgres.session import Connection, Sessions
+from codin.memory.backends._postgres.session import Connection, Sessions, again
 from codin.memory.backends._postgres.words import Holders, Room, matching
 
 __all__ = ["PostgresMemory"]
@@ -97,6 +97,7 @@ class PostgresMemory:
         self._spaces.clear()
         await self._sessions.close()
 
+    @again
     async def append(self, scope: Scope, context_id: str, utterances: Sequence[Utterance]) -> int:
         columns = list(zip(*map(_columns, utterances), strict=True)) or [()] * 8
         async with self._sessions.transaction() as connection:
@@ -116,6 +117,7 @@ class PostgresMemory:
             row = await connection.fetchrow(sql.SUMMARY, *scope, context_id)
         return None if row is None else Summary(row["summary"], row["covers"])
 
+    @again
     async def summarise(self, scope: Scope, context_id: str, summary: Summary) -> None:
         async with self._sessions.transaction() as connection:
             room = await _room(connection, scope)
@@ -126,6 +128,7 @@ class PostgresMemory:
             row = await connection.fetchrow(sql.NOTE, *scope, context_id, key, now)
         return None if row is None else _note(row)
 
+    @again
     async def put_note(self, scope: Scope, context_id: str, note: Note) -> None:
         value = json_of(note.value).decode()
         async with self._sessions.transaction() as connection:
@@ -143,6 +146,7 @@ class PostgresMemory:
             rows = await connection.fetch(sql.NOTES, *scope, context_id, now, prefix, after, limit)
         return [_note(row) for row in rows]
 
+    @again
     async def put_blobs(
         self, scope: Scope, shelf: str, blobs: Mapping[str, bytes], *, at: int, replace: bool = True
     ) -> None:
@@ -159,6 +163,7 @@ class PostgresMemory:
         async with self._sessions.session() as connection:
             return await shelf_rows.blob_keys(connection, scope, shelf, prefix, before, limit)
 
+    @again
     async def drop_blobs(self, scope: Scope, shelf: str, keys: Sequence[str] | None = None) -> int:
         async with self._sessions.transaction() as connection:
             return await shelf_rows.drop_blobs(connection, scope, shelf, keys)
@@ -179,6 +184,7 @@ class PostgresMemory:
             self._added = asyncio.get_running_loop().time()
         self._have_grown(one.space for one in last.values() if one.vector is not None)
 
+    @again
     async def _add(self, scope: Scope, last: Mapping[str, Indexed]) -> None:
         spaces = await self._spaces_of(list(last.values()))
         async with self._sessions.transaction() as connection:
@@ -202,6 +208,7 @@ class PostgresMemory:
             words = sum(len(one.terms) for one in last.values())
             await connection.execute(sql.COUNTED, room, len(last), words)
 
+    @again
     async def delete(self, scope: Scope, ids: Sequence[str]) -> int:
         async with self._sessions.transaction() as connection:
             room = await connection.fetchval(sql.HELD_ROOM_IF_KNOWN, *scope)
@@ -247,12 +254,14 @@ class PostgresMemory:
             ]
         return heapq.nlargest(limit, found, key=lambda one: one.score)
 
+    @again
     async def forget(self, tenant: str, agent: str | None = None, caller: str | None = None) -> int:
         self._holders.forget()
         async with self._sessions.transaction() as connection:
             rooms = [row["id"] for row in await connection.fetch(sql.HELD_OF, tenant, agent, caller)]
             return await connection.fetchval(sql.FORGET, rooms) if rooms else 0
 
+    @again
     async def trim(self, *, before: int, now: int) -> int:
         async with self._sessions.transaction() as connection:
             rooms = [row["id"] for row in await connection.fetch(sql.HELD_OLD, before, now)]

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import wraps
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from codin.errors import ConfigError, MemoryFailed, MemoryUnavailable, NotKept
 from codin.memory.backends._not_open import not_open
 from codin.task.stores._scripts import scripts_of
 from codin.task.stores._url import parts_of
 
-__all__ = ["Connection", "Sessions"]
+__all__ = ["Connection", "Sessions", "again"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _CONNECTIONS = 10
 _LOCK = 0x636F64696E  # «codin», among the advisory locks of everybody
 _AWAY = ("53300", "55P03", "57014", "57P01", "57P02", "57P03")
 """Too many connections; too long for a lock or a statement; shut down; starting."""
+_TAKEN_BACK = ("40001", "40P01")
+"""So that others can go on."""
+_TIMES: Final = 4
 _NO_VECTORS = (
     "install pgvector on the server (https://github.com/pgvector/pgvector), then have somebody who may "
     "run CREATE EXTENSION vector in this database"
@@ -130,6 +137,22 @@ class Sessions:
             raise MemoryUnavailable(f"the connection to PostgreSQL is gone: {error}") from error
         except self._driver.PostgresError as error:
             raise _said(error) from error
+
+
+def again(write: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Do what is all or nothing once more, when the server took it back because two writers waited for each other."""
+
+    @wraps(write)
+    async def written(*arguments: P.args, **named: P.kwargs) -> T:
+        for _ in range(_TIMES):
+            try:
+                return await write(*arguments, **named)
+            except MemoryFailed as error:
+                if getattr(error.__cause__, "sqlstate", None) not in _TAKEN_BACK:
+                    raise
+        return await write(*arguments, **named)
+
+    return written
 
 
 def _said(error: Any) -> MemoryFailed:
