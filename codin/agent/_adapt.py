@@ -13,7 +13,7 @@ from codin.errors import ConfigError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["ADAPTERS", "adapters", "as_agent", "extras", "packages_of"]
+__all__ = ["ADAPTERS", "adapters", "as_agent", "extras", "is_asgi", "packages_of"]
 
 ADAPTERS = "codin.adapters"
 """The entry point group: the name is a framework's top-level package, the value a callable `adapt(obj, **options)`."""
@@ -50,8 +50,8 @@ def as_agent(obj: Any, *, name: str | None = None, description: str | None = Non
         raise ConfigError(f"{obj!r} is no agent: it has no {names}", hint="codin.agent.Agent lists what an agent has")
     if callable(obj):
         check_options(options)
-        made = FunctionAgent(obj, **options)  # it says what has no signature
-        if list(inspect.signature(obj).parameters) == ["scope", "receive", "send"]:
+        made = FunctionAgent(obj, **options)
+        if is_asgi(obj):
             raise ConfigError(f"{_typed(obj)} is an ASGI application, and no agent", hint="uvicorn, say, serves it")
         return made
     raise ConfigError(
@@ -74,6 +74,14 @@ def _kept(obj: Any, options: dict[str, Any]) -> Agent:
         )
     agent: Agent = obj
     return agent
+
+
+def is_asgi(obj: Any) -> bool:
+    """Whether it takes what an ASGI server gives its application."""
+    try:
+        return callable(obj) and list(inspect.signature(obj).parameters) == ["scope", "receive", "send"]
+    except ValueError:
+        return False
 
 
 def packages_of(obj: Any) -> list[str]:

@@ -15,7 +15,7 @@ from codin.client._fold import StreamValue
 from codin.errors import BadResponse, ConfigError, DeadlineExceeded, TransportError
 from codin.net import Response, StreamingResponse
 
-__all__ = ["Events", "Streamed", "encoded", "http_error", "is_stream", "read_instead", "retry_after"]
+__all__ = ["Events", "Streamed", "encoded", "http_error", "is_stream", "read_instead", "refusal"]
 
 _MAX_ERROR = 1024 * 1024
 _WORDS_QUOTED = 200
@@ -90,6 +90,15 @@ def encoded(params: dict[str, Any]) -> bytes:
         raise ConfigError(f"The message cannot be written as JSON: {error}") from error
 
 
+def refusal(response: Response, url: str, told: a2a.A2AError | None) -> TransportError | a2a.A2AError:
+    """The error of an answer that is no success: what the peer tells in its body, or what the status stands for."""
+    if told is None:
+        return http_error(response, url)
+    if told.retry_after is None:
+        told.retry_after = _retry_after(response)
+    return told
+
+
 def http_error(response: Response, url: str) -> TransportError | a2a.A2AError:
     """The error for an HTTP status without an error of the protocol in the body."""
     status = response.status
@@ -103,7 +112,7 @@ def http_error(response: Response, url: str) -> TransportError | a2a.A2AError:
     if status == 413:
         return a2a.PayloadTooLarge(f"{words}.")
     if status in (429, 503):
-        return a2a.Overloaded(f"{words}.", retry_after=retry_after(response))
+        return a2a.Overloaded(f"{words}.", retry_after=_retry_after(response))
     if status in (502, 504):
         return TransportError(f"{words}.", hint="A proxy in between does not reach the peer.")
     if 300 <= status < 400:
@@ -111,7 +120,7 @@ def http_error(response: Response, url: str) -> TransportError | a2a.A2AError:
     return BadResponse(f"{words}.")
 
 
-def retry_after(response: Response) -> float | None:
+def _retry_after(response: Response) -> float | None:
     """The seconds that the peer asks to wait, if it does."""
     value = response.headers.get("retry-after", "")
     return float(value) if value.isdecimal() and len(value) < 9 else None

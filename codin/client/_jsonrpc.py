@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from typing import Any, Generic, TypeVar, cast
 
@@ -14,11 +14,11 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 from codin import a2a
 from codin.client._binding import Outgoing
 from codin.client._fold import StreamValue
-from codin.client._http import Events, Streamed, encoded, http_error, is_stream, read_instead, retry_after
+from codin.client._http import Events, Streamed, encoded, is_stream, read_instead, refusal
 from codin.errors import BadResponse
 from codin.net import Response, Transport
 
-__all__ = ["JsonRpc"]
+__all__ = ["JsonRpc", "error_in"]
 
 T = TypeVar("T", bound=a2a.Model)
 
@@ -82,15 +82,7 @@ class JsonRpc:
     def _read(self, response: Response, result: type[T]) -> T:
         if response.status == 200:
             return _read_answer(response.body, result, self.url)
-        try:
-            _read_answer(response.body, result, self.url)
-        except a2a.A2AError as error:
-            if error.retry_after is None:
-                error.retry_after = retry_after(response)
-            raise
-        except BadResponse:
-            pass  # not JSON-RPC: the status is all there is
-        raise http_error(response, self.url)
+        raise refusal(response, self.url, error_in(partial(_read_answer, response.body, result, self.url)))
 
     def _read_event(self, body: bytes) -> StreamValue:
         """The object in one event of a stream. Raises as `_read_answer` does.
@@ -107,6 +99,17 @@ class JsonRpc:
             if value is not None:
                 return cast(StreamValue, value)
         return _read_answer(body, a2a.StreamResponse, self.url).value
+
+
+def error_in(read: Callable[[], object]) -> a2a.A2AError | None:
+    """The error that reading a body raises; None where it is no JSON-RPC, and the status is all there is."""
+    try:
+        read()
+    except a2a.A2AError as error:
+        return error
+    except BadResponse:
+        pass
+    return None
 
 
 def _read_answer(body: bytes, result: type[T], url: str) -> T:

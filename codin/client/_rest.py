@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from codin import a2a
 from codin.client._binding import Outgoing
 from codin.client._fold import StreamValue
-from codin.client._http import Events, Streamed, encoded, http_error, is_stream, read_instead, retry_after
+from codin.client._http import Events, Streamed, encoded, is_stream, read_instead, refusal
 from codin.errors import BadResponse
 from codin.net import Response, StreamingResponse, Transport
 
@@ -154,12 +154,7 @@ class Rest:
             raise self._unreadable(error) from None
 
     def _refusal(self, response: Response) -> Exception:
-        problem = _problem_in(response.body)
-        if problem is None:
-            return http_error(response, self.url)
-        if problem.retry_after is None:
-            problem.retry_after = retry_after(response)
-        return problem
+        return refusal(response, self.url, _problem_in(response.body))
 
     def _unreadable(self, error: ValidationError) -> BadResponse:
         first = error.errors(include_url=False, include_input=False)[0]

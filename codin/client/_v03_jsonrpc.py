@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import count
 from typing import Any, cast
 
@@ -10,7 +11,8 @@ from pydantic_core import from_json
 
 from codin import a2a
 from codin.a2a import v03
-from codin.client._http import encoded, http_error, retry_after
+from codin.client._http import encoded, refusal
+from codin.client._jsonrpc import error_in
 from codin.client._rest import ResourceRequest
 from codin.client._v03 import OldBinding
 from codin.errors import BadResponse
@@ -38,15 +40,7 @@ class _JsonRpcWire:
     def answer(self, method: str, response: Response) -> Any:
         if response.status == 200:
             return self.event(response.body)
-        try:
-            self.event(response.body)
-        except a2a.A2AError as error:
-            if error.retry_after is None:
-                error.retry_after = retry_after(response)
-            raise
-        except BadResponse:
-            pass  # not JSON-RPC: the status is all there is
-        raise http_error(response, self._url)
+        raise refusal(response, self._url, error_in(partial(self.event, response.body)))
 
     def event(self, body: bytes) -> Any:
         try:

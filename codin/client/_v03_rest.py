@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from codin import a2a
 from codin.a2a import v03
-from codin.client._http import http_error, retry_after
+from codin.client._http import refusal
 from codin.client._rest import ResourceRequest, resource_request
 from codin.client._v03 import OldBinding
 from codin.errors import BadResponse
@@ -49,12 +49,7 @@ class _RestWire:
     def answer(self, method: str, response: Response) -> Any:
         if 200 <= response.status < 300:
             return self.event(response.body) if response.body else None
-        problem = _problem(method, response)
-        if problem is None:
-            raise http_error(response, self._url)
-        if problem.retry_after is None:
-            problem.retry_after = retry_after(response)
-        raise problem
+        raise refusal(response, self._url, _problem(method, response))
 
     def event(self, body: bytes) -> Any:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import socket
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
+from codin.agent._adapt import is_asgi
 from codin.errors import ConfigError
 from codin.server import App
 
@@ -79,9 +79,4 @@ class _Server(uvicorn.Server):
 
 def _is_application(target: Any) -> bool:
     """Whether it is an ASGI application, and no agent or function that is served by one."""
-    if isinstance(target, (App, Starlette)):
-        return True
-    try:
-        return callable(target) and list(inspect.signature(target).parameters) == ["scope", "receive", "send"]
-    except ValueError:
-        return False
+    return isinstance(target, (App, Starlette)) or is_asgi(target)
