@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import venv
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,12 +20,13 @@ from textwrap import dedent
 
 import anyio
 import pytest
+from anyio import to_thread
 
 from codin.errors import FileRefused, PolicyNotEnforced, SandboxClosed, SandboxUnavailable
 from codin.sandbox import Code, Limits, Mount, Output, Policy
 from codin.sandbox._local import groups as control_groups
 from codin.sandbox._local.filter import filter_program
-from codin.sandbox._local.groups import Groups
+from codin.sandbox._local.groups import Group, Groups
 from codin.sandbox.local import NO_LIMITS, LocalSandbox
 from tests.sandbox.test_attacks import open_descriptors
 from tests.sandbox.test_contract import OBEDIENT, Words, first_line
@@ -439,7 +441,8 @@ async def test_cancelled_at_every_step_of_opening() -> None:
     """However far it has come, whoever turns away finds nothing behind."""
     marked = 64 * MIB + int.from_bytes(os.urandom(3), "big")
     policy = await relaxed(limits=Limits(disk=marked))
-    finished = False
+    async with LocalSandbox(policy):  # has looked what the machine has, which is done once
+        finished = False
     turns = 0
     descriptors = open_descriptors()
     while not finished:
@@ -454,6 +457,31 @@ async def test_cancelled_at_every_step_of_opening() -> None:
             await sandbox.__aexit__(None, None, None)
         assert (ours(), with_word(str(marked)), open_descriptors()) == ([], [], descriptors), turns
         turns += 1 + turns // 4
+
+
+@as_root
+async def test_cancelled_while_the_kernel_makes_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that makes it goes on, whoever turns away."""
+    begun, go_on, made = threading.Event(), threading.Event(), threading.Event()
+    make = Groups.make
+
+    def slow(groups: Groups, limits: Limits) -> Group:
+        begun.set()
+        assert go_on.wait(60)
+        try:
+            return make(groups, limits)
+        finally:
+            made.set()
+
+    monkeypatch.setattr(Groups, "make", slow)
+    opening = asyncio.create_task(LocalSandbox().__aenter__())
+    await to_thread.run_sync(begun.wait, 60)
+    opening.cancel()
+    await asyncio.wait([opening], timeout=0.1)  # it may wait for the group, or leave it to the thread
+    go_on.set()
+    await to_thread.run_sync(made.wait, 60)
+    await asyncio.wait([opening])
+    assert (opening.cancelled(), ours()) == (True, [])
 
 
 # Control groups

@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ class Room:
         self._outer = os.pidfd_open(process.pid)
         self._inner: int | None = None
         self._is_over = False
+        self._grouping = threading.Lock()
         self.group = Group({}, 2)
         self.pid = process.pid  # and then the one within
 
@@ -167,6 +169,9 @@ class Room:
                 self._kill(self._outer)
                 await anyio.wait_readable(self._outer)
                 self._process.wait()
+            # A task that is cancelled leaves its thread at work, which may be making the group just now.
+            while not self._grouping.acquire(blocking=False):  # noqa: ASYNC110  # a thread's, and no event
+                await anyio.sleep(0.005)
             await self.group.remove()
             self._control.close()
             for fd in (self._inner, self._outer):
@@ -196,9 +201,13 @@ class Room:
             raise SandboxClosed("the supervisor does not answer")
 
     def _bound(self, make: Callable[[], Group], child: int) -> None:
-        """Put the supervisor, and so all that it begins, into a control group."""
-        self.group = make()
-        self.group.add(child)
+        """Put the supervisor, and so all that it begins, into a control group, unless the room has ended meanwhile."""
+        if self._grouping.acquire(blocking=False):
+            try:
+                self.group = make()
+                self.group.add(child)
+            finally:
+                self._grouping.release()
 
     async def _learn(self) -> None:
         """Wait until bubblewrap has said which process is the supervisor. Does nothing when it has."""
