@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
@@ -63,13 +64,40 @@ class ToolSpec:
             value: Collection[str] = getattr(self, name)  # a lone word is a word, and not its letters
             object.__setattr__(self, name, kind([value] if isinstance(value, str) else value))
         check_sandboxing({"sandbox": self.sandbox})
-        bounds = (self.timeout, self.concurrency, *(self.rate or ()))
-        if self.retries < 0 or any(bound is not None and bound <= 0 for bound in bounds):
-            raise ConfigError("timeout, rate and concurrency of a tool are above 0, and retries are not below it")
+        for name in ("timeout", "rate", "concurrency", "retries", "approval"):
+            if not _understood(name, value := getattr(self, name)):
+                raise ConfigError(f"{name}={value!r} of a tool is not {_MEANT[name]}")
         if self.retries and not self.idempotent:
             raise ConfigError(
                 "a tool with retries has to be idempotent", hint="say idempotent=True if calling it twice does no harm"
             )
+
+
+_MEANT = {
+    "timeout": "a number of seconds above 0",
+    "rate": "how many calls in how many seconds, such as (10, 60)",
+    "concurrency": "a whole number above 0",
+    "retries": "a whole number that is not below 0",
+    "approval": "True, False, or a function that says so of the arguments",
+}
+
+
+def _understood(name: str, value: Any) -> bool:
+    match name, value:
+        case "approval", _:
+            return isinstance(value, bool) or callable(value)
+        case "retries", int():
+            return value >= 0
+        case "retries", _:
+            return False
+        case _, None:
+            return True
+        case "rate", (int(calls), int() | float() as seconds):
+            return calls > 0 and 0 < seconds < math.inf
+        case "timeout", int() | float():
+            return 0 < value < math.inf
+        case _:
+            return name == "concurrency" and isinstance(value, int) and value > 0
 
 
 def check_sandboxing(said: Mapping[str, Sandboxing]) -> Mapping[str, Sandboxing]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -71,29 +73,44 @@ async def begun(work: Function, runtime: RayRuntime) -> tuple[int, asyncio.Task[
     return first.result(), reading
 
 
+def unlocked(file: Path) -> bool:
+    """Whether nobody holds the lock on a file any more."""
+    with file.open() as opened, suppress(BlockingIOError):
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
 @pytest.mark.parametrize("sandbox", ["off", "required"])
 async def test_cancelling_ends_what_is_blocked_and_leaves_no_folder(
-    ray_runtime: RayRuntime, sandbox: SandboxDemand
+    ray_runtime: RayRuntime, sandbox: SandboxDemand, tmp_path: Path
 ) -> None:
-    def blocked() -> Iterator[list[object]]:
-        import os
+    def blocked(lock: str) -> Iterator[str]:
+        import fcntl
         import time
         from pathlib import Path
 
         Path("here").touch()
-        yield [os.getpid(), str(Path.cwd())]
-        time.sleep(600)
+        with Path(lock).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield str(Path.cwd())
+            time.sleep(
+                600
+            )  # a word that comes before this ends the work alone, one that comes later its worker as well
 
+    lock = tmp_path / "lock"
     async with asyncio.timeout(120):
-        running = await ray_runtime.run(Function(blocked, sandbox=sandbox, limits=Limits(time=None)), stream=True)
+        where = str(lock) if sandbox == "off" else "lock"
+        running = await ray_runtime.run(
+            Function(blocked, [where], sandbox=sandbox, limits=Limits(time=None)), stream=True
+        )
         async for event in running:
             if isinstance(event, Item):
                 break
         await running.cancel()
-        process, folder = running.items[0]
         if sandbox == "off":
-            await until(lambda: gone(process))
-            await until(lambda: not Path(folder).exists())  # a shell takes it away
+            await until(lambda: unlocked(lock))
+            await until(lambda: not Path(running.items[0]).exists())  # a shell takes it away
     assert (await ray_runtime.run(Function(chores.double, [2], sandbox="off"))).value == 4
 
 

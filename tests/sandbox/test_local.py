@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import platform
@@ -459,6 +460,19 @@ async def test_cancelled_at_every_step_of_opening() -> None:
         turns += 1 + turns // 4
 
 
+async def test_killed_at_every_step_of_ending() -> None:
+    """A word to kill that comes too late takes nothing away: the command has ended, and the sandbox goes on."""
+    async with LocalSandbox(await relaxed()) as sandbox:
+        for turns in range(150):
+            async with sandbox.start(["true"]) as execution:
+                async for _ in execution:
+                    raise AssertionError("it says nothing")
+                for _ in range(turns % 50):
+                    await asyncio.sleep(0)  # one turn of the loop
+                await execution.kill()
+                assert (await execution.result()).ended in ("exited", "killed")
+
+
 @as_root
 async def test_cancelled_while_the_kernel_makes_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread that makes it goes on, whoever turns away."""
@@ -485,6 +499,17 @@ async def test_cancelled_while_the_kernel_makes_the_group(monkeypatch: pytest.Mo
 
 
 # Control groups
+
+
+@as_root
+async def test_nobody_is_swept_of_whom_nothing_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(pid: int) -> str:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async with LocalSandbox() as sandbox:
+        monkeypatch.setattr(control_groups, "_signature", refused)
+        Groups.found().sweep()
+        assert (await sandbox.exec(["echo", "here"])).check().text == "here\n"
 
 
 def second_version(folder: Path, controllers: str, handed: str = "") -> Path:

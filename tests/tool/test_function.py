@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import math
+import re
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -128,9 +130,21 @@ def test_a_spec_is_checked() -> None:
         ToolSpec("x", retries=2)
     with pytest.raises(ConfigError, match="sandbox='always'"):
         ToolSpec("x", sandbox="always")  # pyright: ignore[reportArgumentType]
-    for bound in ({"timeout": 0}, {"concurrency": 0}, {"rate": (0, 1)}, {"rate": (1, -1)}, {"retries": -1}):
-        with pytest.raises(ConfigError, match="above 0"):
-            ToolSpec("x", **bound)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("timeout", value) for value in (0, -1, math.inf, math.nan, "30")),
+        *(("concurrency", value) for value in (0, 1.5, "2")),
+        *(("rate", value) for value in ((0, 1), (1, -1), (1, 2, 3), 5, "10/s")),
+        *(("retries", value) for value in (-1, 0.5, None)),
+        *(("approval", value) for value in ("always", None, 1)),
+    ],
+)
+def test_an_option_that_means_nothing_is_named(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}={re.escape(repr(value))} of a tool is not "):
+        ToolSpec("x", idempotent=True, **{name: value})
 
 
 @pytest.mark.parametrize(

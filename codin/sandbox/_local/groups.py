@@ -201,10 +201,13 @@ def _signature(pid: int) -> str:
 
 
 def _alive(signature: str) -> bool:
+    """Whether its process is there. One of whom nothing can be told now, for want of descriptors or so, is."""
     try:
         return _signature(int(signature.split("-")[1])) == signature
-    except (OSError, ValueError, IndexError):
+    except (FileNotFoundError, ProcessLookupError, ValueError, IndexError):
         return False
+    except OSError:
+        return True
 
 
 @cache

@@ -261,6 +261,8 @@ class Channel:
             except BlockingIOError:
                 await anyio.wait_readable(self._socket)
                 continue
+            except ConnectionResetError:  # what we said was not read any more, which is told before the last word is
+                continue
             except OSError:
                 word, fds = b"", []
             if not word:
