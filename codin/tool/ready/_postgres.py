@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from codin.errors import ConfigError, ToolFailed, ToolRefused, ToolTimeout
+from codin.task.stores._url import parts_of
 from codin.tool._decorator import tool
 from codin.tool.ready._sql import CELL, Rows
 
@@ -43,9 +43,8 @@ class Postgres:
     """
 
     def __init__(self, url: str, *, writable: bool = False, max_rows: int = 200, seconds: float = 10.0) -> None:
-        if not url.startswith(("postgresql://", "postgres://")):
+        if parts_of(url, "PostgreSQL database").scheme not in {"postgresql", "postgres"}:
             raise ConfigError("the URL of a PostgreSQL database begins with postgresql://")
-        _check_address(url)
         _check_above_zero("max_rows", max_rows, int)
         _check_above_zero("seconds", seconds, int, float)
         try:
@@ -138,21 +137,6 @@ class Postgres:
             raise ToolFailed(what, tool="sql", retryable=True) from None
         except self._driver.InterfaceError as error:
             raise ToolRefused(f"the statement cannot be run: {error}", tool="sql") from None
-
-
-def _check_address(url: str) -> None:
-    """Raise ConfigError, with nothing of the URL, where its hosts and ports cannot be some."""
-    try:
-        parts = urlsplit(url)
-        hosts = parts.netloc.rpartition("@")[2].split(",")
-        ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
-        ports += ",".join(parse_qs(parts.query).get("port", ())).split(",")
-        right = all(not port or 0 < int(port) < 65536 for port in ports)
-    except ValueError:
-        right = False
-    if not right:
-        hint = "a password is percent-encoded there (urllib.parse.quote(password, safe='')), a port is below 65536"
-        raise ConfigError("the URL of the PostgreSQL database has no host and port that can be read", hint=hint)
 
 
 def _check_above_zero(name: str, value: Any, *kinds: type) -> None:
