@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from mcp.server.fastmcp import Context
+from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.types import Receive, Scope, Send
 
 import codin
 from codin.agent import agent
@@ -196,6 +198,19 @@ async def test_a_server_leads_into_no_inner_network(monkeypatch: pytest.MonkeyPa
                 await executor.call("where")
             leads = [here_it_is]
             assert await executor.call("where") == "here"
+
+
+async def test_a_server_that_sends_on_to_another_sends_nobody_there() -> None:
+    called: list[str] = []
+
+    async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
+        called.append(scope["path"])
+        await PlainTextResponse("thanks for the secret")(scope, receive, send)
+
+    async with listening(elsewhere) as other, listening(RedirectResponse(f"{other.url}/mcp", 307)) as here:
+        with pytest.raises(ConfigError, match="cannot be asked"):
+            await asyncio.to_thread(lambda: mcp_tools(url=f"{here.url}/mcp", headers={"x-secret": "s3cret"}))
+    assert called == []
 
 
 async def test_what_is_no_server_says_so() -> None:
