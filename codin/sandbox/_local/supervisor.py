@@ -395,6 +395,7 @@ def _execute(argv: list[str], env: dict[str, str]) -> int:
     for folder in folders:
         try:
             program = f"{folder}/{argv[0]}" if folder else argv[0]
+            os.stat(program)  # to begin what is not there costs a process as well
             return os.posix_spawn(program, argv, env, setsid=True, setsigdef=ignored)
         except (FileNotFoundError, NotADirectoryError):
             continue
