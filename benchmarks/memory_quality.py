@@ -74,14 +74,14 @@ def _sections_of(page: Path) -> list[Record]:
 
 
 @asynccontextmanager
-async def filled(url: str, embedder: Embedder | None) -> AsyncGenerator[Memory]:
-    """A memory that has the sections."""
+async def filled(url: str, embedder: Embedder | None, records: Sequence[Record]) -> AsyncGenerator[Memory]:
+    """A memory that has these records and no others."""
     backend = open_memory(url)
     await backend.open()
     try:
         memory = Memory(backend, Scope("benchmark", "quality"), embedder=embedder)
         await memory.forget()
-        await memory.records.add_all(sections())
+        await memory.records.add_all(records)
         yield memory
     finally:
         await backend.close()
@@ -111,7 +111,7 @@ async def measured(name: str, url: str = "memory://") -> Mapping[How, Mapping[st
     """How well each question is answered, by each way that an embedder allows."""
     embedder = embedder_of(name)
     asked = questions()
-    async with filled(url, embedder) as memory:
+    async with filled(url, embedder, sections()) as memory:
         return {how: await quality(memory, how, asked) for how in WAYS if embedder is not None or how == "words"}
 
 
