@@ -129,6 +129,8 @@ class AdkAgent(Profile):
             own_files="artifact_service" not in options,
         )
         self._input = _adapter_of(root.input_schema)
+        config = options.get("run_config") or RunConfig()
+        self._config = config if callable(config) else _filled(config)
 
     async def handle(self, task: Task) -> AgentResponse:
         """Run the agent for a new task, or go on with one that has asked."""
@@ -182,12 +184,12 @@ class AdkAgent(Profile):
             load=self._loader(place),
             tools=self._options.get("tool_activity", False),
         )
-        config = self._config(task)
+        config = _filled(self._config(task)) if callable(self._config) else self._config
         self._sessions.enter(place)
         try:
             for message in messages:
                 relay.answered(message)
-                await self._stream(place, message, config, relay)
+                await self._stream(task, place, message, config, relay)
             await relay.finish()
         finally:
             task.usage(**relay.usage())
@@ -202,23 +204,19 @@ class AdkAgent(Profile):
             return AgentResponse.failed(f"The agent ended with {relay.error}.")
         return AgentResponse.completed(data=relay.data)
 
-    async def _stream(self, place: Place, message: types.Content, config: RunConfig, relay: Relay) -> None:
+    async def _stream(self, task: Task, place: Place, message: types.Content, config: RunConfig, relay: Relay) -> None:
+        metadata = config.custom_metadata
+        marked = config.model_copy(update={"custom_metadata": {**(metadata or {}), TASK: task.id}})
         events = self.runner.run_async(
-            user_id=place.user, session_id=place.session, new_message=message, run_config=config
+            user_id=place.user, session_id=place.session, new_message=message, run_config=marked
         )
         async with aclosing(events) as stream:
+            first = await anext(stream, None)
+            marked.custom_metadata = metadata  # ADK adds it to each event, and the message has the mark by now
+            if first is not None:
+                await relay.take(first)
             async for event in stream:
                 await relay.take(event)
-
-    def _config(self, task: Task) -> RunConfig:
-        given = self._options.get("run_config") or RunConfig()
-        config = given(task) if callable(given) else given
-        update: dict[str, Any] = {"custom_metadata": {**(config.custom_metadata or {}), TASK: task.id}}
-        if "streaming_mode" not in config.model_fields_set and config.service_tier is None:
-            update["streaming_mode"] = StreamingMode.SSE
-        if "tool_thread_pool_config" not in config.model_fields_set:
-            update["tool_thread_pool_config"] = ToolThreadPoolConfig(max_workers=_THREADS)
-        return config.model_copy(update=update)
 
     def _loader(self, place: Place) -> Any:
         service = self.runner.artifact_service
@@ -272,6 +270,16 @@ def _runner_of(obj: object, options: AdkOptions) -> Runner:
         artifact_service=options.get("artifact_service") or InMemoryArtifactService(),
         memory_service=options.get("memory_service"),
     )
+
+
+def _filled(config: RunConfig) -> RunConfig:
+    """The config, streaming its text and running tools that block in threads unless it says otherwise."""
+    update: dict[str, Any] = {}
+    if "streaming_mode" not in config.model_fields_set and config.service_tier is None:
+        update["streaming_mode"] = StreamingMode.SSE
+    if "tool_thread_pool_config" not in config.model_fields_set:
+        update["tool_thread_pool_config"] = ToolThreadPoolConfig(max_workers=_THREADS)
+    return config.model_copy(update=update)
 
 
 # -- schemas -----------------------------------------------------------------------------------------------------------

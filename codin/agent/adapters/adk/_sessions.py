@@ -6,7 +6,7 @@ import hashlib
 import json
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from codin.task import Reject, Task
 __all__ = ["TASK", "Place", "Sessions"]
 
 TASK = "codin_task"
-"""In the metadata of every event of a run: the task it belongs to."""
+"""In the metadata of the message that begins a run: the task that this and the events behind it belong to."""
 _KEPT = 1_000  # resting sessions of an agent without a session service of its own, which nobody else deletes
 
 
@@ -78,9 +78,8 @@ class Sessions:
             )
             return place
         newest = _newest(events)
-        other = newest and _task_of(newest)
-        if newest is not None and other is not None and await self._unfinished(task, other, events, newest):
-            await self._take_back(place, other, events)
+        if newest is not None and await self._unfinished(task, newest[1], events, newest[0]):
+            await self._take_back(place, newest[1], events)
         return place
 
     async def _unfinished(self, task: Task, other: str, events: Sequence[Event], newest: Event) -> bool:
@@ -100,7 +99,7 @@ class Sessions:
         return waits or newest.author == "user" or not newest.is_final_response()
 
     async def _take_back(self, place: Place, other: str, events: Sequence[Event]) -> None:
-        first = next(event for event in events if _task_of(event) == other)
+        first = next(event for event, owner in _owned(events) if owner == other)
         # An agent in ADK's task mode goes on with the invocation of an earlier task, which completed.
         begun = next(event for event in events if event.invocation_id == first.invocation_id)
         if begun is first:
@@ -168,18 +167,26 @@ def _user_of(task: Task) -> str:
     return hashlib.sha256(json.dumps(owner).encode()).hexdigest()[:40]
 
 
-def _task_of(event: Event) -> str | None:
-    return (event.custom_metadata or {}).get(TASK)
+def _owned(events: Iterable[Event]) -> Iterator[tuple[Event, str | None]]:
+    """Each event with its task. One without a mark belongs to the newest that has one, if it is of its invocation."""
+    owner: str | None = None
+    invocation = ""
+    for event in events:
+        mark = (event.custom_metadata or {}).get(TASK)
+        if mark is not None:
+            owner, invocation = mark, event.invocation_id
+        yield event, owner if event.invocation_id in {invocation, ""} else None
 
 
-def _newest(events: Sequence[Event]) -> Event | None:
+def _newest(events: Iterable[Event]) -> tuple[Event, str] | None:
     """The last event of a task. ADK adds some of its own behind, and what was taken back is no more."""
-    for event in reversed(events):
+    newest: tuple[Event, str] | None = None
+    for event, owner in _owned(events):
         if event.actions.rewind_before_invocation_id:
-            return None
-        if _task_of(event) is not None:
-            return event
-    return None
+            newest = None
+        elif owner is not None:
+            newest = event, owner
+    return newest
 
 
 def _requests(event: Event, calls: Mapping[str | None, types.FunctionCall]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -208,11 +215,11 @@ def _call_event(event: Event, pending: Pending) -> Event:
     )
 
 
-def _open_calls(task: str, events: Sequence[Event]) -> set[str]:
+def _open_calls(task: str, events: Iterable[Event]) -> set[str]:
     """The calls of a task that wait for an answer."""
     waiting: set[str] = set()
-    for event in events:
-        if _task_of(event) == task:
+    for event, owner in _owned(events):
+        if owner == task:
             waiting -= {response.id or "" for response in event.get_function_responses()}
             waiting |= event.long_running_tool_ids or set()
     return waiting

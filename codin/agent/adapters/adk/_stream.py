@@ -49,11 +49,11 @@ class Relay:
     ) -> None:
         self._task = task
         self._structured = structured
-        self._speaking = speaking
+        self._speaking = None if speaking is None else frozenset(speaking)
         self._load = load
         self._activity = ToolActivity(task, enabled=tools)
-        self._voices = _Voices(task)
-        self._streamed: dict[_Speaker, str] = {}
+        self._voices = _Voices()
+        self._streamed: dict[_Speaker, list[str]] = {}
         self._said = ""
         self._counts: dict[str, int] = {}
         self._errors: dict[str, str] = {}
@@ -72,7 +72,8 @@ class Relay:
         if event.author == "user":
             return
         if event.partial:
-            await self._piece(event)
+            if piece := self._piece(event):
+                await self._task.write(piece)
             return
         self._count(event)
         if event.error_code:
@@ -92,7 +93,7 @@ class Relay:
 
     async def finish(self) -> None:
         """Write what was held back for an agent that never came to its end."""
-        await self._voices.finish()
+        await self._task.write(self._voices.finish())
 
     def usage(self) -> dict[str, int]:
         """The sums over the models called; empty when none told."""
@@ -103,39 +104,41 @@ class Relay:
     def _silent(self, event: Event) -> bool:
         if event.author in self._structured:
             return True
-        return self._speaking is not None and not {event.author, event.node_info.name} & set(self._speaking)
+        return self._speaking is not None and self._speaking.isdisjoint((event.author, event.node_info.name))
 
-    async def _piece(self, event: Event) -> None:
+    def _piece(self, event: Event) -> str:
+        """What of a piece is to be written now. There is one for each token, so that no coroutine is made for it."""
         text = _text_of(event)
         if not text or self._silent(event):
-            return
+            return ""
         speaker = _speaker(event)
-        self._streamed[speaker] = self._streamed.get(speaker, "") + text
-        await self._voices.say(speaker, text)
+        self._streamed.setdefault(speaker, []).append(text)
+        return self._voices.say(speaker, text)
 
     async def _text(self, event: Event) -> None:
         """The whole text comes again after its pieces: write what is new in it."""
         speaker = _speaker(event)
-        streamed = self._streamed.pop(speaker, "")
+        streamed = "".join(self._streamed.pop(speaker, []))
         text = _text_of(event)
         if self._silent(event):
             if event.author in self._structured and text and event.is_final_response():
                 await self._structure(speaker, text)
             return
-        if text.startswith(streamed):
-            await self._voices.say(speaker, text[len(streamed) :])
         if text or streamed:
             self._said = text or streamed
-            await self._voices.end(speaker)
+            await self._last(speaker, text[len(streamed) :] if text.startswith(streamed) else "")
+
+    async def _last(self, speaker: _Speaker, text: str) -> None:
+        """The last piece of what a speaker says, and what was held back for it."""
+        await self._task.write(self._voices.say(speaker, text) + self._voices.end(speaker))
 
     async def _structure(self, speaker: _Speaker, text: str) -> None:
         fenced = _FENCED.fullmatch(text)
         data = parse_json(fenced[1] if fenced else text)
-        if data is not None:
+        if data is None:
+            await self._last(speaker, text)
+        else:
             self.data = data
-            return
-        await self._voices.say(speaker, text)
-        await self._voices.end(speaker)
 
     async def _output(self, event: Event) -> None:
         """The output of the whole workflow, when this is it: a text is said, anything else is data."""
@@ -146,9 +149,7 @@ class Relay:
         if not isinstance(output, str):
             self.data = json_value(output)
         elif output != self._said:
-            speaker = _speaker(event)
-            await self._voices.say(speaker, output)
-            await self._voices.end(speaker)
+            await self._last(_speaker(event), output)
 
     # -- everything else -----------------------------------------------------------------------------------------------
 
@@ -196,51 +197,54 @@ class Relay:
 
 
 class _Voices:
-    """Puts what several agents say at the same time one after the other, with a blank line in between."""
+    """Puts what several agents say at the same time one after the other, with a blank line in between.
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
+    Its methods give what is to be written now.
+    """
+
+    def __init__(self) -> None:
         self._current: _Speaker | None = None
         self._behind: dict[_Speaker, list[str]] = {}
         self._ended: set[_Speaker] = set()
-        self._wrote = False
-        self._separate = False
+        self._spoken = False
 
-    async def say(self, speaker: _Speaker, text: str) -> None:
-        """Write a piece, now or when it is this speaker's turn."""
-        if not text:
-            return
+    def say(self, speaker: _Speaker, text: str) -> str:
+        """A piece, now or when it is this speaker's turn."""
+        if speaker == self._current or not text:
+            return text
         if self._current is None:
             self._current = speaker
-            self._separate = self._wrote
-        if speaker != self._current:
-            if speaker in self._ended:  # it begins to say something else before the first could be written
-                self._ended.discard(speaker)
-                text = f"\n\n{text}"
-            self._behind.setdefault(speaker, []).append(text)
-            return
-        await self._task.write(f"\n\n{text}" if self._separate else text)
-        self._separate = False
-        self._wrote = True
+            separated = f"\n\n{text}" if self._spoken else text
+            self._spoken = True
+            return separated
+        if speaker in self._ended:  # it begins to say something else before the first could be written
+            self._ended.discard(speaker)
+            text = f"\n\n{text}"
+        self._behind.setdefault(speaker, []).append(text)
+        return ""
 
-    async def end(self, speaker: _Speaker) -> None:
+    def end(self, speaker: _Speaker) -> str:
         """The speaker has said it all."""
         if speaker != self._current:
             if speaker in self._behind:
                 self._ended.add(speaker)
-            return
+            return ""
         self._current = None
+        said = ""
         while self._behind and self._current is None:
             following = next(iter(self._behind))
-            await self.say(following, "".join(self._behind.pop(following)))
+            said += self.say(following, "".join(self._behind.pop(following)))
             if following in self._ended:
                 self._ended.discard(following)
                 self._current = None
+        return said
 
-    async def finish(self) -> None:
+    def finish(self) -> str:
         """Nobody will say more."""
+        said = ""
         while self._current is not None:
-            await self.end(self._current)
+            said += self.end(self._current)
+        return said
 
 
 def _speaker(event: Event) -> _Speaker:
@@ -253,4 +257,8 @@ def _parts(event: Event) -> list[types.Part]:
 
 def _text_of(event: Event) -> str:
     """What is said aloud; thoughts are not."""
-    return "".join(part.text for part in _parts(event) if part.text and not part.thought)
+    text = ""
+    for part in _parts(event):
+        if part.text and not part.thought:
+            text += part.text
+    return text

@@ -15,8 +15,8 @@ from langchain_core.tools import BaseTool
 from codin.agent.adapters._profile import AdapterOptions, Profile, thread_id
 from codin.agent.adapters.langchain._input import runnable_input
 from codin.agent.adapters.langchain._shape import Given, Taken, edge_of
+from codin.agent.adapters.langchain._steps import light
 from codin.agent.adapters.langchain._stream import Events, Relay
-from codin.agent.adapters.langchain._text_parser import on_the_loop
 from codin.errors import ConfigError
 from codin.task import AgentResponse, Task
 
@@ -78,7 +78,7 @@ class RunnableAgent(Profile):
             input_schema=self._taken.schema,
             output_schema=self._given.schema,
         )
-        self._runnable = on_the_loop(runnable)
+        self._runnable = light(runnable)
         self._options = options
 
     async def handle(self, task: Task) -> AgentResponse:

@@ -53,13 +53,22 @@ class Calls(BaseCallbackHandler):
         self, serialized: dict[str, Any], messages: list[list[BaseMessage]], *, run_id: UUID, **kwargs: Any
     ) -> None:
         """A model is about to be called."""
-        if self._stopped:
-            raise asyncio.CancelledError
+        self.check()
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """A piece has come."""
+        self.check()
+
+    def check(self) -> None:
+        """Raise CancelledError when the run has been canceled."""
         if self._stopped:
             raise asyncio.CancelledError
+
+    def hear(self, piece: BaseMessage) -> None:
+        """Take a piece that no callback is told of."""
+        self.check()
+        if isinstance(piece, AIMessage) and piece.usage_metadata is not None:  # each tells what has come since the last
+            self.add(piece.model_copy(update={"id": f"piece-{len(self._counts)}"}))
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """A model has answered."""

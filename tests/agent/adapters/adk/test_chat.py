@@ -14,6 +14,7 @@ from google.adk.agents.run_config import StreamingMode  # pyright: ignore[report
 from google.adk.events import Event
 from google.adk.integrations.openai import OpenAILlm
 from google.adk.models.llm_response import LlmResponse
+from google.adk.sessions import InMemorySessionService
 from google.genai import types
 from pydantic import BaseModel
 
@@ -219,6 +220,23 @@ async def test_a_run_config_may_depend_on_the_task() -> None:
     agent = speaker("c", "fine")
     assert (await Desk(adapt(agent, run_config=config)).send("go")).text == "fine"
     assert seen == ["go"]
+
+
+async def test_the_metadata_of_a_run_config_is_on_every_event_that_is_kept() -> None:
+    sessions = InMemorySessionService()
+    config = RunConfig(custom_metadata={"mine": 1})
+    desk = Desk(adapt(speaker("c", "one two three", "fine"), run_config=config, session_service=sessions))
+    await desk.send("go", context="k")
+    turn = await desk.send("go on", context="k")
+    (listed,) = (await sessions.list_sessions(app_name="c")).sessions
+    session = await sessions.get_session(app_name="c", user_id=listed.user_id, session_id=listed.id)
+    assert session is not None
+    assert [event.custom_metadata for event in session.events if event.author == "user"][-1] == {
+        "mine": 1,
+        "codin_task": turn.task.id,
+    }
+    assert [(event.custom_metadata or {}).get("mine") for event in session.events] == [1] * len(session.events)
+    assert config.custom_metadata == {"mine": 1}
 
 
 # -- files in --------------------------------------------------------------------------------------------------------

@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from langchain_core.chat_history import BaseChatMessageHistory
-from langchain_core.messages import BaseMessage
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import RunnableLambda
 from langchain_core.runnables.history import RunnableWithMessageHistory
@@ -54,6 +57,47 @@ async def test_the_deadline_drops_the_call_of_a_function_in_a_thread(model: Mode
         turn = await desk.send("hang on")
         await model.drop.wait()
     assert (turn.state, model.dropped) == ("FAILED", 1)
+
+
+class Deaf(BaseChatModel):
+    """Forgets a cancel, as a timer of Python 3.11 does, and goes on."""
+
+    begun: asyncio.Event
+    ended: asyncio.Event
+
+    @property
+    def _llm_type(self) -> str:
+        return "deaf"
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError
+
+    async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
+        try:
+            self.begun.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            yield ChatGenerationChunk(message=AIMessageChunk(content="too late"))
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_a_model_that_forgets_the_cancel_ends_at_its_next_piece(nested: bool) -> None:
+    deaf = Deaf(begun=asyncio.Event(), ended=asyncio.Event())
+
+    async def whole(text: str) -> str:
+        return "".join([str(piece.text) async for piece in deaf.astream(text)])
+
+    prompt = ChatPromptTemplate.from_template("{request}")
+    desk = Desk(adapt(RunnableLambda(whole) if nested else prompt | deaf))
+    async with asyncio.timeout(30):
+        task = await desk.begin("go")
+        await deaf.begun.wait()
+        canceled = await desk.cancel(task)
+        await deaf.ended.wait()
+    assert (canceled.status.state.name, canceled.artifacts) == ("CANCELED", [])
 
 
 class History(BaseChatMessageHistory):

@@ -131,6 +131,23 @@ async def test_a_parser_of_one_s_own_may_block() -> None:
     assert (await sent(saying("a") | Own(), "x")).text == "False "
 
 
+@pytest.mark.parametrize("alone", [False, True])
+async def test_callbacks_of_the_user_are_told_of_every_piece_and_the_end(chat: ChatOpenAI, alone: bool) -> None:
+    told: list[str] = []
+
+    class Listener(AsyncCallbackHandler):
+        async def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
+            told.append(str(token))
+
+        async def on_llm_end(self, response: Any, **kwargs: Any) -> None:
+            told.append("(end)")
+
+    runnable: Any = chat if alone else ChatPromptTemplate.from_template("{request}") | chat
+    turn = await sent(runnable, "one two three", config={"callbacks": [Listener()]})
+    assert "".join(told) == f"{turn.text}(end)"
+    assert turn.usage["output_tokens"] == len(turn.text.split())
+
+
 async def test_usage_is_that_of_this_run_alone(chat: ChatOpenAI) -> None:
     desk = Desk(adapt(chat | StrOutputParser()))
     for _ in range(2):
