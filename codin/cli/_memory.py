@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bar
 
-    from codin.memory import Hit, How, Memory, MemoryBackend, Stats
+    from codin.memory import Hit, How, Memory, MemoryBackend, Scope, Stats
     from codin.memory.retrieval import Ingested, Progress
 
 __all__ = ["memory"]
@@ -40,11 +40,11 @@ class _Place:
     """Which memory, and whose part of it.
 
     Attributes:
-        agent, caller: None where it was not said, which commands take in their own ways.
+        tenant, agent, caller: None where it was not said, which commands take in their own ways.
     """
 
     url: str | None
-    tenant: str
+    tenant: str | None
     agent: str | None
     caller: str | None
 
@@ -72,7 +72,7 @@ class _Place:
         from codin.memory import Memory, Scope
         from codin.memory.embedders import embedder_of
 
-        scope = Scope(self.tenant, self.agent or "", self.caller or "")
+        scope = Scope(self.tenant or "", self.agent or "", self.caller or "")
         return Memory(backend, scope, embedder=embedder_of(embedder))
 
 
@@ -111,9 +111,11 @@ def _place_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option("--agent", metavar="ID", help="Of this agent.")
     @click.option("--caller", metavar="ID", help="Of this caller.")
-    @click.option("--tenant", default="", metavar="ID", help="Of this tenant.")
+    @click.option("--tenant", metavar="ID", help="Of this tenant.")
     @functools.wraps(command)
-    def placed(*args: Any, url: str | None, tenant: str, agent: str | None, caller: str | None, **options: Any) -> Any:
+    def placed(
+        *args: Any, url: str | None, tenant: str | None, agent: str | None, caller: str | None, **options: Any
+    ) -> Any:
         return command(*args, place=_Place(url, tenant, agent, caller), **options)
 
     return placed
@@ -136,7 +138,7 @@ def memory() -> None:
     \b
     codin memory ingest docs/ --agent librarian
     codin memory search "when is low water" --agent librarian
-    codin memory stats
+    codin memory stats --by-caller
     codin memory forget --caller ada
     """
 
@@ -324,7 +326,7 @@ def forget(place: _Place, everything: bool, yes: bool, as_json: bool) -> int:
     if not yes and not interactive():
         raise click.UsageError("there is nobody to ask: --yes erases what there is", click.get_current_context())
     if not yes:
-        _tabulate(_whose(place), anyio.run(_stats, place), errors())
+        _tabulate({"OF": [_whose(place)]}, [anyio.run(_stats, place)], errors())
         if not click.confirm("Erase it?", err=True):
             say("nothing was erased", "dim")
             return Exit.TASK
@@ -335,25 +337,63 @@ def forget(place: _Place, everything: bool, yes: bool, as_json: bool) -> int:
 
 async def _forget(place: _Place) -> int:
     async with place.open() as backend:
-        return await backend.forget(place.tenant, place.agent, place.caller)
+        return await backend.forget(place.tenant or "", place.agent, place.caller)
 
 
 @memory.command()
 @_place_options
+@click.option("--by-caller", is_flag=True, help="A line for each caller of each agent, of all tenants.")
 @_json_option
-def stats(place: _Place, as_json: bool) -> int:
-    """Show how much is kept: of all, of an agent, of a caller."""
+def stats(place: _Place, by_caller: bool, as_json: bool) -> int:
+    """Show how much is kept: of all, of an agent, of a caller.
+
+    With --by-caller, it also says whom the memory knows, under the names that `forget` takes.
+
+    \b
+    codin memory stats --agent librarian
+    codin memory stats --by-caller
+    codin memory stats --by-caller --json
+    """
+    if by_caller:
+        return _list(anyio.run(_stats_by_caller, place), as_json)
     found = anyio.run(_stats, place)
     if as_json:
-        write(json.dumps({**asdict(found), "spaces": dict(found.spaces)}) + "\n")
+        write(json.dumps(_numbers(found)) + "\n")
     else:
-        _tabulate(_whose(place), found, results())
+        _tabulate({"OF": [_whose(place)]}, [found], results())
     return Exit.OK
 
 
 async def _stats(place: _Place) -> Stats:
     async with place.open() as backend:
-        return await backend.stats(place.tenant, place.agent, place.caller)
+        return await backend.stats(place.tenant or "", place.agent, place.caller)
+
+
+async def _stats_by_caller(place: _Place) -> Mapping[Scope, Stats]:
+    found: dict[Scope, Stats] = {}
+    async with place.open() as backend:
+        last = None
+        while page := await backend.scopes(place.tenant, place.agent, place.caller, after=last):
+            found.update([(scope, await backend.stats(*scope)) for scope in page])
+            last = page[-1]
+    return found
+
+
+def _list(found: Mapping[Scope, Stats], as_json: bool) -> int:
+    for scope, kept in found.items() if as_json else ():
+        write(json.dumps({**scope._asdict(), **_numbers(kept)}, ensure_ascii=False) + "\n")
+    if found and not as_json:
+        names = {"TENANT": [scope.tenant for scope in found]} if any(scope.tenant for scope in found) else {}
+        names["AGENT"] = [scope.agent or "(shared)" for scope in found]
+        names["CALLER"] = [scope.caller or "(shared)" for scope in found]
+        _tabulate(names, list(found.values()), results())
+    if not found:
+        say("nobody is known", "dim")
+    return Exit.OK if found else Exit.TASK
+
+
+def _numbers(kept: Stats) -> dict[str, Any]:
+    return {**asdict(kept), "spaces": dict(kept.spaces)}
 
 
 def _whose(place: _Place) -> str:
@@ -361,13 +401,15 @@ def _whose(place: _Place) -> str:
     return ", ".join(f"{what} {who or '(shared)'}" for what, who in said.items() if who is not None) or "all"
 
 
-def _tabulate(whose: str, kept: Stats, console: Console) -> None:
+def _tabulate(names: Mapping[str, Sequence[str]], kept: Sequence[Stats], console: Console) -> None:
+    """A line for each of what is kept, which begins with its names."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("OF", "CONVERSATIONS", "MESSAGES", "NOTES", "RECORDS", "BLOBS", "VECTORS"):
+    for column in (*names, "CONVERSATIONS", "MESSAGES", "NOTES", "RECORDS", "BLOBS", "VECTORS"):
         table.add_column(column, overflow="fold")
-    spaces = (f"{space or 'none'}: {count}" for space, count in kept.spaces.items())
-    numbers = (kept.contexts, kept.utterances, kept.notes, kept.records, kept.blobs)
-    table.add_row(plain(whose), *map(str, numbers), plain(", ".join(spaces)))
+    for one, *whose in zip(kept, *names.values(), strict=True):
+        spaces = (f"{space or 'none'}: {count}" for space, count in one.spaces.items())
+        numbers = (one.contexts, one.utterances, one.notes, one.records, one.blobs)
+        table.add_row(*(plain(name).replace("\n", "␊") for name in whose), *map(str, numbers), plain(", ".join(spaces)))
     console.print(table)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from codin.errors import NotKept
+from codin.memory._asked import text, texts
 from codin.memory._limits import MemoryLimits, within
 from codin.memory._protocol import MemoryBackend, Scope
 from codin.memory._storable import storable
@@ -37,6 +38,8 @@ class Blobs:
         Raises:
             NotKept: too large, no bytes, or a name of more than 1000 letters.
         """
+        if not isinstance(cast(object, blobs), Mapping):
+            raise NotKept(f"{repr(blobs)[:80]} is no mapping of keys to bytes")
         kept = {_checked(key): _bytes_of(key, value) for key, value in blobs.items()}
         if (size := sum(len(key) + len(value) for key, value in kept.items())) > self._limits.blobs:
             raise NotKept(f"{size} bytes are too many for one call", hint=f"{self._limits.blobs} are kept")
@@ -45,21 +48,24 @@ class Blobs:
 
     async def get(self, shelf: str, *keys: str) -> Mapping[str, bytes]:
         """What is there of some keys."""
-        return await self._backend.blobs(self._scope, _checked(shelf), keys) if keys else {}
+        return await self._backend.blobs(self._scope, _checked(shelf), texts("keys", keys)) if keys else {}
 
     async def keys(self, shelf: str, prefix: str = "", *, before: str | None = None, limit: int = 100) -> Sequence[str]:
         """Keys of a shelf that begin with `prefix`, the last first. The next page comes before the last of this one."""
-        limit = within(limit, self._limits)
+        prefix, limit = text("prefix", prefix), within(limit, self._limits)
+        before = None if before is None else text("before", before)
         return await self._backend.blob_keys(self._scope, _checked(shelf), prefix=prefix, before=before, limit=limit)
 
     async def delete(self, shelf: str, keys: Sequence[str] | None = None) -> int:
         """Remove some keys of a shelf, or all of it; how many there were."""
-        return await self._backend.drop_blobs(self._scope, _checked(shelf), keys)
+        return await self._backend.drop_blobs(
+            self._scope, _checked(shelf), None if keys is None else texts("keys", keys)
+        )
 
     async def shelves(self, *, after: str = "", limit: int = 100) -> Sequence[str]:
         """Shelves that have something, by name. The next page comes after the last name of this one."""
         limit = within(limit, self._limits)
-        return await self._backend.shelves(self._scope, after=after, limit=limit)
+        return await self._backend.shelves(self._scope, after=text("after", after), limit=limit)
 
 
 def _bytes_of(key: str, value: object) -> bytes:

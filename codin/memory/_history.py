@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple, cast, get_args
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -17,6 +17,10 @@ from codin.task._clock import now_ms
 __all__ = ["History", "Summarise", "Window", "check_utterances"]
 
 _LONGEST = 1000
+_KINDS: Final = {
+    "role": str, "text": str, "parts": Sequence, "metadata": Mapping,
+    "at": int, "task_id": str, "number": int, "index": int,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,11 @@ class History:
         self._ready = ready
 
     async def append(self, said: str | Utterance, *, role: Role = "user") -> None:
-        """Add what was said outside of tasks. Raises NotKept when it is too long."""
+        """Add what was said outside of tasks. Raises NotKept when it is too long, or no utterance."""
         if isinstance(said, str):
             said = Utterance(role=role, text=said)
+        if not isinstance(cast(object, said), Utterance):
+            raise NotKept(f"{repr(said)[:80]} is no text, and no Utterance")
         said = said if said.at else replace(said, at=now_ms())
         await self._backend.append(self._scope, self._context_id, check_utterances([said], self._limits))
 
@@ -124,6 +130,13 @@ def check_utterances(said: Sequence[Utterance], limits: MemoryLimits) -> Sequenc
 
 
 def _checked(one: Utterance, limits: MemoryLimits) -> Utterance:
+    for name, kind in _KINDS.items():
+        if not isinstance(value := getattr(one, name), kind):
+            raise NotKept(f"the field {name!r} of an utterance is no {kind.__name__}, but {type(value).__name__}")
+    if not all(isinstance(cast(object, part), Mapping) for part in one.parts):
+        raise NotKept("a part of an utterance is no mapping")
+    if one.role not in get_args(Role):
+        raise NotKept(f"{one.role!r} is no role of an utterance", hint=", ".join(get_args(Role)))
     if len(one.text) > limits.text:
         raise NotKept(f"an utterance of {len(one.text)} letters is too long", hint=f"{limits.text} are kept")
     for what, value, most in (("parts", one.parts, limits.parts), ("metadata", one.metadata, limits.metadata)):

@@ -6,6 +6,7 @@ import asyncio
 from types import TracebackType
 from typing import Self, cast
 
+from codin.memory._asked import text
 from codin.memory._history import Summarise
 from codin.memory._limits import MemoryLimits
 from codin.memory._memory import Memory
@@ -70,7 +71,8 @@ class Memories:
 
     def of(self, *, tenant: str = "", agent: str = "", caller: str = "", context_id: str = "") -> Memory:
         """What an agent has of one caller. Without a caller, what all of its callers share."""
-        return self._view(Scope(tenant, agent, caller), context_id)
+        names = {"tenant": tenant, "agent": agent, "caller": caller}
+        return self._view(Scope(*(text(*name) for name in names.items())), text("context_id", context_id))
 
     def in_task(self, task: Task) -> Memory:
         """What `task.use(Memory)` gives: the memory of the agent, the caller and the conversation of a task."""

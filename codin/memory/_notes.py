@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from pydantic_core import from_json
 
 from codin.errors import ConfigError, NotKept
+from codin.memory._asked import text
 from codin.memory._limits import MemoryLimits, within
 from codin.memory._protocol import MemoryBackend, Note, Scope
 from codin.memory._storable import storable
@@ -61,7 +62,7 @@ class Notes:
 
     async def list(self, prefix: str = "", *, after: str = "", limit: int = 100, of: Of = "caller") -> Sequence[Note]:
         """Notes whose keys begin with `prefix`, by key. The next page comes after the last key of this one."""
-        limit = within(limit, self._limits)
+        prefix, after, limit = text("prefix", prefix), text("after", after), within(limit, self._limits)
         return await self._backend.notes(*self._place(of), now_ms(), prefix=prefix, after=after, limit=limit)
 
     def _place(self, of: Of) -> tuple[Scope, str]:

@@ -272,6 +272,21 @@ class MemoryBackend(Protocol):
         """
         ...
 
+    async def scopes(
+        self,
+        tenant: str | None = None,
+        agent: str | None = None,
+        caller: str | None = None,
+        *,
+        after: Scope | None = None,
+        limit: int = 100,
+    ) -> Sequence[Scope]:
+        """Whom it knows: everybody of whom something was kept and who was not forgotten since; None is every one.
+
+        In an order of the back-end's own; the next page comes after the last of this one.
+        """
+        ...
+
     async def stats(self, tenant: str, agent: str | None = None, caller: str | None = None) -> Stats:
         """How much there is; None stands for every one."""
         ...

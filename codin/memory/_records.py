@@ -12,6 +12,7 @@ from uuid import uuid4
 from pydantic_core import to_json
 
 from codin.errors import ConfigError, FilterRefused, NotKept
+from codin.memory._asked import text, texts
 from codin.memory._embedding import embedded
 from codin.memory._filter import Condition, Filter, check_key, conditions_of
 from codin.memory._fusion import fused
@@ -90,6 +91,8 @@ class Records:
 
     async def add_all(self, records: Sequence[Record]) -> None:
         """Add records, all or none. Raises as `add` does."""
+        if not isinstance(cast(object, records), Sequence):
+            raise NotKept(f"{repr(records)[:80]} is no list of records")
         if len(records) > self._limits.batch:
             raise NotKept(f"{len(records)} records are too many for one call", hint=f"{self._limits.batch} are kept")
         await self._add([self._checked(record) for record in records])
@@ -107,12 +110,12 @@ class Records:
 
     async def delete(self, *ids: str) -> int:
         """Remove records; how many there were."""
-        return await self._backend.delete(self._scope, ids)
+        return await self._backend.delete(self._scope, texts("ids", ids))
 
     async def list(self, where: Filter | None = None, *, after: str = "", limit: int = 100) -> Sequence[Record]:
         """Records by id. The next page comes after the last id of this one. Raises FilterRefused."""
-        limit = within(limit, self._limits)
-        return await self._backend.records(self._scope, where=conditions_of(where), after=after, limit=limit)
+        conditions, limit = conditions_of(where), within(limit, self._limits)
+        return await self._backend.records(self._scope, where=conditions, after=text("after", after), limit=limit)
 
     async def search(
         self, query: str, k: int = 5, *, where: Filter | None = None, how: How | None = None, shared: bool = True
@@ -140,7 +143,7 @@ class Records:
         common = Scope(self._scope.tenant, self._scope.agent)
         if shared and common != self._scope:
             scopes.append(common)
-        found = await self._found(storable(query[: self._limits.query]), how, scopes, conditions, k)
+        found = await self._found(storable(text("query", query)[: self._limits.query]), how, scopes, conditions, k)
         return [Hit(one.record, one.score, one.scope != self._scope) for one in found]
 
     async def _found(
@@ -168,22 +171,26 @@ class Records:
         return await self._backend.nearest(scopes, self._embedder.space, vector, where=where, limit=limit)
 
     def _checked(self, record: Record, name: str = "") -> Record:
+        if not isinstance(cast(object, record), Record):
+            raise NotKept(f"{repr(record)[:80]} is no record")
         id = cast(object, record.id)
         if not isinstance(id, str) or not 0 < len(id) <= _LONGEST_ID or storable(id) != id:
             raise NotKept(f"{str(id)[:80]!r} is no id of a record", hint=f"1 to {_LONGEST_ID} letters, and no NUL")
         name = name or f"the record {id!r}"
-        text, metadata = cast(object, record.text), cast(object, record.metadata)
-        if not isinstance(text, str):
-            raise NotKept(f"the text of {name} is no text, but {type(text).__name__}")
-        if not text.strip() or len(text) > self._limits.text:
-            raise NotKept(f"the text of {name} has {len(text)} letters", hint=f"1 to {self._limits.text} are kept")
+        said, metadata = cast(object, record.text), cast(object, record.metadata)
+        if not isinstance(said, str):
+            raise NotKept(f"the text of {name} is no text, but {type(said).__name__}")
+        if not said.strip() or len(said) > self._limits.text:
+            raise NotKept(f"the text of {name} has {len(said)} letters", hint=f"1 to {self._limits.text} are kept")
+        if not isinstance(cast(object, record.at), int):
+            raise NotKept(f"the time of {name} is no number of milliseconds, but {type(record.at).__name__}")
         if not isinstance(metadata, Mapping):
             raise NotKept(f"the metadata of {name} is no mapping, but {type(metadata).__name__}")
         for field, value in record.metadata.items():
             _check_field(name, field, value)
         if (size := len(to_json(record.metadata))) > self._limits.metadata:
             raise NotKept(f"the metadata of {name} has {size} bytes", hint=f"{self._limits.metadata} are kept")
-        return replace(record, text=storable(text), metadata=dict(record.metadata))
+        return replace(record, text=storable(said), metadata=dict(record.metadata))
 
 
 def _check_field(record: str, name: str, value: Any) -> None:

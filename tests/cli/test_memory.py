@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from time import monotonic
 
 import pytest
 
+from codin.memory import Memories
 from tests.cli.command import PATIENCE, Running, Terminal, run
 from tests.cli.conftest import Done
 
@@ -85,6 +87,38 @@ def test_the_numbers_are_shown(codin: Codin, texts: Path) -> None:
     head, row = codin("memory", "stats", "--agent", "lib").out.splitlines()
     assert head.split() == ["OF", "CONVERSATIONS", "MESSAGES", "NOTES", "RECORDS", "BLOBS", "VECTORS"]
     assert row.split() == ["agent", "lib", "0", "0", "0", "3", "0", "none:", "3"]
+
+
+def test_whom_it_knows_is_listed(codin: Codin, texts: Path) -> None:
+    codin("memory", "ingest", texts, "--agent", "lib", "--embedder", "none")
+    codin("memory", "ingest", texts / "other.txt", "--agent", "lib", "--caller", "ada\nlib  bob")
+    head, *rows = codin("memory", "stats", "--by-caller").out.splitlines()
+    assert head.split()[:3] == ["AGENT", "CALLER", "CONVERSATIONS"]
+    assert [row.split()[:5] for row in rows] == [
+        ["lib", "(shared)", "0", "0", "0"],
+        ["lib", "ada␊lib", "bob", "0", "0"],
+    ]
+    codin("memory", "ingest", texts / "other.txt", "--agent", "lib", "--caller", "ada", "--tenant", "acme")
+    lines = codin("memory", "stats", "--by-caller", "--json").out.splitlines()
+    whose = [(one["tenant"], one["agent"], one["caller"], one["records"]) for one in map(json.loads, lines)]
+    assert whose == [("", "lib", "", 3), ("", "lib", "ada\nlib  bob", 1), ("acme", "lib", "ada", 1)]
+    assert codin("memory", "stats", "--by-caller", "--tenant", "acme").out.splitlines()[1].split()[:3] == [
+        "acme", "lib", "ada",
+    ]  # fmt: skip
+    assert codin("memory", "forget", "--tenant", "acme", "--caller", "ada", "--yes").code == 0
+    assert codin("memory", "stats", "--by-caller", "--caller", "ada") == Done(1, "", "nobody is known\n")
+
+
+def test_more_callers_than_one_page_are_listed(codin: Codin, texts: Path) -> None:
+    async def fill() -> None:
+        async with Memories("sqlite:///.codin/memory.db") as memories:
+            for number in range(230):
+                await memories.of(agent="clerk", caller=f"{number}").notes.set("a", 1)
+
+    asyncio.run(fill())
+    lines = codin("memory", "stats", "--by-caller", "--json").out.splitlines()
+    assert {json.loads(line)["caller"] for line in lines} == {f"{number}" for number in range(230)}
+    assert len(lines) == 230
 
 
 @pytest.mark.parametrize(

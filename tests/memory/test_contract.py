@@ -560,6 +560,43 @@ async def test_stats_count_what_is_there(backend: MemoryBackend) -> None:
     assert await backend.stats("acme") == Stats()
 
 
+async def listed(backend: MemoryBackend, limit: int, *of: str | None) -> list[Scope]:
+    scopes: list[Scope] = []
+    while page := await backend.scopes(*of, after=scopes[-1] if scopes else None, limit=limit):
+        assert len(page) <= limit
+        scopes += page
+    return scopes
+
+
+async def test_whom_it_knows_is_listed_until_they_are_forgotten(backend: MemoryBackend) -> None:
+    assert not await backend.scopes()
+    await backend.append(ADA, "c", [said("a", 1)])
+    await backend.put_note(BOB, "", Note("a", 1))
+    await backend.put_blobs(ALL, "s", {"a": b""}, at=1)
+    await backend.add(Scope(), [indexed("a", "a")])
+    await backend.summarise(Scope("acme", "other", "ada"), "c", Summary("a", 1))
+    odd = [Scope("acme/x", "clerk", "ada~"), Scope("acme", "clerk/ada", "é 1"), Scope("acme", "clerk", "%2F")]
+    many = [Scope("", "clerk", f"caller {n}") for n in range(20)]
+    for scope in (*odd, *many):
+        await backend.append(scope, "c", [said("a", 1)])
+    known = {ADA, BOB, ALL, Scope(), Scope("acme", "other", "ada"), *odd, *many}
+    for limit in (1, 3, 28, 1000):
+        scopes = await listed(backend, limit)
+        assert len(scopes) == len(known)
+        assert set(scopes) == known
+    assert set(await listed(backend, 2, "acme")) == {scope for scope in known if scope.tenant == "acme"}
+    assert set(await listed(backend, 7, "", "clerk")) == {ADA, BOB, ALL, *many}
+    assert set(await listed(backend, 1, None, None, "ada")) == {ADA, Scope("acme", "other", "ada")}
+    assert set(await listed(backend, 1, "", "", "")) == {Scope()}
+    assert not await listed(backend, 1, "", "other")
+    await backend.delete(Scope(), ["a"])
+    await backend.forget("", "clerk", "caller 7")
+    await backend.forget("acme")
+    assert set(await listed(backend, 5)) - {Scope()} == {
+        scope for scope in known - {Scope(), many[7]} if scope.tenant != "acme"
+    }
+
+
 async def test_a_caller_is_forgotten_and_nothing_is_left(backend: MemoryBackend) -> None:
     others = [BOB, ALL, Scope("acme", "clerk", "ada")]
     for scope in (ADA, Scope("", "other", "ada"), *others):

@@ -549,6 +549,11 @@ def test_what_is_no_place_is_refused(place: Any) -> None:
         Memories(place)
 
 
+async def test_a_view_says_of_nobody_else(memory: Memory) -> None:
+    names = {name for name in dir(memory) if not name.startswith("_")}
+    assert names == {"blobs", "forget", "history", "notes", "records", "scope", "shared", "stats"}
+
+
 async def test_what_one_forgets_is_ones_own(kept: MemoryBackend) -> None:
     ada, bob = Memory(kept, ADA, context_id="c"), Memory(kept, BOB, context_id="c")
     for memory in (ada, bob, ada.shared):

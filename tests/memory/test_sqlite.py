@@ -330,6 +330,20 @@ async def test_what_was_deleted_before_is_out_of_the_files_as_well(memory: SQLit
     assert b"unforgettable" not in b"".join(contents(path).values())
 
 
+async def test_two_that_forget_at_once(memory: SQLiteMemory, path: Path) -> None:
+    other = SQLiteMemory(path)
+    await other.open()
+
+    async def forget(by: SQLiteMemory, scope: Scope) -> None:
+        for n in range(12):
+            await by.append(scope, "c", [Utterance(role="user", text=f"unforgettable {n}")])
+            assert await by.forget(*scope) == 1
+
+    await asyncio.gather(forget(memory, ADA), forget(other, BOB))
+    await other.close()
+    assert b"unforgettable" not in b"".join(contents(path).values())
+
+
 async def test_forgetting_more_than_one_transaction_takes(memory: SQLiteMemory) -> None:
     for start in (0, 1000):
         await memory.add(ADA, [Indexed(Record(str(n), "a", at=n), ["a"]) for n in range(start, start + 1000)])

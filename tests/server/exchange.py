@@ -104,7 +104,7 @@ class Exchange:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something holds that a body message can bring about."""
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(condition)
 
     async def seen(self, count: int) -> list[Event]:
@@ -118,7 +118,7 @@ class Exchange:
 
     async def end(self) -> list[Event]:
         """Wait for the end of the answer."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.running
         assert self.complete
         return self.events

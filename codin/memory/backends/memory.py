@@ -226,6 +226,18 @@ class InProcess:
                 gone += 1
         return gone
 
+    async def scopes(
+        self,
+        tenant: str | None = None,
+        agent: str | None = None,
+        caller: str | None = None,
+        *,
+        after: Scope | None = None,
+        limit: int = 100,
+    ) -> Sequence[Scope]:
+        behind = (scope for scope in self._rooms if after is None or scope > after)
+        return sorted(scope for scope in behind if _is_of(scope, tenant, agent, caller))[:limit]
+
     async def stats(self, tenant: str, agent: str | None = None, caller: str | None = None) -> Stats:
         rooms = [room for scope, room in self._rooms.items() if _is_of(scope, tenant, agent, caller)]
         spaces: dict[str, int] = {}
@@ -264,8 +276,8 @@ def _wanted(room: _Room, key: str, where: Sequence[Condition]) -> bool:
     return not where or fits(where, room.records[key].record.metadata)
 
 
-def _is_of(scope: Scope, tenant: str, agent: str | None, caller: str | None) -> bool:
-    return scope.tenant == tenant and agent in (None, scope.agent) and caller in (None, scope.caller)
+def _is_of(scope: Scope, tenant: str | None, agent: str | None, caller: str | None) -> bool:
+    return all(wanted in (None, name) for wanted, name in zip((tenant, agent, caller), scope, strict=True))
 
 
 def _count(room: _Room) -> int:

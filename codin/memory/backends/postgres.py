@@ -267,6 +267,20 @@ class PostgresMemory:
             rooms = [row["id"] for row in await connection.fetch(sql.HELD_OLD, before, now)]
             return await connection.fetchval(sql.TRIM, rooms, before, now) if rooms else 0
 
+    async def scopes(
+        self,
+        tenant: str | None = None,
+        agent: str | None = None,
+        caller: str | None = None,
+        *,
+        after: Scope | None = None,
+        limit: int = 100,
+    ) -> Sequence[Scope]:
+        async with self._sessions.session() as connection:
+            asked = sql.KNOWN if after is None else sql.KNOWN_AFTER
+            rows = await connection.fetch(asked, tenant, agent, caller, limit, *(after or ()))
+        return [Scope(**dict(row)) for row in rows]
+
     async def stats(self, tenant: str, agent: str | None = None, caller: str | None = None) -> Stats:
         async with self._sessions.session() as connection:
             (counts,) = await connection.fetch(sql.STATS, tenant, agent, caller)

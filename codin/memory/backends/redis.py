@@ -247,6 +247,21 @@ class RedisMemory:
                 gone += once
         return gone
 
+    async def scopes(
+        self,
+        tenant: str | None = None,
+        agent: str | None = None,
+        caller: str | None = None,
+        *,
+        after: Scope | None = None,
+        limit: int = 100,
+    ) -> Sequence[Scope]:
+        found: list[Scope] = []
+        while len(found) < limit and (page := await self._known(tenant, after, max(limit, _PAGE))):
+            found += _of(page, agent, caller)
+            after = page[-1]
+        return found[:limit]
+
     async def stats(self, tenant: str, agent: str | None = None, caller: str | None = None) -> Stats:
         contexts = utterances = notes = blobs = 0
         spaces = Counter[str]()
@@ -306,12 +321,22 @@ class RedisMemory:
     async def _scopes(
         self, tenant: str | None = None, agent: str | None = None, caller: str | None = None
     ) -> Sequence[Scope]:
+        if tenant is not None and agent is not None and caller is not None:
+            return [Scope(tenant, agent, caller)]
+        return _of(await self._known(tenant), agent, caller)
+
+    async def _known(self, tenant: str | None, after: Scope | None = None, count: int = -1) -> Sequence[Scope]:
         of = None if tenant is None else _quoted(tenant)
         least, most = ("-", "+") if of is None else (f"[{of}/", f"({of}0")  # "0" comes behind "/"
+        if after is not None:
+            least = f"({_name(after)}"
         async with self._server.asked() as client:
-            names = await client.zrangebylex(_SCOPES, least, most)
-        scopes = (Scope(*map(unquote, name.decode().split("/"))) for name in names)
-        return [scope for scope in scopes if agent in (None, scope.agent) and caller in (None, scope.caller)]
+            names = await client.zrangebylex(_SCOPES, least, most, 0, count)
+        return [Scope(*map(unquote, name.decode().split("/"))) for name in names]
+
+
+def _of(scopes: Sequence[Scope], agent: str | None, caller: str | None) -> list[Scope]:
+    return [scope for scope in scopes if agent in (None, scope.agent) and caller in (None, scope.caller)]
 
 
 def _fit(found: bytes, where: Sequence[Condition]) -> list[tuple[str, dict[str, Any], int]]:

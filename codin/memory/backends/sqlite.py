@@ -27,6 +27,8 @@ __all__ = ["SQLiteMemory"]
 
 _A = TypeVarTuple("_A")
 
+_SMALL: Final = 8, 8192
+"""Rows, and letters or bytes in all, that may be written on the event loop: some hundred microseconds."""
 _PAGES: Final = 500
 """Of the index of words, that are merged between two other writes."""
 
@@ -66,12 +68,12 @@ class SQLiteMemory:
             MemoryUnavailable: it cannot be opened.
             MemoryFailed: it is no database, another program's, or a newer codin's.
         """
-        await asyncio.to_thread(self._ready)
+        await asyncio.to_thread(self._ready, asyncio.get_running_loop())
 
-    def _ready(self) -> None:
+    def _ready(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._opening:
             if self._file is None:
-                self._file = MemoryFile(self._path.resolve(), self._synchronous)
+                self._file = MemoryFile(self._path.resolve(), self._synchronous, loop)
 
     async def close(self) -> None:
         file, self._file = self._file, None
@@ -87,6 +89,9 @@ class SQLiteMemory:
     # -- conversations and notes ---------------------------------------------------------------------------------------
 
     async def append(self, scope: Scope, context_id: str, utterances: Sequence[Utterance]) -> int:
+        plain = not any(one.parts or one.metadata for one in utterances)
+        if plain and _is_small([len(one.text) for one in utterances]):
+            return await self._opened().write_small(history.append, scope, context_id, utterances)
         return await self._opened().write(history.append, scope, context_id, utterances)
 
     async def window(
@@ -119,7 +124,9 @@ class SQLiteMemory:
     async def put_blobs(
         self, scope: Scope, shelf: str, blobs: Mapping[str, bytes], *, at: int, replace: bool = True
     ) -> None:
-        await self._opened().write(shelf_rows.put, scope, shelf, blobs, at, replace)
+        file = self._opened()
+        write = file.write_small if _is_small([len(value) for value in blobs.values()]) else file.write
+        await write(shelf_rows.put, scope, shelf, blobs, at, replace)
 
     async def blobs(self, scope: Scope, shelf: str, keys: Sequence[str]) -> Mapping[str, bytes]:
         return await self._opened().read(shelf_rows.blobs, scope, shelf, keys)
@@ -207,5 +214,21 @@ class SQLiteMemory:
             gone += some
         return gone
 
+    async def scopes(
+        self,
+        tenant: str | None = None,
+        agent: str | None = None,
+        caller: str | None = None,
+        *,
+        after: Scope | None = None,
+        limit: int = 100,
+    ) -> Sequence[Scope]:
+        return await self._opened().read(erasure.known, tenant, agent, caller, after, limit)
+
     async def stats(self, tenant: str, agent: str | None = None, caller: str | None = None) -> Stats:
         return await self._opened().read(erasure.stats, tenant, agent, caller)
+
+
+def _is_small(sizes: Sequence[int]) -> bool:
+    rows, size = _SMALL
+    return len(sizes) <= rows and sum(sizes) <= size

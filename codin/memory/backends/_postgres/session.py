@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from importlib import import_module
+from types import CoroutineType
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from codin.errors import ConfigError, MemoryFailed, MemoryUnavailable, NotKept
@@ -139,7 +140,7 @@ class Sessions:
             raise _said(error) from error
 
 
-def again(write: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+def again(write: Callable[P, Awaitable[T]]) -> Callable[P, CoroutineType[Any, Any, T]]:
     """Do what is all or nothing once more, when the server took it back because two writers waited for each other."""
 
     @wraps(write)

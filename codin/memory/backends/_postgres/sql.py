@@ -15,6 +15,8 @@ __all__ = [
     "HELD_ROOM",
     "HELD_ROOM_IF_KNOWN",
     "KEYS",
+    "KNOWN",
+    "KNOWN_AFTER",
     "LARGE",
     "NEWEST",
     "NEW_SPACE",
@@ -123,6 +125,12 @@ WITH gone AS (
     WHERE id = $1 AND EXISTS (SELECT FROM gone)
 )
 SELECT count(*) FROM gone"""
+
+_KNOWN = """
+SELECT tenant, agent, caller FROM codin_memory.scope
+WHERE coalesce($1::text = tenant, true) AND coalesce($2::text = agent, true) AND coalesce($3::text = caller, true){}
+ORDER BY tenant, agent, caller LIMIT $4"""
+KNOWN, KNOWN_AFTER = _KNOWN.format(""), _KNOWN.format(" AND (tenant, agent, caller) > ($5, $6, $7)")
 
 ROOMS = """
 SELECT id, tenant, agent, caller, records, words FROM codin_memory.scope

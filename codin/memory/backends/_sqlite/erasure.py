@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from codin.memory._protocol import Stats
+from codin.memory._protocol import Scope, Stats
 from codin.memory.backends._sqlite import blobs
 from codin.memory.backends._sqlite.history import span
 from codin.memory.backends._sqlite.records import drop, mark_stale
 
-__all__ = ["clean", "forget", "merge", "stale", "stats", "trim"]
+__all__ = ["clean", "forget", "known", "merge", "stale", "stats", "trim"]
 
 _BATCH: Final = 500
 """Records that one transaction takes; other writers go between two of them."""
@@ -95,6 +95,23 @@ def _trim_utterances(connection: sqlite3.Connection, before: int) -> int:
     return len(old)
 
 
+def known(
+    connection: sqlite3.Connection,
+    tenant: str | None,
+    agent: str | None,
+    caller: str | None,
+    after: Scope | None,
+    limit: int,
+) -> list[Scope]:
+    """Whose things are kept, by name."""
+    sql, bound = _of(tenant, agent, caller)
+    if after is not None:
+        sql, bound = f"{sql} AND (tenant, agent, caller) > (?, ?, ?)", [*bound, *after]
+    order = "ORDER BY tenant, agent, caller LIMIT ?"
+    rows = connection.execute(f"SELECT tenant, agent, caller FROM scopes WHERE {sql} {order}", (*bound, limit))
+    return [Scope(*row) for row in rows]
+
+
 def stats(connection: sqlite3.Connection, tenant: str, agent: str | None, caller: str | None) -> Stats:
     """How much there is."""
     scopes = _scopes(connection, tenant, agent, caller)
@@ -126,8 +143,11 @@ def _count(connection: sqlite3.Connection, sql: str, scopes: Sequence[int]) -> i
 
 
 def _scopes(connection: sqlite3.Connection, tenant: str, agent: str | None, caller: str | None) -> list[int]:
-    rows = connection.execute(
-        "SELECT id FROM scopes WHERE tenant = ?1 AND (?2 IS NULL OR agent = ?2) AND (?3 IS NULL OR caller = ?3)",
-        (tenant, agent, caller),
-    )
-    return [row[0] for row in rows]
+    sql, bound = _of(tenant, agent, caller)
+    return [row[0] for row in connection.execute(f"SELECT id FROM scopes WHERE {sql}", bound)]
+
+
+def _of(*names: str | None) -> tuple[str, Sequence[str]]:
+    """The condition that a scope has these names, as far as they are given, and what is bound in it."""
+    given = [(column, name) for column, name in zip(Scope._fields, names, strict=True) if name is not None]
+    return " AND ".join(["true", *(f"{column} = ?" for column, _ in given)]), [name for _, name in given]

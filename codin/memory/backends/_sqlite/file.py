@@ -32,24 +32,30 @@ _LOG: Final = 4000  # pages of the write-ahead log, then it goes into the file
 class MemoryFile:
     """Opens and migrates `path`. Blocks: made, and closed, on another thread than the loop's.
 
+    Args:
+        loop: that small things may be written on; see `Writer`.
+
     Raises:
         MemoryUnavailable: it cannot be opened, or another process does not let go of it.
         MemoryFailed: it is no database, another program's, or a newer codin's.
     """
 
-    def __init__(self, path: Path, synchronous: str) -> None:
+    def __init__(self, path: Path, synchronous: str, loop: asyncio.AbstractEventLoop) -> None:
         self._path = str(path)
         self._synchronous = synchronous
         self._idle: list[sqlite3.Connection] = []
+        self._here: sqlite3.Connection | None = None
         with self._explained():
             self._create()
             self._connection = self._connect()
             try:
                 self._prepare()
+                if synchronous == "normal":  # of the others, each commit flushes
+                    self._here = self._connect_here()
             except BaseException:
                 self._connection.close()
                 raise
-        self._writer = Writer(self._connection)
+        self._writer = Writer(path, self._connection, self._here, loop)
         self._readers = ThreadPoolExecutor(_READERS, "codin-memory-read")
 
     def _create(self) -> None:
@@ -85,6 +91,15 @@ class MemoryFile:
         self._connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG}")
         self._connection.execute("PRAGMA journal_size_limit = 67108864")  # a long read lets the log grow
         self._connection.execute("PRAGMA secure_delete = ON")
+
+    def _connect_here(self) -> sqlite3.Connection:
+        """One that the event loop writes with: it waits for nobody, and moves no log into the file, which flushes."""
+        connection = self._connect()
+        connection.execute("PRAGMA synchronous = normal")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA busy_timeout = 0")
+        return connection
 
     def _migrate(self) -> None:
         known = scripts_of("codin.memory.backends._sqlite")
@@ -149,6 +164,11 @@ class MemoryFile:
         with self._explained():
             return await self._writer.write(job, *arguments)
 
+    async def write_small(self, job: Callable[[sqlite3.Connection, *A], T], *arguments: *A) -> T:
+        """As `write`, a few rows of a few thousand letters in all: it may be done on the event loop."""
+        with self._explained():
+            return await self._writer.at_once(job, *arguments)
+
     async def rewrite(self) -> None:
         """Make the file again, of what is in it, without what was."""
         with self._explained():
@@ -168,7 +188,8 @@ class MemoryFile:
         """Finish what is queued and let go."""
         self._writer.stop()
         self._readers.shutdown()
-        for connection in (*self._idle, self._connection):  # the last one to go empties the write-ahead log
+        here = () if self._here is None else (self._here,)
+        for connection in (*self._idle, *here, self._connection):  # the last one to go empties the write-ahead log
             connection.close()
 
     @contextmanager
@@ -191,8 +212,14 @@ def _rewrite(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA temp_store = MEMORY")
 
 
-def _empty_log(connection: sqlite3.Connection) -> int:
-    return connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+def _empty_log(connection: sqlite3.Connection) -> bool:
+    """Whether somebody was in the way. SQLite waits for readers by itself, and not for others who move the log."""
+    end = time.monotonic() + _WAIT
+    while busy := bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]):
+        if time.monotonic() > end:
+            break
+        time.sleep(0.02)
+    return busy
 
 
 def _statements(script: str) -> Iterator[str]:
