@@ -17,7 +17,7 @@ from tests.agent.adapters.adk.durable import SERVICES, open_sessions
 @pytest.fixture
 async def llm(model: ModelServer) -> AsyncIterator[OpenAILlm]:
     # A client of its own: the one that ADK makes outlives the event loop of a test.
-    async with AsyncOpenAI(base_url=model.url, api_key="x", max_retries=0) as client:
+    async with AsyncOpenAI(base_url=model.url, api_key="x", max_retries=0, timeout=60) as client:
         yield OpenAILlm(model="local", client=client)
 
 

@@ -30,7 +30,7 @@ class Place(BaseModel):
 
 
 async def agent_of(bench: Bench, **fields: Any) -> LlmAgent:
-    client = await bench.enter(AsyncOpenAI(base_url=bench.url, api_key="x", max_retries=0))
+    client = await bench.enter(AsyncOpenAI(base_url=bench.url, api_key="x", max_retries=0, timeout=60))
     return LlmAgent(name="agent", model=OpenAILlm(model="local", client=client), **fields)
 
 

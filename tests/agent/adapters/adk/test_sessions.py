@@ -24,6 +24,7 @@ from codin.testing import ModelServer
 from codin.trust import Caller
 from tests.agent.adapters.adk.scripted import Scripted, ask_human, speaker
 from tests.agent.adapters.desk import Desk
+from tests.agent.adapters.keeping import warned
 
 pytestmark = pytest.mark.anyio
 
@@ -331,3 +332,12 @@ async def test_an_app_is_served_with_its_plugins_and_stays_as_it_is(llm: OpenAIL
     agent = adapt(app)
     assert (agent.name, app.resumability_config) == ("shop", None)
     assert (await Desk(agent).send("hi")).text == "You said hi"
+
+
+def test_sessions_in_memory_behind_a_durable_store_are_warned_about(
+    reopen: Reopen, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    own = Runner(app_name="painter", agent=painter(), session_service=InMemorySessionService())
+    for agent in (painter(), adapt(painter()), own):
+        assert warned(caplog, tmp_path, agent).startswith("what it has asked cannot be answered after a restart, and")
+    assert not warned(caplog, tmp_path, adapt(painter(), session_service=reopen()))

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from agno import tools
 from agno.agent import Agent
+from agno.db.in_memory import InMemoryDb
 from agno.db.json import JsonDb
 from agno.db.sqlite import AsyncSqliteDb, SqliteDb
 from agno.models.openai.like import OpenAILike
@@ -20,6 +21,7 @@ from codin.task import MemoryStore
 from codin.testing import ModelServer
 from codin.trust import Caller
 from tests.agent.adapters.desk import Desk
+from tests.agent.adapters.keeping import warned
 
 pytestmark = [
     pytest.mark.anyio,
@@ -101,3 +103,11 @@ async def test_a_question_is_answered_and_the_conversation_goes_on(
     assert (done.state, done.text) == ("COMPLETED", "The tool said wiped /x")
     await desk_of(chat, reopen(), store).send("and now?", context="c")
     assert said(model)[-2:] == ["The tool said wiped /x", "and now?"]
+
+
+def test_a_database_in_memory_behind_a_durable_store_is_warned_about(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    assert "durable db" in warned(caplog, tmp_path, adapt(Agent(name="a", db=InMemoryDb())))
+    assert not warned(caplog, tmp_path, adapt(Agent(name="a", db=JsonDb(db_path=str(tmp_path)))))
+    assert not warned(caplog, tmp_path, adapt(Agent(name="a")))  # it remembers nothing in any case

@@ -229,6 +229,17 @@ async def test_it_says_whether_a_question_outlives_the_process(tmp_path: Path) -
     assert not adapt(asking(Memories("memory://"))).durable
 
 
+@pytest.mark.parametrize("kept", [{"checkpointer": CodinSaver()}, {"store": CodinStore()}])
+def test_a_server_without_the_memory_it_needs_is_not_made(kept: dict[str, Any]) -> None:
+    graph = build(MessagesState).add_node("one", lambda state: {}).add_edge(START, "one").compile(name="one", **kept)
+    with pytest.raises(ConfigError) as caught:
+        App(graph)
+    assert caught.value.message == "'one' keeps its own state in the server's memory, and this server has none"
+    assert "--memory sqlite:///memory.db" in str(caught.value.hint)
+    assert "memory=" in str(caught.value.hint)
+    App(graph, memory="memory://")
+
+
 async def test_a_server_shares_its_memory_with_its_graph() -> None:
     memories = Memories("memory://")
     async with serving(App(asking(memories), memory=memories)) as url, codin.connect(url) as peer:

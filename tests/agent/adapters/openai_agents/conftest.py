@@ -13,5 +13,5 @@ from codin.testing import ModelServer
 
 @pytest.fixture
 async def chat(model: ModelServer) -> AsyncIterator[OpenAIChatCompletionsModel]:
-    async with AsyncOpenAI(base_url=model.url, api_key="x", max_retries=0) as client:
+    async with AsyncOpenAI(base_url=model.url, api_key="x", max_retries=0, timeout=60) as client:
         yield OpenAIChatCompletionsModel("local", openai_client=client)

@@ -21,7 +21,7 @@ class Place(BaseModel):
 
 
 async def model_of(bench: Bench) -> OpenAIChatCompletionsModel:
-    client = await bench.enter(AsyncOpenAI(base_url=bench.url, api_key="x", max_retries=0))
+    client = await bench.enter(AsyncOpenAI(base_url=bench.url, api_key="x", max_retries=0, timeout=60))
     return OpenAIChatCompletionsModel("local", openai_client=client)
 
 

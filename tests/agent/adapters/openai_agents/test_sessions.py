@@ -13,6 +13,7 @@ from codin.agent.adapters.openai_agents import adapt
 from codin.testing import ModelServer
 from codin.trust import Caller
 from tests.agent.adapters.desk import Desk
+from tests.agent.adapters.keeping import warned
 
 pytestmark = pytest.mark.anyio
 
@@ -87,3 +88,11 @@ async def test_memory_lets_the_oldest_context_go(
     assert seen(model) == ["again"]
     await desk.send("again", context="c")
     assert seen(model) == ["to c", "You said to c", "again"]
+
+
+def test_sessions_in_memory_behind_a_durable_store_are_warned_about(
+    chat: OpenAIChatCompletionsModel, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    kept = adapt(Agent("a", model=chat), session=lambda thread: SQLiteSession(thread, tmp_path / "chats.db"))
+    assert "session=" in warned(caplog, tmp_path, adapt(Agent("a", model=chat)))
+    assert not warned(caplog, tmp_path, kept)

@@ -15,5 +15,5 @@ from codin.testing import ModelServer
 @pytest.fixture
 async def chat(model: ModelServer) -> AsyncIterator[OpenAIChatModel]:
     # A client of its own: the shared one outlives the event loop of a test.
-    async with AsyncOpenAI(base_url=model.url, api_key="x", max_retries=0) as client:
+    async with AsyncOpenAI(base_url=model.url, api_key="x", max_retries=0, timeout=60) as client:
         yield OpenAIChatModel("local", provider=OpenAIProvider(openai_client=client))

@@ -16,6 +16,7 @@ from codin.agent.adapters.pydantic_ai import SqliteHistory, adapt
 from codin.testing import ModelServer
 from codin.trust import Caller
 from tests.agent.adapters.desk import Desk
+from tests.agent.adapters.keeping import warned
 
 pytestmark = pytest.mark.anyio
 
@@ -81,3 +82,10 @@ async def test_a_durable_history_gives_back_what_was_added(tmp_path: Path) -> No
     await history.append("b", [second])
     await history.append("a", [second])
     assert [list(await history.load(thread)) for thread in ("a", "b", "c")] == [[first, second], [second], []]
+
+
+def test_a_history_in_memory_behind_a_durable_store_is_warned_about(
+    chat: OpenAIChatModel, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    assert "SqliteHistory" in warned(caplog, tmp_path, adapt(Agent(chat)))
+    assert not warned(caplog, tmp_path, adapt(Agent(chat), history=SqliteHistory(tmp_path / "said.db")))

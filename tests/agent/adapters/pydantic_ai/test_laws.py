@@ -23,7 +23,7 @@ class Place(BaseModel):
 
 
 async def model_of(bench: Bench) -> OpenAIChatModel:
-    client = await bench.enter(AsyncOpenAI(base_url=bench.url, api_key="x", max_retries=0))
+    client = await bench.enter(AsyncOpenAI(base_url=bench.url, api_key="x", max_retries=0, timeout=60))
     return OpenAIChatModel("local", provider=OpenAIProvider(openai_client=client))
 
 
