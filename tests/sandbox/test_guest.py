@@ -62,9 +62,18 @@ class RootSandbox(CloudSandbox):
 
     async def _rent(self) -> None:
         first = "mount -t tmpfs none /tmp && echo up && exec sleep infinity"
-        own = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc", "sh", "-c", first]
-        self._machine = await asyncio.create_subprocess_exec(*own, stdout=asyncio.subprocess.PIPE)
+        own = f"unshare --mount --pid --net --fork --kill-child --mount-proc sh -c '{first}'"
+        # Users of its own, by the same numbers: the kernel counts the processes of each for all machines otherwise.
+        users = ["unshare", "--user", "sh", "-c", f"echo unshared && read go && exec {own}"]
+        pipe = asyncio.subprocess.PIPE
+        self._machine = await asyncio.create_subprocess_exec(*users, stdin=pipe, stdout=pipe)
+        assert self._machine.stdin is not None
         assert self._machine.stdout is not None
+        await self._machine.stdout.readline()
+        for kind in ("uid_map", "gid_map"):
+            with open(f"/proc/{self._machine.pid}/{kind}", "w", encoding="ascii") as file:  # noqa: ASYNC230, PTH123
+                file.write("0 0 4294967295")
+        self._machine.stdin.write(b"go\n")
         await self._machine.stdout.readline()
         with open(f"/proc/{self._machine.pid}/task/{self._machine.pid}/children", encoding="ascii") as file:  # noqa: ASYNC230, PTH123
             self._first = file.read().split()[0]
@@ -84,7 +93,7 @@ class RootSandbox(CloudSandbox):
         return SandboxError(str(error))
 
     async def _connect(self, talk: Talk) -> Line:
-        there = ["nsenter", "-t", self._first, "-m", "-p", "-n", "sh", "-c", f"exec {BOOT}"]
+        there = ["nsenter", "-t", self._first, "-U", "-m", "-p", "-n", "sh", "-c", f"exec {BOOT}"]
         pipe = asyncio.subprocess.PIPE
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin"}  # a Python that everybody may run
         return Pipe(await asyncio.create_subprocess_exec(*there, stdin=pipe, stdout=pipe, env=env), talk)
