@@ -16,8 +16,9 @@ __all__ = ["Agent", "Describes"]
 class Agent(Protocol):
     """Anything with these five members; a plain class with four attributes and one coroutine fits.
 
-    A server also looks for `version`, `extensions`, `reply`, `rerunnable`, `closing_update`, `closing_message` and
-    `durable` (False when open questions do not outlive the process), and does without.
+    A server also looks for `version`, `extensions`, `reply`, `rerunnable`, `closing_update`, `closing_message`,
+    `durable` (False when open questions do not outlive the process), `forgets` (what else is gone with it and what
+    would keep it, in words) and `needs_memory` (True when it cannot work on a server without one), and does without.
 
     Example:
         class Shout:

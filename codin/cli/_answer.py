@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from hashlib import blake2b
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from codin import a2a
+from codin.cli._bill import bill_line
 from codin.cli._exits import Exit
 from codin.cli._lines import Value, line_of
 from codin.cli._questions import words_of
-from codin.cli._saving import saved
-from codin.cli._terminal import plain, say, write
+from codin.cli._saving import saved_in
+from codin.cli._terminal import say, write
 from codin.client import Event
 
 __all__ = ["Answer"]
@@ -41,6 +42,8 @@ class Answer:
         context_id: of its conversation.
         number: of the last event, from a peer that numbers them.
         status: the last one seen; None before that, and for an answer that is a message.
+        bill: what the task has cost, as a line; "" when the peer does not say.
+        unsaved: whether a file came that was only told of.
     """
 
     def __init__(self, *, as_json: bool = False, folder: Path | None = None, task_id: str | None = None) -> None:
@@ -48,6 +51,8 @@ class Answer:
         self.context_id: str | None = None
         self.number: int | None = None
         self.status: a2a.TaskStatus | None = None
+        self.bill = ""
+        self.unsaved = False
         self._as_json = as_json
         self._folder = folder
         self._past = task_id is not None
@@ -105,6 +110,7 @@ class Answer:
         elif isinstance(value, a2a.Task):
             self.task_id = value.id
         self.context_id = value.context_id or self.context_id
+        self.bill = bill_line(value.metadata) or self.bill
         status = value.status if isinstance(value, (a2a.Task, a2a.TaskStatusUpdateEvent)) else None
         past, self._past = self._past and isinstance(value, a2a.Task) and not value.status.state.terminal, False
         if self._as_json:
@@ -171,9 +177,11 @@ class Answer:
     def _show_file(self, artifact: a2a.Artifact, part: a2a.Part, content: bytes) -> None:
         described = f"{_described(artifact, part)}, {_size(len(content))}"
         if self._folder is None:
-            self._aside(f"file: {described}; --out DIR saves it")
+            self.unsaved = True
+            self._aside(f"file: {described}")
         else:
-            self._aside(f"file: {described}, saved as {_save(self._folder, part.filename or artifact.name, content)}")
+            path = saved_in(self._folder, part.filename or artifact.name, content)
+            self._aside(f"file: {described}, saved as {path}")
 
 
 def _words(status: a2a.TaskStatus | None) -> str:
@@ -196,10 +204,3 @@ def _size(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" or size >= 10 else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
-
-
-def _save(folder: Path, name: str | None, content: bytes) -> Path:
-    """Save a file under the name that the peer gave it, inside the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = PurePosixPath(plain(name or "").replace("\\", "/")).name.lstrip(".").replace("\n", "") or "file"
-    return saved(folder / wanted[-200:], content)

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 import click
 
 from codin import a2a
 from codin.a2a.v03 import card_of
-from codin.cli._card_files import app_of, sign, verify
+from codin.cli._card_files import app_of, read_card, sign, verify
 from codin.cli._card_view import show_card
 from codin.cli._connection import Connection, connection_options, keys_option
+from codin.cli._exits import Exit
 from codin.cli._interpreter import go_on_in, here_option, python_option, typed
 from codin.cli._manifest import Served, read_folders
 from codin.cli._names import is_name, known_as
 from codin.cli._ordered import OrderedGroup
 from codin.cli._terminal import results, say, write
-from codin.errors import CodinError, ConfigError, TransportError
+from codin.errors import CodinError, ConfigError, TransportError, TrustError
 
 if TYPE_CHECKING:
     from codin.net import Response, StreamingResponse, Transport
     from codin.trust import Trusted
 
 __all__ = ["card"]
+
+_Known: TypeAlias = "Trusted | TrustError | None"  # who has signed a card, or why it is refused
 
 _LOCAL = "http://127.0.0.1:8000"
 
@@ -82,7 +86,8 @@ def show(
     here: bool,
     connection: Connection,
 ) -> int:
-    """Show the card of the agent at a URL, or the card that `codin serve TARGET` would publish, which serves nothing.
+    """Show the card of the agent at a URL, the one in a .json file, or the one that `codin serve TARGET` would publish,
+    which serves nothing.
 
     \b
     codin card http://127.0.0.1:8000
@@ -90,34 +95,57 @@ def show(
     codin card https://agents.example.com --extended --token-file me.txt
     codin card hello.py --json
     codin card package.module:name
+    codin card signed.json
     """
-    if is_name(place) and not Path(place).exists():
-        place = anyio.run(_known, place, connection) or place
-    if place.startswith(("http://", "https://")):
-        if public_url is not None or python is not None:
-            raise click.UsageError("--public-url and --python belong to a TARGET", click.get_current_context())
-        document, trusted = anyio.run(_fetch_extended if extended else _fetch, connection, place)
-        documents = [document]
-    elif extended:
+    in_file = place.endswith(".json") and "://" not in place
+    if is_name(place) and not in_file and not Path(place).exists():
+        place = anyio.run(_named, place, connection) or place
+    at_url = place.startswith(("http://", "https://"))
+    if (at_url or in_file) and (public_url is not None or python is not None):
+        raise click.UsageError("--public-url and --python belong to a TARGET", click.get_current_context())
+    if extended and not at_url:
         raise click.UsageError("--extended belongs to a URL", click.get_current_context())
+    known: _Known = None
+    if at_url:
+        document, known = anyio.run(_fetch_extended if extended else _fetch, connection, place)
+        documents = [document]
+    elif in_file:
+        documents = [read_card(Path(place))]
     else:
         served = read_folders([place], python)
         if served.python is not None and not here:
             options = [*(["--json"] if as_json else []), *typed({"public_url": public_url, "keys": connection.keys})]
             go_on_in(served.python, ["card", "--here", *options, "--", place])
-        trusted = None
         documents = _local(served, (public_url or _LOCAL).rstrip("/"), connection.keys)
+    how = f"codin card verify {shlex.quote(place)}" if in_file else "codin trust approve, or --trust"
+    _print(documents, as_json, _signed(known, how))
+    return Exit.PEER if isinstance(known, TrustError) else Exit.OK
+
+
+def _print(documents: Sequence[bytes], as_json: bool, signed: str) -> None:
     for number, document in enumerate(documents):
         if as_json:
             write(json.dumps(json.loads(document), ensure_ascii=False, indent=2) + "\n")
             continue
         if number:
             results().print()
-        show_card(card_of(document), trusted)
-    return 0
+        show_card(card_of(document), signed)
 
 
-async def _known(name: str, connection: Connection) -> str | None:
+def _signed(known: _Known, how: str) -> str:
+    """Who has signed a card, in a few words.
+
+    Args:
+        how: it is verified.
+    """
+    if isinstance(known, TrustError):
+        return f"refused: {known.message.partition('trusted: ')[2] or known.message}"
+    if known is None or known.key is None:
+        return f"not verified here: {how}"
+    return f"by {known.name or known.key.kid}, verified ({known.how})"
+
+
+async def _named(name: str, connection: Connection) -> str | None:
     with suppress(TransportError):  # it may as well be a module
         return await known_as(name, has_token=connection.has_secret)
 
@@ -140,7 +168,7 @@ def _local(served: Served, base: str, keys: str | None) -> list[bytes]:
     ]
 
 
-async def _fetch(connection: Connection, url: str) -> tuple[bytes, Trusted | None]:
+async def _fetch(connection: Connection, url: str) -> tuple[bytes, _Known]:
     """The card as it was published, and who has signed it; also of an agent that codin could not call."""
     from codin.net import open_transport
 
@@ -152,12 +180,12 @@ async def _fetch(connection: Connection, url: str) -> tuple[bytes, Trusted | Non
         if not _is_card(transport.body):
             raise
         say(f"codin cannot call this agent: {error}", "yellow")
-        return transport.body, None
+        return transport.body, error if isinstance(error, TrustError) else None
     finally:
         await transport.aclose()
 
 
-async def _fetch_extended(connection: Connection, url: str) -> tuple[bytes, Trusted | None]:
+async def _fetch_extended(connection: Connection, url: str) -> tuple[bytes, _Known]:
     """The card for this caller, which has to be signed by whoever has signed the public one."""
     async with connection.open(url) as peer:
         await peer.extended_card()

@@ -12,11 +12,13 @@ import anyio
 import click
 
 from codin import a2a
+from codin.a2a.v03 import card_of
 from codin.cli._callers import who_may_call
 from codin.cli._connection import Connection, connection_options
 from codin.cli._interpreter import go_on_in, here_option, python_option, typed
 from codin.cli._keys import open_ring
 from codin.cli._manifest import Served, read_folders
+from codin.cli._names import is_name
 from codin.cli._spoken import what_is_spoken
 from codin.cli._terminal import write
 from codin.errors import CardNotTrusted, ConfigError
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from codin.server import App
     from codin.trust import KeyRing, PublicKey
 
-__all__ = ["app_of", "keys_at", "sign", "verify"]
+__all__ = ["app_of", "keys_at", "read_card", "sign", "verify"]
 
 _LOCAL = "http://127.0.0.1:8000"
 _MAX_BYTES = 1024 * 1024
@@ -118,7 +120,8 @@ def app_of(served: Served, agents: Sequence[Agent], ring: KeyRing | None) -> App
 @click.option("--json", "as_json", is_flag=True, help="Print the key that has signed it, as JSON.")
 @connection_options
 def verify(place: str, keys: tuple[str, ...], as_json: bool, connection: Connection) -> int:
-    """Verify a card at a URL, or in a file, by keys that you choose. No address in the card is followed.
+    """Verify a card at a URL, which may be a name that codin find shows, or in a file, by keys that you choose.
+    No address in the card is followed.
 
     Exit code 0 says that one of the keys has signed it as it is.
 
@@ -127,6 +130,8 @@ def verify(place: str, keys: tuple[str, ...], as_json: bool, connection: Connect
     codin card verify card.json --key jwks.json
     codin card verify https://agents.example.com --key https://agents.example.com/.well-known/jwks.json
     """
+    if is_name(place) and not place.endswith(".json") and not Path(place).exists():
+        place = anyio.run(connection.address, place)
     key = anyio.run(_verify, place, keys, connection)
     if as_json:
         write(json.dumps(key.to_jwk()) + "\n")
@@ -152,7 +157,7 @@ async def _verify(place: str, named: tuple[str, ...], connection: Connection) ->
 async def _card_at(place: str, connection: Connection) -> bytes:
     """The card as it was published, whatever it is."""
     if not place.startswith(("http://", "https://")):
-        return _read(Path(place))
+        return read_card(Path(place))
     from codin.client._card import CardCache
     from codin.net import open_transport
 
@@ -206,6 +211,21 @@ async def keys_at(place: str, connection: Connection) -> list[PublicKey]:
     if keys := read_jwks(document if b'"keys"' in document else b'{"keys":[%s]}' % document):
         return keys
     raise ConfigError(f"{place!r} has no key that codin uses", hint="P-256, Ed25519 and RSA are")
+
+
+def read_card(path: Path) -> bytes:
+    """A card in a file, as it was published.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no card.
+    """
+    document = _read(path)
+    try:
+        card_of(document)
+    except a2a.A2AError as error:
+        wrong = error.message.removeprefix("Invalid params: ")
+        raise ConfigError(f"{str(path)!r} is no agent card of A2A: {wrong}") from None
+    return document
 
 
 def _read(path: Path) -> bytes:

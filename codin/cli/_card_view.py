@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.text import Text
 
@@ -11,19 +11,16 @@ from codin import a2a
 from codin.cli._schema import fields_of, kind_of, mapping
 from codin.cli._terminal import plain, results, show
 
-if TYPE_CHECKING:
-    from codin.trust import Trusted
-
 __all__ = ["show_card"]
 
 _DATA = {"inputSchema": "reads data", "outputSchema": "answers with data"}
 
 
-def show_card(card: a2a.AgentCard, trusted: Trusted | None = None) -> None:
+def show_card(card: a2a.AgentCard, signed: str) -> None:
     """Print a card as a person reads it.
 
     Args:
-        trusted: what is known of who has signed it.
+        signed: what is known of who has signed it, if somebody has.
     """
     title = Text(plain(card.name), "bold")
     if card.version:
@@ -32,7 +29,7 @@ def show_card(card: a2a.AgentCard, trusted: Trusted | None = None) -> None:
     if card.description:
         show(card.description)
     results().print()
-    rows = list(_rows(card, trusted))
+    rows = list(_rows(card, signed))
     width = max(len(name) for name, _ in rows) + 2
     for name, value in rows:
         show(value, label=name, indent=width)
@@ -57,7 +54,7 @@ def _show_data(title: str, schema: Any) -> None:
         show("; ".join(filter(None, words)), label=f"  {field.name}", indent=width)
 
 
-def _rows(card: a2a.AgentCard, trusted: Trusted | None) -> Iterator[tuple[str, str]]:
+def _rows(card: a2a.AgentCard, signed: str) -> Iterator[tuple[str, str]]:
     for number, interface in enumerate(card.supported_interfaces):
         spoken = " ".join(filter(None, [interface.protocol_binding, interface.protocol_version]))
         tenant = f", tenant {interface.tenant}" if interface.tenant else ""
@@ -74,13 +71,7 @@ def _rows(card: a2a.AgentCard, trusted: Trusted | None) -> Iterator[tuple[str, s
     if card.documentation_url:
         yield "manual", card.documentation_url
     if card.signatures:
-        yield "signed", _signed(trusted)
-
-
-def _signed(trusted: Trusted | None) -> str:
-    if trusted is None or trusted.key is None:
-        return "not verified here: codin trust approve, or --trust"
-    return f"by {trusted.name or trusted.key.kid}, verified ({trusted.how})"
+        yield "signed", signed
 
 
 def _abilities(capabilities: a2a.AgentCapabilities) -> list[str]:
@@ -107,10 +98,12 @@ def _callers(card: a2a.AgentCard) -> str:
 
 def _scheme(name: str, scheme: a2a.SecurityScheme | None, scopes: list[str]) -> str:
     asked = f" with {', '.join(scopes)}" if scopes else ""
+    from codin.trust import CALL_TOKEN
+
     if scheme is None:
         return f"{name}{asked}"
-    if scheme.http_auth_security_scheme is not None:
-        return f"HTTP {scheme.http_auth_security_scheme.scheme}{asked}"
+    if (http := scheme.http_auth_security_scheme) is not None:
+        return f"{'the key of an agent' if http.bearer_format == CALL_TOKEN else f'HTTP {http.scheme}'}{asked}"
     if scheme.api_key_security_scheme is not None:
         key = scheme.api_key_security_scheme
         return f"API key in {key.location} {key.name!r}"

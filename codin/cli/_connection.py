@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import shlex
 from collections.abc import AsyncGenerator, Callable
@@ -19,7 +18,7 @@ from codin import a2a
 from codin.cli._names import address_of, is_name
 from codin.cli._refusal import reword_refusal
 from codin.cli._terminal import say
-from codin.errors import BadResponse, CardNotTrusted, ConfigError, TransportError
+from codin.errors import CardNotTrusted, ConfigError
 
 if TYPE_CHECKING:
     from codin.client import Backoff, Peer
@@ -30,9 +29,7 @@ __all__ = ["Connection", "connection_options", "keys_option", "retry_option", "s
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_LIST = 1 << 20  # bytes that a list of agents may have
 _CALLER = "cli"  # the agent that somebody at a command line is
-_SHOWN = 10
 
 
 @dataclass
@@ -63,13 +60,9 @@ class Connection:
     @asynccontextmanager
     async def open(self, url: str, *, transport: Transport | None = None) -> AsyncGenerator[Peer]:
         """The peer at a URL, or with a name. Says so, once, when the card at hand is the one of an agent elsewhere."""
-        if is_name(url):
-            url = await address_of(url, has_token=self.has_secret)
+        url = await self.address(url)
         async with AsyncExitStack() as stack:
-            try:
-                peer = await self._enter(stack, url, transport)
-            except BadResponse as error:
-                raise await self._one_of_several(error, url) from None
+            peer = await self._enter(stack, url, transport)
             if not self._told and (elsewhere := _elsewhere(url, peer.card)):
                 self._told = True
                 say(f"using the agent at {elsewhere}", "dim")
@@ -78,6 +71,20 @@ class Connection:
             except (a2a.A2AError, CardNotTrusted) as error:
                 reword_refusal(error, peer, url, has_key=self._ring is not None)
                 raise
+
+    async def address(self, target: str) -> str:
+        """Where an agent is that somebody has typed: a URL, or a name.
+
+        Raises:
+            ConfigError: it is neither, or nobody's name.
+        """
+        from codin.client._card import web_address
+
+        if is_name(target):
+            found = await address_of(target, has_token=self.has_secret)
+            return found.removesuffix("/.well-known/agent-card.json")
+        web_address(target)
+        return target
 
     async def _enter(self, stack: AsyncExitStack, url: str, transport: Transport | None) -> Peer:
         from codin.client import connect
@@ -141,17 +148,6 @@ class Connection:
             return {"X-API-Key": self.api_key}
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
-    async def _one_of_several(self, error: BadResponse, url: str) -> BadResponse:
-        """Without a card at the root of a server, it may still have agents: each at a path of its own."""
-        if urlsplit(url).path.strip("/") or not error.message.startswith("There is no agent card"):
-            return error
-        root = url.rstrip("/")
-        if agents := await _agents_at(root):
-            listed = ", ".join([*agents[:_SHOWN], *(["…"] if len(agents) > _SHOWN else [])])
-            return BadResponse(f"There are {len(agents)} agents at {root}.", hint=f"take one: {listed}")
-        hint = f"is the address right? One of several agents has a path of its own: {root}/NAME"
-        return BadResponse(error.message, hint=hint)
-
     def command(self, name: str, url: str, *words: str) -> str:
         """A command on the same peer, as it is typed."""
         given = {
@@ -165,21 +161,6 @@ class Connection:
         options += ["--no-keys"] if self.keys == "" else []
         options += [word for uri in self.extensions for word in ("--extension", uri)]
         return shlex.join(["codin", name, url, *options, *words])
-
-
-async def _agents_at(url: str) -> list[str]:
-    """What a server of codin lists at its root: where its agents are. Nothing when it lists none, or is not one."""
-    from codin.net import open_transport
-
-    transport = open_transport()
-    try:
-        response = await transport.request("GET", url, headers={}, timeout=5, limit=_LIST)
-        cards = [str(agent["card"]) for agent in json.loads(response.body)["agents"]]
-    except (TransportError, ValueError, LookupError, TypeError):
-        return []
-    finally:
-        await transport.aclose()
-    return [card.removesuffix("/.well-known/agent-card.json") for card in cards if card.startswith(f"{url}/")]
 
 
 def _elsewhere(url: str, card: a2a.AgentCard) -> str | None:

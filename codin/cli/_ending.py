@@ -35,6 +35,9 @@ class Ending:
     def tell(self) -> None:
         """The end that a turn came to."""
         answer, status = self._answer, self._answer.status
+        if answer.unsaved:
+            again = self._command("tasks", "get", answer.task_id, "--out", "DIR") if answer.task_id else "--out DIR"
+            say(f"to save it: {again}", "dim")
         if status is not None and status.state.interrupted:
             wanted = "a credential" if answer.exit is Exit.AUTH else "an answer"
             say(f"{state_name(status.state)}: task {answer.task_id} waits for {wanted}", "yellow")
@@ -47,6 +50,8 @@ class Ending:
         if status is not None and status.state is not a2a.TaskState.COMPLETED:
             state = state_name(status.state)
             say(f"{state}: {answer.words}" if answer.words else f"the task is {state}", "red")
+        if self._names_ids and answer.bill:
+            say(answer.bill, "dim")
         if self._names_ids and (answer.task_id or answer.context_id):
             say("; ".join(self._ids()), "dim")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import IntEnum
 
 from codin import a2a
@@ -66,6 +67,8 @@ def exit_of(error: CodinError) -> Exit:
 # How hints begin that speak of headers and arguments: those of codin's client, and of agents that it serves.
 _FOR_PROGRAMS = ("Pass token=", "say whose cards are trusted:", "send Authorization:", "the card says how:")
 
+_EXTENSIONS = "send the header A2A-Extensions: "
+
 
 def for_programs(hint: str | None) -> bool:
     """Whether a hint says nothing to somebody at a command line."""
@@ -76,6 +79,8 @@ def hint_of(error: CodinError) -> str | None:
     """What the person at the command line can do next."""
     if error.hint is not None and error.hint.startswith("--"):
         return error.hint
+    if error.hint is not None and error.hint.startswith(_EXTENSIONS):
+        return " ".join(f"--extension {shlex.quote(uri)}" for uri in error.hint.removeprefix(_EXTENSIONS).split(", "))
     if isinstance(error, (a2a.Unauthenticated, a2a.PermissionDenied)):
         return _AUTH if for_programs(error.hint) else error.hint
     return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), error.hint)

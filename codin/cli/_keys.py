@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from codin.cli._exits import Exit
 from codin.cli._ordered import OrderedGroup
-from codin.cli._terminal import results, say, write
+from codin.cli._terminal import interactive, results, say, write
 from codin.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -133,21 +134,35 @@ def rotate(place: Path | None, algorithm: Algorithm | None, overlap: float, as_j
 @keys.command()
 @click.argument("kid")
 @_place_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @_json_option
-def revoke(kid: str, place: Path | None, as_json: bool) -> int:
+def revoke(kid: str, place: Path | None, yes: bool, as_json: bool) -> int:
     """Destroy a key that may be known to others. KID may be cut short.
 
     A new key takes the place of the active one. A server that runs takes it up by itself; who has pinned the key has
     to be told.
     """
     ring = open_ring(place)
+    record = ring.record(kid)
+    if record.revoked is None and not yes and not _agreed(record):
+        say("nothing was revoked", "dim")
+        return Exit.TASK
     before = ring.active.kid
-    ring.revoke(kid)
-    record = next(record for record in ring.records if record.revoked is not None and record.kid.startswith(kid))
-    _tell(ring, record, as_json)
+    ring.revoke(record.kid)
+    _tell(ring, ring.record(record.kid), as_json)
     if ring.active.kid != before:
         say(f"the active key is now {ring.active.kid}", "dim")
     return 0
+
+
+def _agreed(record: KeyRecord) -> bool:
+    """What the person says to the key that would be destroyed."""
+    if not interactive():
+        raise click.UsageError("there is nobody to ask: --yes destroys the key", click.get_current_context())
+    say(f"{record.kid} {record.algorithm} made {_day(record.created)} {_state(record)}")
+    if record.state(time()) == "active":
+        say("it is the active one; codin keys rotate makes the next one, which others can follow", "dim")
+    return click.confirm("Destroy it?", err=True)
 
 
 @keys.command()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from codin.cli._bounds import BOUND_OPTIONS, check_limit, flat_limits
 from codin.cli._callers import CALLER_FILES, CALLER_OPTIONS
 from codin.cli._memory_options import MEMORY_OPTIONS
 from codin.cli._spoken import SPOKEN_OPTIONS, Binding, Push, Version
@@ -20,7 +21,7 @@ __all__ = ["NAME", "SERVED_KEYS", "Manifest", "SandboxTable", "Served", "read_fo
 
 NAME = "agent.toml"
 
-SERVED_KEYS = (*SPOKEN_OPTIONS, *CALLER_OPTIONS, *MEMORY_OPTIONS, *TOOL_OPTIONS)
+SERVED_KEYS = (*SPOKEN_OPTIONS, *CALLER_OPTIONS, *MEMORY_OPTIONS, *TOOL_OPTIONS, *BOUND_OPTIONS)
 """Those that are options of `codin serve` too, by their names in Python."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -40,7 +41,7 @@ _WORDS = {  # pydantic speaks to programmers
     "too_short": "is an empty list",
     "model_type": "is a word or a table",
     "float_type": "is a number",
-    "dict_type": "is a table of names and text",
+    "dict_type": "is a table of names and values",
     "string_pattern_mismatch": "is no name of an environment variable",
 }
 
@@ -111,6 +112,7 @@ class Manifest(BaseModel):
         embedder: as `codin serve --embedder`.
         sandbox: what holds its process when `codin up` starts it.
         tools: by the names of the agent's tools.
+        limits: as `codin serve --limit`, by the same names.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -136,11 +138,17 @@ class Manifest(BaseModel):
     embedder: Text | None = None
     sandbox: SandboxTable = SandboxTable()
     tools: Mapping[Text, ToolTable] = Field(default_factory=dict[str, ToolTable])
+    limits: Mapping[str, Any] = Field(default_factory=dict[str, Any])
 
     @property
     def tool_sandbox(self) -> tuple[str, ...] | None:
         """As it is typed."""
         return tuple(f"{name}={said.sandbox}" for name, said in self.tools.items() if said.sandbox) or None
+
+    @property
+    def limit(self) -> tuple[str, ...] | None:
+        """As it is typed."""
+        return tuple(f"{name}={value}" for name, value in flat_limits(self.limits)) or None
 
 
 class Served(NamedTuple):
@@ -165,7 +173,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / NAME
     try:
-        found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        found: dict[str, Any] = tomllib.loads(text)
     except FileNotFoundError:
         return Manifest()
     except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
@@ -175,6 +184,7 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         raise _wrong(path, error) from None
     _check(path, manifest)
+    _check_limits(path, manifest, text)
     return manifest
 
 
@@ -182,12 +192,14 @@ def settings_of(folder: Path, manifest: Manifest, given: Mapping[str, Any] | Non
     """What a manifest says of what is spoken and who may call, as options of `codin serve` by their names in Python.
 
     Args:
-        given: takes the place of what the manifest says.
+        given: takes the place of what the manifest says; of limits, those by the same names.
 
     Raises:
         ConfigError: a file is not there.
     """
-    given = given or {}
+    given = dict(given or {})
+    if manifest.limit and "limit" in given:
+        given["limit"] = (*manifest.limit, *given["limit"])
     wanted = [name for name in SERVED_KEYS if name not in given]
     said: dict[str, Any] = {name: value for name in wanted if (value := getattr(manifest, name)) is not None}
     for name in said.keys() & set(CALLER_FILES):
@@ -292,3 +304,21 @@ def _check_ports(path: Path, manifest: Manifest) -> None:
             raise ConfigError(f"{path}: {name} leaves no room for {manifest.replicas} replicas")
     if manifest.port and manifest.grpc_port and abs(manifest.port - manifest.grpc_port) < manifest.replicas:
         raise ConfigError(f"{path}: port and grpc_port are too close for {manifest.replicas} replicas")
+
+
+def _check_limits(path: Path, manifest: Manifest, text: str) -> None:
+    for name, value in flat_limits(manifest.limits):
+        try:
+            check_limit(name, value)
+        except ConfigError as error:
+            words = f"{path}, line {_line_of(name, text)}: limits: {error.message}"
+            raise ConfigError(words, hint=error.hint) from None
+
+
+def _line_of(limit: str, text: str) -> int:
+    """Where it is, or else where the limits begin: TOML has many ways to write it."""
+    start = re.search(r"^[ \t]*\[?[ \t]*limits\b", text, re.MULTILINE)
+    begin = start.start() if start else 0
+    key = re.compile(rf"^[^#\n]*\b{re.escape(limit.rpartition('.')[2])}\b[\"' \t]*=", re.MULTILINE)
+    found = key.search(text, begin)
+    return text.count("\n", 0, found.start() if found else begin) + 1

@@ -29,6 +29,8 @@ def reword_refusal(error: Exception, peer: Peer, url: str, *, has_key: bool) -> 
         call_token = approve if unseen else "codin keys new makes a key; the agent's operator approves it"
         ways = dict.fromkeys(_ways(peer.card, call_token))
         error.hint = "; or ".join(ways) or f"codin card {url} shows what it asks for"
+    if isinstance(error, a2a.TaskNotFound) and error.hint is None:
+        error.hint = f"codin tasks {url} lists yours"
 
 
 def _ways(card: a2a.AgentCard, call_token: str) -> Iterator[str]:

@@ -26,6 +26,9 @@ __all__ = ["registry"]
 )
 @click.option("--unsigned", is_flag=True, help="Take agents without a key, too.")
 @click.option(
+    "--keys", metavar="PATH", help="Your keys: your agents keep their names, whatever is rotated or revoked there."
+)
+@click.option(
     "--probe",
     type=click.FloatRange(min=0, max=86400),
     metavar="SECONDS",
@@ -60,6 +63,7 @@ def registry(
     public_url: str | None,
     token_file: str | None,
     unsigned: bool,
+    keys: str | None,
     probe: float,
     embeddings: str | None,
     embedding_model: str,
@@ -77,6 +81,7 @@ def registry(
 
     from codin.mesh.registry import Embeddings
     from codin.server import serve_registry
+    from codin.trust import KeyRing
 
     logging.basicConfig(level=log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     serve_registry(
@@ -86,6 +91,7 @@ def registry(
         public_url=public_url,
         token_file=token_file,
         allow_unsigned=unsigned,
+        keys=None if keys is None else KeyRing.open(keys),
         probe=probe or None,
         embed=Embeddings(embeddings, embedding_model, key=os.environ.get("OPENAI_API_KEY")) if embeddings else None,
         log_level=log_level,

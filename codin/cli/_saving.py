@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-__all__ = ["saved"]
+from codin.cli._terminal import plain
+
+__all__ = ["saved", "saved_in"]
 
 
 def saved(wanted: Path, content: bytes) -> Path:
@@ -19,3 +21,10 @@ def saved(wanted: Path, content: bytes) -> Path:
             path = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
         else:
             return path
+
+
+def saved_in(folder: Path, name: str | None, content: bytes) -> Path:
+    """Save a file under the name that a peer gave it, inside the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = PurePosixPath(plain(name or "").replace("\\", "/")).name.lstrip(".").replace("\n", "") or "file"
+    return saved(folder / wanted[-200:], content)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from codin.cli._bounds import bound_options, what_is_bounded
 from codin.cli._callers import caller_options, who_may_call
 from codin.cli._interpreter import go_on_in, python_option, typed
 from codin.cli._manifest import SERVED_KEYS, read_folders
@@ -35,6 +36,7 @@ __all__ = ["serve"]
 @caller_options
 @memory_options
 @tool_options
+@bound_options
 @click.option(
     "--extended-card",
     metavar="FUNCTION",
@@ -104,6 +106,7 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, **settings
         **what_is_spoken(said),
         **what_is_remembered(said),
         **what_tools_may(said),
+        **what_is_bounded(said),
         **settings,
     )
     return 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, c
 
 import click
 
+from codin.errors import ConfigError
+
 if TYPE_CHECKING:
     from codin.task import PushPolicy
 
@@ -37,7 +39,7 @@ def spoken_options(command: _Command) -> _Command:
             "versions",
             multiple=True,
             type=click.Choice(["1.0", "0.3"]),
-            help="Speak this and not the other; may be repeated.  [default: both]",
+            help="1.0 refuses callers of 0.3, which are served beside those of 1.0; may be repeated.  [default: both]",
         ),
         click.option(
             "--push",
@@ -63,8 +65,16 @@ class Spoken(TypedDict, total=False):
 
 
 def what_is_spoken(said: Mapping[str, Any]) -> Spoken:
-    """What the options make, given by their names in Python; what is not said is the business of who takes it."""
+    """What the options make, given by their names in Python; what is not said is the business of who takes it.
+
+    Raises:
+        ConfigError: 0.3 is wanted without 1.0.
+    """
     made = {name: value for name in SPOKEN_OPTIONS if (value := said.get(name)) not in (None, ())}
+    if set(made.get("versions", ())) == {"0.3"}:
+        raise ConfigError(
+            "A2A 0.3 is served beside 1.0 only", hint="say nothing of versions to serve both, or 1.0 to refuse 0.3"
+        )
     if "push" in made:
         made["push"] = _pushed(made["push"])
     return cast("Spoken", made)

@@ -180,12 +180,20 @@ def _unimportable(place: str, error: BaseException) -> ConfigError:
         hint = _missing(error.name)
     elif isinstance(error, ImportError) and "relative import" in str(error):
         hint = "the file belongs to a package; name it as package.module"
+    elif isinstance(error, TypeError) and str(error) == "'module' object is not callable" and _calls_agent(error):
+        hint = "codin.agent is a module; the decorator in it: from codin.agent import agent"
     if isinstance(error, SyntaxError) and error.filename:
         return ConfigError(f"{_short(error.filename)}:{error.lineno}: {error.msg}", hint="Python cannot read it")
     if isinstance(error, CodinError):
         return ConfigError(f"{_where(place, error)}: {error.message}", hint=error.hint)
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return ConfigError(f"{_where(place, error)}: {words}", hint=hint)
+
+
+def _calls_agent(error: TypeError) -> bool:
+    """Whether it came of `@agent` or `@codin.agent`, where `agent` is the module."""
+    line = traceback.extract_tb(error.__traceback__)[-1].line
+    return re.search(r"\bagent\b", line or "") is not None
 
 
 def _missing(module: str) -> str:

@@ -11,6 +11,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from codin import a2a
+from codin.cli._bill import bill_line
 from codin.cli._questions import told
 from codin.cli._states import state_name
 from codin.cli._terminal import plain, results, show, write
@@ -70,6 +71,8 @@ def show_task(task: a2a.Task) -> None:
     facts += [f"context {task.context_id}"] if task.context_id else []
     if facts:
         console.print(Text(plain(", ".join(facts)), "dim"))
+    if bill := bill_line(task.metadata):
+        console.print(Text(plain(bill), "dim"))
     said = [*task.history, *_unsaid(task)]
     for message in said:
         if message.role is a2a.Role.USER:

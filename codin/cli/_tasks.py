@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
-from typing import TypeVar
+from pathlib import Path
 
 import anyio
 import click
@@ -16,20 +16,18 @@ from codin.cli._connection import Connection, connection_options, keys_option, r
 from codin.cli._exits import Exit
 from codin.cli._lines import numbered_line
 from codin.cli._ordered import OrderedGroup
+from codin.cli._saving import saved_in
+from codin.cli._short_ids import with_whole_id
 from codin.cli._states import STATES, state_name
 from codin.cli._task_view import event_line, show_task, show_tasks
 from codin.cli._terminal import say, write
 from codin.client import Event, Peer
-from codin.errors import ConfigError, TransportError
+from codin.errors import TransportError
 
 __all__ = ["tasks"]
 
 _PAGE = 50
-_SHORTEST = 4  # characters of an id
-_LOOKED_AT = 1000  # tasks, for one whose id begins so
 _JSON = "Print the protocol's objects, one a line."
-
-T = TypeVar("T")
 
 
 class _Tasks(OrderedGroup):
@@ -158,19 +156,29 @@ async def _list(
 @tasks.command(cls=_Command)
 @click.argument("url")
 @click.argument("task_id", metavar="ID")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Save its files there.")
 @click.option("--json", "as_json", is_flag=True, help=_JSON)
 @keys_option
 @connection_options
-def get(url: str, task_id: str, as_json: bool, connection: Connection) -> int:
+def get(url: str, task_id: str, out: Path | None, as_json: bool, connection: Connection) -> int:
     """Show a task: its state, what was said, and what came of it."""
     task = anyio.run(_get, connection, url, task_id)
     write(_json(task)) if as_json else show_task(task)
+    if out is not None:
+        _save_files(task, out)
     return 0
+
+
+def _save_files(task: a2a.Task, folder: Path) -> None:
+    for artifact in task.artifacts:
+        for part in artifact.parts:
+            if part.raw is not None:
+                say(f"saved as {saved_in(folder, part.filename or artifact.name, part.raw)}", "dim")
 
 
 async def _get(connection: Connection, url: str, task_id: str) -> a2a.Task:
     async with connection.open(url) as peer:
-        return await _with_whole_id(peer, task_id, peer.get)
+        return await with_whole_id(peer, task_id, peer.get)
 
 
 @tasks.command(cls=_Command)
@@ -188,7 +196,7 @@ def cancel(url: str, task_id: str, as_json: bool, connection: Connection) -> int
 
 async def _cancel(connection: Connection, url: str, task_id: str) -> a2a.Task:
     async with connection.open(url) as peer:
-        return await _with_whole_id(peer, task_id, peer.cancel)
+        return await with_whole_id(peer, task_id, peer.cancel)
 
 
 @tasks.command(cls=_Command)
@@ -229,7 +237,7 @@ class _Watch:
 
     async def follow(self, opening: AbstractAsyncContextManager[Peer]) -> None:
         async with opening as peer:
-            await _with_whole_id(peer, self.task_id, partial(self._follow, peer))
+            await with_whole_id(peer, self.task_id, partial(self._follow, peer))
 
     async def _follow(self, peer: Peer, task_id: str) -> None:
         self.task_id = task_id
@@ -245,31 +253,6 @@ class _Watch:
             async for event in events:
                 write(f"{numbered_line(event.value, event.number)}\n" if self._as_json else event_line(event))
                 self.seen = event.number
-
-
-async def _with_whole_id(peer: Peer, task_id: str, act: Callable[[str], Awaitable[T]]) -> T:
-    """Do something with a task; when there is none with this id, with the one whose id begins so."""
-    try:
-        return await act(task_id)
-    except a2a.TaskNotFound:
-        whole = await _begins_so(peer, task_id) if len(task_id) >= _SHORTEST else []
-        if not whole:
-            raise
-    if len(whole) > 1:
-        raise ConfigError(f"{len(whole)} tasks begin with {task_id!r}", hint="write more of the id")
-    return await act(whole[0])
-
-
-async def _begins_so(peer: Peer, start: str) -> list[str]:
-    found: list[str] = []
-    seen = 0
-    with suppress(a2a.A2AError):  # a peer need not list
-        async for task in peer.list(page_size=100, history_length=0):
-            found += [task.id] if task.id.startswith(start) else []
-            seen += 1
-            if seen == _LOOKED_AT:
-                break
-    return found
 
 
 def _json(task: a2a.Task) -> str:

@@ -128,6 +128,8 @@ def approve(
 ) -> int:
     """Approve the agent at URL as it is now, and the key of its card; or give a key a name.
 
+    URL may be a name that codin find shows; what is approved is the agent at its address.
+
     The key is the one that the agent's origin publishes. Whether it is the right one you know best from its owner:
     compare the thumbprint, or give it by --kid or --key. An approval takes the place of the one before; it is also the
     step by which a new key is accepted.
@@ -143,6 +145,7 @@ def approve(
         return _approve_key(store, given, kid, name, anywhere, as_json)
     if anywhere:
         raise click.UsageError("--anywhere goes without a URL", click.get_current_context())
+    url = anyio.run(_address, connection, url)
     found, keys = anyio.run(_looked_at, connection, url, store, given)
     if kid is not None and kid not in [key.kid for key in keys]:
         raise CardNotTrusted(f"the card is not signed by {kid!r}, but by {_listed(keys)}")
@@ -169,6 +172,14 @@ def _approve_key(
     store.name(name, keys[0], anywhere=anywhere)
     _tell(as_json, {"name": name, "keys": [keys[0].kid], "anywhere": anywhere}, f"{name} is {keys[0].kid}")
     return Exit.OK
+
+
+async def _address(connection: Connection, target: str) -> str:
+    """Where an agent is. Decisions are about addresses, so the one that a name stands for is told."""
+    url = await connection.address(target)
+    if url != target:
+        say(f"{target} is {url}", "dim")
+    return url
 
 
 async def _looked_at(
@@ -257,7 +268,9 @@ def _known_kid(trusts: Trusts, text: str) -> str:
         return found[0]
     if len(text) == 43 and not found:
         return text
-    raise ConfigError(f"{len(found)} keys begin with {text!r}", hint="codin trust list")
+    raise ConfigError(
+        f"{len(found)} keys begin with {text!r}", hint="codin trust list; an agent is named by its address here"
+    )
 
 
 # -- diff --------------------------------------------------------------------------------------------------------------
@@ -271,7 +284,7 @@ def _known_kid(trusts: Trusts, text: str) -> str:
 def diff(url: str, place: Path | None, as_json: bool, connection: Connection) -> int:
     """Show what is different from what you approved. Exit code 0 says nothing, 1 something."""
     store = _open(place)
-    lines = anyio.run(_differences, connection, url, store)
+    lines = anyio.run(_differences, connection, anyio.run(_address, connection, url), store)
     for line in lines:
         write(json.dumps({"change": line}) + "\n" if as_json else f"{line}\n")
     if not lines:

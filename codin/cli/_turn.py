@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -13,6 +14,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from codin import a2a
 from codin.cli._answer import Answer
 from codin.cli._limits import Allowed
+from codin.cli._short_ids import with_whole_id
 from codin.cli._terminal import say
 from codin.client import Peer
 from codin.errors import CodinError, DeadlineExceeded
@@ -80,8 +82,16 @@ async def cancel_task(peer: Peer, task_id: str) -> a2a.Task | None:
 
 
 async def _receive(peer: Peer, message: Outgoing, answer: Answer) -> None:
+    if answer.task_id is None:
+        await _exchange(peer, message, answer, None)
+    else:
+        await with_whole_id(peer, answer.task_id, partial(_exchange, peer, message, answer))
+
+
+async def _exchange(peer: Peer, message: Outgoing, answer: Answer, task_id: str | None) -> None:
+    answer.task_id = task_id
     content, files = message.content, message.files
-    context_id, task_id, limits = message.context_id, answer.task_id, message.allowed.limits()
+    context_id, limits = message.context_id, message.allowed.limits()
     if not message.stream:
         reply = await peer.send(content, files=files, context_id=context_id, task_id=task_id, limits=limits)
         value = reply.task or reply.message

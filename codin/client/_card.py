@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from urllib.parse import SplitResult, urlsplit
 from weakref import WeakKeyDictionary
 
+from pydantic_core import from_json
+
 from codin import a2a
 from codin.a2a.v03 import card_of
 from codin.client._http import http_error
-from codin.errors import BadResponse, ConfigError
+from codin.errors import BadResponse, ConfigError, TransportError
 from codin.net import Response, Transport, is_loopback
 from codin.trust import Trusted, TrustPolicy
 
@@ -38,6 +40,9 @@ _MAX_CARD = 1024 * 1024
 _MAX_KEPT = 256
 _PATIENCE = 60.0
 _LONGEST = 3600.0
+_LOOK = 5.0  # seconds that better words for an error are worth
+_SHOWN = 10  # agents of a server that has several
+_LONG = 300  # characters of an address that is shown
 _NOT_THERE = frozenset({404, 405, 410})
 
 
@@ -54,6 +59,11 @@ class Published:
     raw: bytes
     card: a2a.AgentCard
     _verdict: tuple[object, Trusted] | None = None
+
+    @property
+    def was_verified(self) -> bool:
+        """Whether the last verdict was that a key that counts has signed it."""
+        return self._verdict is not None and self._verdict[1].verified
 
     async def trusted_by(self, policy: TrustPolicy, transport: Transport, asked: str | None = None) -> Trusted:
         """The verdict of a policy. A card is verified once, and again when what was decided about it has changed.
@@ -104,10 +114,13 @@ class CardCache:
             published = await self._get(transport, address, headers, timeout)
             if published is not None:
                 return published
-        raise BadResponse(
-            f"There is no agent card at {' or '.join(tried)}.",
-            hint="Is the address right, and is it an A2A v1.0 agent?",
-        )
+        raise await _nobody(transport, url, tried, headers, timeout)
+
+    def outdate(self, published: Published) -> None:
+        """Ask for a card anew the next time, though it may still be kept."""
+        for kept in self._kept.values():
+            if kept.published is published:
+                kept.fresh_until = float("-inf")
 
     async def _get(
         self, transport: Transport, address: str, headers: Mapping[str, str], timeout: float | None
@@ -212,6 +225,29 @@ def check_same_party(asked: str, named: str) -> None:
 def resumes(card: a2a.AgentCard) -> bool:
     """Whether the peer numbers its events and honours idempotency keys."""
     return any(extension.uri == RESUME for extension in card.capabilities.extensions)
+
+
+async def _nobody(
+    transport: Transport, url: str, tried: Sequence[str], headers: Mapping[str, str], timeout: float | None
+) -> BadResponse:
+    """What to say without a card: a server of codin with several agents has none at its root, and lists them there."""
+    parts = web_address(url)
+    root = f"{parts.scheme}://{parts.netloc}"
+    try:
+        asked = {**headers, "Accept": "application/json"}
+        patience = _LOOK if timeout is None else min(timeout, _LOOK)
+        response = await transport.request("GET", f"{root}/", headers=asked, timeout=patience, limit=_MAX_CARD)
+        cards = [str(agent["card"]) for agent in from_json(response.body)["agents"]]
+    except (TransportError, ValueError, LookupError, TypeError):
+        cards = []
+    agents = [card.removesuffix(_WELL_KNOWN) for card in cards if card.startswith(f"{root}/") and len(card) < _LONG]
+    if not agents:
+        where = " or ".join(tried)
+        hint = "Is the address right, and is it an A2A v1.0 agent?"
+        return BadResponse(f"There is no agent card at {where}.", hint=hint)
+    listed = ", ".join([*agents[:_SHOWN], *(["…"] if len(agents) > _SHOWN else [])])
+    here = "" if parts.path.strip("/") == "" else f"There is no agent at {url}. "
+    return BadResponse(f"{here}There are {len(agents)} agents at {root}.", hint=f"take one: {listed}")
 
 
 def _parse(response: Response, address: str) -> a2a.AgentCard:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from codin import a2a
 from codin.client._card import Published, cards_of, web_address
 from codin.client._interfaces import spoken_interfaces
+from codin.errors import TrustError
 from codin.net import AddressGuard, Transport, open_transport
 from codin.trust import Trusted, TrustMode, TrustPolicy
 
@@ -75,13 +76,32 @@ async def look_up(
     timeout: float | None,
 ) -> FetchedCard:
     """The card of a target, and what the policy thinks of it."""
-    if isinstance(target, str):
-        if handed and policy.guard is not None:
-            await policy.guard.check(target)
-        published = await cards_of(transport if handed else None).resolve(transport, target, headers, timeout)
-    else:
+    if not isinstance(target, str):
         published = Published(spoken_interfaces(target)[0].address, target.to_json(), target)
-    trusted = await published.trusted_by(policy, transport, target if isinstance(target, str) else None)
+        return await _verdict(published, policy, transport)
+    if handed and policy.guard is not None:
+        await policy.guard.check(target)
+    cards = cards_of(transport if handed else None)
+    published = await cards.resolve(transport, target, headers, timeout)
+    was_verified = published.was_verified
+    try:
+        found = await _verdict(published, policy, transport, target)
+    except TrustError:
+        if not was_verified:
+            raise
+    else:
+        if found.trusted.verified or not was_verified:
+            return found
+    # What counts here has changed, so its owner may have signed anew what is still kept: as with keys of our own.
+    cards.outdate(published)
+    published = await cards.resolve(transport, target, headers, timeout)
+    return await _verdict(published, policy, transport, target)
+
+
+async def _verdict(
+    published: Published, policy: TrustPolicy, transport: Transport, asked: str | None = None
+) -> FetchedCard:
+    trusted = await published.trusted_by(policy, transport, asked)
     return FetchedCard(published.address, published.raw, published.card, trusted)
 
 

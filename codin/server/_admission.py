@@ -113,7 +113,7 @@ class Admission:
         if not caller.authenticated:
             raise self._not_known("no valid credential", self._hint(), None)
         caller = self._access.granted(caller)
-        self._demand(self._access.lacks(caller, self._agent), "this agent")
+        self._demand(caller, self._access.lacks(caller, self._agent), "this agent")
         return caller
 
     async def visitor(self, headers: Mapping[bytes, bytes]) -> Caller | None:
@@ -138,7 +138,7 @@ class Admission:
         skill = named if isinstance(named, str) else None
         lacks = self._access.lacks_for_skill(caller, self._agent, skill)
         what = "this skill" if skill is not None else f"a message that names no skill ({SKILL_KEY} in its metadata)"
-        self._demand(lacks, what)
+        self._demand(caller, lacks, what)
 
     async def _found(self, headers: Mapping[bytes, bytes]) -> Caller:
         try:
@@ -166,10 +166,14 @@ class Admission:
         error.challenge = _with(self._challenge, params)
         return error
 
-    def _demand(self, lacks: frozenset[str] | None, what: str) -> None:
+    def _demand(self, caller: Caller, lacks: frozenset[str] | None, what: str) -> None:
         if lacks is not None and not lacks:
             return
         needs = ", ".join(sorted(lacks or ()))
+        if needs:
+            # Whoever looks round is refused by what is hidden, and nothing is wrong with that.
+            level, name = logging.INFO if self.hidden else logging.WARNING, caller.agent or caller.id
+            _logger.log(level, "%r lacks the scopes %s of %s; grants are given by that name", name, needs, self._agent)
         error = NotAllowed(
             f"the caller may not use {what}", hint=f"it lacks the scopes {needs}" if needs else "nobody may"
         )
@@ -219,7 +223,7 @@ def call_tokens(agent: str, ring: KeyRing, store: TrustStore | None, *, lenient:
         lenient: agents who are not known come in as well, as nobody in particular.
     """
     known = KnownKeys(ring, store)
-    return MeshTokens(known.find, _OwnIdentities(agent, known), names=known.name, lenient=lenient)
+    return MeshTokens(known.find, _OwnIdentities(agent, known), names=known.name, own=known.is_own, lenient=lenient)
 
 
 def admission(agent: str, ways: Sequence[Authenticator], access: Access | None, *, anonymous: bool) -> Admission | None:

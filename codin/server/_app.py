@@ -27,6 +27,7 @@ from codin.server._hsts import YEAR, Hsts
 from codin.server._http import JSON, Headers, answer, headers_of
 from codin.server._jsonrpc import JsonRpc
 from codin.server._jwks import JWKS_PATH, answer_keys
+from codin.server._keeping import check_memory, warn_of_forgetting
 from codin.server._limits import ServerLimits
 from codin.server._observer import Observer, open_observer
 from codin.server._operations import Operations
@@ -144,6 +145,7 @@ class App:
         self._ring = KeyRing.of(keys) if isinstance(keys, SigningKey) else keys
         self._is_told_of_names = False
         self._store = open_store(store) if isinstance(store, str) else store
+        self._remembers = memory is not None
         provides, follower = _remembering(memory)
         server_limits = server_limits or ServerLimits()
         self._streams = Streams(server_limits)
@@ -193,7 +195,9 @@ class App:
             self.grpc = GrpcPort(grpc_host, grpc_port, grpc_address, base, signs=self._ring is not None, tls=grpc_tls)
             for endpoint in self.endpoints:
                 endpoint.cards.grpc = self.grpc
-        self._warn_of_forgetting()
+        if self._store.durable:
+            for endpoint in self.endpoints:
+                warn_of_forgetting(endpoint.agent)
         self._observer: Observer | None = None
         self._looked = False
         self._draining = False
@@ -233,16 +237,6 @@ class App:
             ids = sorted(endpoint.agent.id for endpoint in self.endpoints)
             raise ConfigError(f"two agents have one id: {', '.join(ids)}", hint="give them ids: @agent(id=...)")
         return places
-
-    def _warn_of_forgetting(self) -> None:
-        """A store that keeps a question over a restart is a promise that the agent behind it may not keep."""
-        for endpoint in self.endpoints:
-            if self._store.durable and not getattr(endpoint.agent, "durable", True):
-                _logger.warning(
-                    "the task store is durable, but %r keeps its own state in memory: what it has asked cannot be "
-                    "answered after a restart; give a LangGraph graph a durable checkpointer",
-                    endpoint.agent.name,
-                )
 
     @property
     def places(self) -> Sequence[str]:
@@ -394,7 +388,14 @@ class App:
         await answer(send, to_json(document, indent=2) + b"\n", headers=fields)
 
     async def start(self) -> None:
-        """Open the store and take up what an earlier process left. The first request does it, too."""
+        """Open the store and take up what an earlier process left. The first request does it, too.
+
+        Raises:
+            ConfigError: an agent needs a memory, and there is none.
+        """
+        if not self._remembers:
+            for endpoint in self.endpoints:
+                check_memory(endpoint.agent)
         self._look_for_observers()
         await asyncio.gather(*(endpoint.manager.start() for endpoint in self.endpoints))
         if self.grpc is not None:
@@ -424,9 +425,18 @@ class App:
 
     async def drain(self) -> None:
         """Refuse new messages, wait for running turns up to `limits.drain`, end streams cleanly."""
+        if not self._draining:
+            self._tell_of_drain()
         self._draining = True
         await asyncio.gather(*(endpoint.manager.drain() for endpoint in self.endpoints))
         self._streams.close()
+
+    def _tell_of_drain(self) -> None:
+        at_work = {manager: manager.running for endpoint in self.endpoints if (manager := endpoint.manager).running}
+        if at_work:
+            number, longest = sum(at_work.values()), max(manager.limits.drain for manager in at_work)
+            turns = "turn" if number == 1 else "turns"
+            _logger.info("draining: waiting for %d running %s, for %g s at most", number, turns, longest)
 
     async def close(self) -> None:
         """Drain, and let the store go."""

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from codin import a2a
 
-__all__ = ["JSON", "Headers", "answer", "declares", "headers_of", "knows", "read_body"]
+__all__ = ["JSON", "Headers", "answer", "declares", "headers_of", "knows", "not_taken", "read_body"]
 
 Headers = dict[bytes, bytes]
 _PATIENCE = 5.0  # seconds
@@ -40,6 +40,13 @@ def declares(headers: Headers, media_types: Collection[bytes]) -> bool:
     """Whether the body is declared as one of these media types; parameters do not count."""
     declared = headers.get(b"content-type", b"")
     return declared in media_types or declared.partition(b";")[0].strip().lower() in media_types
+
+
+def not_taken(headers: Headers, *media_types: str) -> a2a.ContentTypeNotSupported:
+    """The error for a body that is declared as something else."""
+    declared = headers.get(b"content-type", b"").decode("latin-1")
+    what = f"of media type {declared!r}" if declared else "without a media type"
+    return a2a.ContentTypeNotSupported(f"a body {what} is not taken", hint=f"send JSON, as {' or '.join(media_types)}")
 
 
 async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:

@@ -9,7 +9,7 @@ from starlette.types import Receive, Send
 from codin import a2a
 from codin.server._endpoint import Endpoint
 from codin.server._guarded import guarded
-from codin.server._http import JSON, Headers, answer, declares, read_body
+from codin.server._http import JSON, Headers, answer, declares, not_taken, read_body
 from codin.server._limits import ServerLimits
 from codin.server._observer import Seen
 from codin.server._operations import Operations, echo
@@ -60,7 +60,8 @@ class JsonRpc:
         call_id, body = b"", b""
         try:
             if not declares(headers, _MEDIA_TYPES):
-                raise _not_json(headers)  # before the body is looked at: a form is not malformed JSON. Spec 3.3.2
+                # Before the body is looked at: a form is not malformed JSON. Spec 3.3.2
+                raise not_taken(headers, "application/json")
             body = await read_body(receive, headers, self._limits.max_body)
             if caller is None:
                 caller = ANONYMOUS if endpoint.admission is None else await endpoint.admission.caller(headers)
@@ -110,11 +111,6 @@ class JsonRpc:
             await answer(send, b"", status=204, headers=())
         else:
             await answer(send, answers)
-
-
-def _not_json(headers: Headers) -> a2a.ContentTypeNotSupported:
-    declared = headers.get(b"content-type", b"").decode("latin-1")
-    return a2a.ContentTypeNotSupported(f"media type {declared!r}", hint="send application/json")
 
 
 def _id_in(body: bytes, limits: ServerLimits) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from codin.errors import NoAgent
 from codin.trust import AgentIdentity, KeyRing, TrustPolicy, TrustStore
 
 if TYPE_CHECKING:
@@ -47,7 +48,12 @@ class Neighbours:
                 credential = AgentIdentity(self._ring, self._agent) if self._ring is not None else None
                 mesh = Mesh(source, trust=policy_of(self._ring, self._trust), credential=credential)
                 self._mesh = await mesh.__aenter__()
-        return await self._mesh.resolve(name)
+        try:
+            return await self._mesh.resolve(name)
+        except NoAgent as error:
+            place = f"the registry at {self._registry.url}" if self._registry is not None else "this user's agents here"
+            error.hint = f"{error.hint or ''} Looked for in {place}.".strip()
+            raise
 
     async def aclose(self) -> None:
         """Let all connections go."""

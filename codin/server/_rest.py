@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from codin import a2a
 from codin.server._endpoint import Endpoint
 from codin.server._guarded import guarded
-from codin.server._http import JSON, Headers, answer, declares, read_body
+from codin.server._http import JSON, Headers, answer, declares, not_taken, read_body
 from codin.server._limits import ServerLimits
 from codin.server._observer import Seen
 from codin.server._operations import STREAMS, Operations, echo
@@ -91,7 +91,7 @@ class RestRequest:
         """Answer, and note in `seen` what it was. The caller is found out unless it is known already."""
         try:
             if self._method is None:
-                raise _NoSuchVerb(self._operations)
+                raise self._nothing_to_do()
             if seen is not None:
                 seen.method = self._method
             body = await self._body(headers, receive) if self._verb == "POST" else b""
@@ -115,6 +115,13 @@ class RestRequest:
                 seen.error = refusal
             await self._refuse(send, refusal, headers)
 
+    def _nothing_to_do(self) -> a2a.MethodNotFound:
+        _, colon, operation = self._fields.get("id", "").rpartition(":")
+        if self._verb == "POST" and colon and self._operations.get("GET") == "GetTask":
+            words = f"there is no operation {operation[:100]!r} on a task"
+            return a2a.MethodNotFound(words, hint="there are cancel and subscribe; a colon in an id is written %3A")
+        return _NoSuchVerb(self._operations)
+
     async def _refuse(self, send: Send, error: a2a.A2AError, headers: Headers) -> None:
         fields = [_media_type(headers), *refusal_fields(error, error.http_status)]
         if isinstance(error, _NoSuchVerb):
@@ -124,8 +131,7 @@ class RestRequest:
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         body = await read_body(receive, headers, self._rest.limits.max_body)
         if body and not declares(headers, _MEDIA_TYPES):
-            declared = headers.get(b"content-type", b"").decode("latin-1")
-            raise a2a.ContentTypeNotSupported(f"media type {declared!r}", hint="send application/a2a+json")
+            raise not_taken(headers, "application/a2a+json", "application/json")
         return body
 
     def _params(self, method: str, body: bytes) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from codin.mesh.registry import RegistryApp, RegistryLimits, RegistryStore
 from codin.mesh.registry._meaning import Embed
 from codin.net import is_loopback
 from codin.server._listen import listen, reachable
-from codin.trust import Authenticator, BearerTokens
+from codin.trust import Authenticator, BearerTokens, KeyRing
 
 __all__ = ["serve_registry"]
 
@@ -32,6 +32,7 @@ def serve_registry(
     token_file: str | Path | None = None,
     authenticator: Authenticator | None = None,
     allow_unsigned: bool = False,
+    keys: KeyRing | None = None,
     probe: float | None = 30.0,
     embed: Embed | None = None,
     limits: RegistryLimits | None = None,
@@ -67,6 +68,7 @@ def serve_registry(
         public_url=base if public_url is not None or not everywhere else None,
         authenticator=authenticator,
         allow_unsigned=allow_unsigned,
+        keys=keys,
         probe=probe,
         embed=embed,
         limits=limits,

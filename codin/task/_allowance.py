@@ -18,6 +18,8 @@ from codin.trust import Budget, CallLimits, agent_of, digest_of
 
 __all__ = ["Allowance", "admit", "allowance", "check_cycle"]
 
+_TICK = 0.1  # seconds that a timer, and its reading, may be off
+
 
 def check_cycle(path: Sequence[str], identity: str | None) -> None:
     """Refuse a call of an agent that waits for its outcome. Raises UnsupportedOperation (reason CALL_CYCLE)."""
@@ -154,6 +156,8 @@ async def allowance(
             yield call
             known = call.settled
         except BaseException as error:
+            if isinstance(error, DeadlineExceeded) and until == run.deadline and loop.time() >= until - _TICK:
+                error.hint = "the time of the task's turn was up, which its caller, or run_timeout, had set"
             lost = isinstance(error, TransportError | asyncio.CancelledError) and not isinstance(error, ConnectError)
             known = call.settled or not lost
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from codin import a2a
-from codin.errors import ConnectError, DeadlineExceeded, TransportError
+from codin.errors import ConnectError, DeadlineExceeded, MeshError, NoAgent, TransportError, TrustError
 from codin.trust import CALL_REASONS
 
 __all__ = ["report"]
@@ -17,6 +17,9 @@ _SAID: tuple[tuple[type[Exception], str], ...] = (
     (ConnectError, "Another agent that this one needs could not be reached"),
     (DeadlineExceeded, "Another agent that this one needs did not answer in time"),
     (TransportError, "Another agent that this one needs did not answer as it should"),
+    (NoAgent, "Another agent that this one needs is not to be found"),
+    (MeshError, "Another agent that this one needs could not be reached"),
+    (TrustError, "Another agent that this one needs is not one that it trusts"),
     (a2a.A2AError, "A call that this agent made was refused"),
 )
 

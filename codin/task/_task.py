@@ -387,7 +387,8 @@ class Task:
         """
         make = self._provides.get(kind)
         if make is None:
-            hint = "serve the agent with memory='sqlite:///memory.db'" if kind.__name__ == "Memory" else None
+            given = "codin serve --memory sqlite:///memory.db gives it one, or memory= in a program"
+            hint = given if kind.__name__ == "Memory" else None
             raise ConfigError(f"this server has no {kind.__name__} for its tasks", hint=hint)
         return make(self)
 

@@ -69,6 +69,11 @@ async def _give(task: Task, rest: str) -> AsyncIterator[Any]:
     yield "see the table"
 
 
+async def _bill(task: Task, rest: str) -> AsyncIterator[Any]:
+    task.usage(input_tokens=310, money=0.02)
+    yield "paid"
+
+
 async def _tell(task: Task, rest: str) -> AsyncIterator[Any]:
     """What came with the message."""
     names = ",".join(part.filename or "?" for part in task.files)
@@ -158,6 +163,7 @@ _ACTS = {
     "approve": _approve,
     "ask": _ask,
     "auth": _auth,
+    "bill": _bill,
     "count": _count,
     "escape": _escape,
     "fail": _fail,

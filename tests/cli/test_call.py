@@ -66,7 +66,40 @@ def test_data_is_a_result_and_files_are_told(server: str, codin: Codin) -> None:
     value, end = json.JSONDecoder().raw_decode(done.out)
     assert value == {"total": 2, "name": "ä"}
     assert done.out[end:] == "\nsee the table\n"
-    assert done.err == "file: ../table.csv (text/csv), 8 bytes; --out DIR saves it\nnumbers:\n"
+    told, name, how = done.err.splitlines()
+    assert (told, name) == ("file: ../table.csv (text/csv), 8 bytes", "numbers:")
+    assert how.startswith(f"to save it: codin tasks {server} get ")
+
+
+def test_a_file_that_was_only_told_of_is_saved_from_the_task(server: str, codin: Codin, tmp_path: Path) -> None:
+    how = codin("call", server, "give").err.splitlines()[-1]
+    *words, place = shlex.split(how.partition(": codin ")[2])
+    assert place == "DIR"
+    done = codin(*words, tmp_path / "out")
+    assert (done.code, done.err) == (0, f"saved as {tmp_path / 'out' / 'table.csv'}\n")
+    assert (tmp_path / "out" / "table.csv").read_bytes() == b"a,b\n1,2\n"
+    assert "[../table.csv, 8 bytes]" in done.out
+
+
+@pytest.mark.parametrize("mode", ["--stream", "--no-stream"])
+def test_what_a_task_has_cost_is_said_to_who_wants_to_know(server: str, codin: Codin, mode: str) -> None:
+    bill = "used 310 input tokens, 0.02 money"
+    assert codin("call", server, "bill", mode).err == ""
+    told, ids = codin("call", server, "bill", mode, "-v").err.splitlines()
+    assert told == bill
+    task_id = ids.split()[1].rstrip(";")
+    assert codin("tasks", server, "get", task_id).out.splitlines()[2] == bill
+
+
+@pytest.mark.parametrize("mode", ["--stream", "--no-stream"])
+def test_a_task_is_gone_on_with_by_how_its_id_begins(server: str, codin: Codin, mode: str) -> None:
+    task_id = codin("call", server, "ask").err.splitlines()[-1].split()[-2]
+    assert codin("call", server, "--task", task_id[:12], "red", mode) == (0, "You chose red.\n", "")
+    ended = codin("call", server, "--task", task_id[:12], "blue", mode)
+    assert (ended.code, "leave out --task" in ended.err) == (5, True)
+    unknown = codin("call", server, "--task", "nothing", "red", mode)
+    assert (unknown.code, unknown.out) == (5, "")
+    assert unknown.err == f"error: there is no task 'nothing'. Hint: codin tasks {server} lists yours\n"
 
 
 @pytest.mark.parametrize("mode", ["--stream", "--no-stream"])

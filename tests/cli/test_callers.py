@@ -103,6 +103,18 @@ def test_a_person_with_a_key_calls_agents_that_want_known_callers(program: Path,
         assert (both.returncode, "exclude each other" in both.stderr) == (2, True)
 
 
+def test_the_card_tells_tokens_and_keys_of_agents_apart(program: Path, home: dict[str, str]) -> None:
+    KeyRing.create(program / ".codin" / "keys")
+    given = ["--token-file", _file(program / "tokens", "ada t0ken scopes=read\n")]
+    given += ["--access", _file(program / "access.toml", ACCESS)]
+    (program / "agent.toml").write_text('target = "who.py"\ntoken_file = "tokens"\naccess = "access.toml"\n')
+    with Running("serve", "who.py", "--port", "0", *given, cwd=program, env=home) as serving:
+        url = serving.serving(r"who serves A2A at (http://\S+)\n")
+        for place in (url, "."):
+            card = " ".join(run("card", place, cwd=program, env=home).stdout.split())
+            assert "callers the key of an agent with read; or HTTP Bearer with read" in card
+
+
 def test_a_key_is_shown_to_verified_agents_only_and_has_to_be_approved(program: Path, home: dict[str, str]) -> None:
     KeyRing.create(program / ".codin" / "keys")
     mine = {**home, "HOME": str(program / "mine")}

@@ -167,8 +167,25 @@ def test_a_server_with_several_agents_has_no_card_at_its_root(codin: Codin, tmp_
     with Running("serve", "two.py", "--port", "0", cwd=tmp_path) as running:
         root = running.serving().removesuffix("/sell/").removesuffix("/buy/")
         done = codin("card", root)
-    assert done.code == 5
-    assert f"There are 2 agents at {root}. Hint: take one: {root}/buy, {root}/sell" in done.err
+        nobody = codin("call", f"{root}/nosuch", "hi")
+    words = f"There are 2 agents at {root}. Hint: take one: {root}/buy, {root}/sell"
+    assert (done.code, done.err) == (5, f"error: {words}\n")
+    assert (nobody.code, nobody.err) == (5, f"error: There is no agent at {root}/nosuch. {words}\n")
+
+
+def test_a_card_in_a_file_is_shown(codin: Codin, tmp_path: Path) -> None:
+    place = tmp_path / "old.json"
+    place.write_text(json.dumps({**FOREIGN, "signatures": [{"protected": "e30", "signature": "AA"}]}))
+    done = codin("card", place)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("old  2\n")
+    assert f"signed    not verified here: codin card verify {place}\n" in done.out
+    assert json.loads(codin("card", place, "--json").out)["name"] == "old"
+    assert codin("card", place, "--public-url", "https://a.example").code == 2
+    place.write_text('{"detail": "Not Found"}')
+    done = codin("card", place)
+    assert (done.code, done.out) == (2, "")
+    assert f"'{place}' is no agent card of A2A: name: Field required" in done.err
 
 
 def test_a_public_url_is_one(codin: Codin) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from codin.mesh import Found, Note
 from codin.testing import model_server
+from codin.trust import SigningKey
 from tests.cli.command import Running, run
 
 HELLO = '''
@@ -57,6 +58,12 @@ def test_agents_of_one_user_are_called_by_their_names(folder: Path, env: dict[st
         shown = run("card", "hello", "--json", env=env, cwd=folder / "run")
         assert json.loads(shown.stdout)["name"] == "hello"
         assert run("tasks", "Hello", "--json", env=env).returncode == 0
+        trusted = {**env, "CODIN_TRUST_STORE": str(folder / "trust.json")}
+        approved = run("trust", "approve", "hello", "--yes", env=trusted)
+        assert (approved.returncode, approved.stderr) == (0, f"hello is {url}\n")
+        assert url in run("trust", "list", env=trusted).stdout
+        assert run("trust", "diff", "hello", env=trusted).returncode == 0
+        assert "it has no signature" in run("card", "verify", "hello", "--key", _key(folder), env=trusted).stderr
         found = run("find", "--json", env=env)
         assert [json.loads(line)["url"].removesuffix("/.well-known/agent-card.json") for line in
                 found.stdout.splitlines()] == [url]  # fmt: skip
@@ -106,6 +113,11 @@ def test_replicas_are_one_agent_in_the_middle_of_a_rotation(
         (old,) = (each["kid"] for each in _keys(env | keys) if each["state"] == "overlapping")
         assert run("trust", "revoke", old, env=env).returncode == 0
         assert "2 agents are called 'hello'" in run("call", "hello", "Ada", env=env).stderr
+
+
+def _key(folder: Path) -> str:
+    (folder / "key.pem").write_bytes(SigningKey.generate().public.to_pem())
+    return str(folder / "key.pem")
 
 
 def _keys(env: dict[str, str]) -> list[dict[str, str]]:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from codin.trust import KeyRing, PublicKey, read_jwks, verify_card
-from tests.cli.command import Running
+from tests.cli.command import Running, Terminal
 from tests.cli.conftest import Done
 
 Codin = Callable[..., Done]
@@ -54,14 +54,35 @@ def test_the_life_of_a_key(codin: Codin, here: Path) -> None:
     first = ring.active.kid
     assert codin("keys", "rotate", "--overlap", "2").out == f"{ring.active.kid} EdDSA active\n"
     assert "signs until" in codin("keys", "list").out
-    revoked = codin("keys", "revoke", first)
+    revoked = codin("keys", "revoke", first, "--yes")
     assert (revoked.code, revoked.out) == (0, f"{first} EdDSA revoked\n")
     second = ring.active.kid
-    replaced = codin("keys", "revoke", second[:10])
+    replaced = codin("keys", "revoke", second[:10], "--yes")
     assert replaced.out == f"{second} EdDSA revoked\n"
     assert ring.active.kid in replaced.err
     assert codin("keys", "export").out == json.dumps(ring.export(), indent=2) + "\n"
     assert PublicKey.from_pem(codin("keys", "export", "--pem").out) == ring.active.public
+
+
+def test_a_key_is_not_destroyed_unasked(codin: Codin) -> None:
+    codin("keys", "new")
+    ring = KeyRing.find()
+    assert ring is not None
+    kid = ring.active.kid
+    nobody = codin("keys", "revoke", kid)
+    assert (nobody.code, nobody.out) == (2, "")
+    assert "there is nobody to ask: --yes destroys the key" in nobody.err
+    for answer, is_active in (("n", True), ("y", False)):
+        with Terminal("keys", "revoke", kid[:4]) as terminal:
+            terminal.expect(kid)
+            terminal.expect("it is the active one")
+            terminal.expect("Destroy it?")
+            terminal.type(f"{answer}\n")
+            assert terminal.wait() == (1 if is_active else 0)
+        assert (ring.active.kid == kid) is is_active
+    again = codin("keys", "revoke", kid[:8])
+    assert (again.code, again.out) == (2, "")
+    assert f"the key '{kid}' is revoked already" in again.err
 
 
 def test_json_is_for_programs(codin: Codin, here: Path) -> None:
@@ -75,7 +96,7 @@ def test_json_is_for_programs(codin: Codin, here: Path) -> None:
         (rotated["kid"], "active"),
         (made["kid"], "overlapping"),
     ]
-    (revoked,) = lines("revoke", made["kid"])
+    (revoked,) = lines("revoke", made["kid"], "--yes")
     assert (revoked["kid"], revoked["state"]) == (made["kid"], "revoked")
 
 

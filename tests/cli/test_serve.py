@@ -9,12 +9,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import anyio
 import pytest
 
 from codin import a2a, connect
+from codin.server import ServerLimits
+from codin.task import Limits
 from tests.cli.command import Running, Terminal, environment, run
 from tests.cli.conftest import Done
 
@@ -69,6 +72,39 @@ def test_only_what_is_typed_is_spoken(tmp_path: Path, codin: Codin) -> None:
         assert "HTTP+JSON" in refused.err
 
 
+def test_limits_are_typed_by_their_names(tmp_path: Path, codin: Codin) -> None:
+    code = "import asyncio\nasync def rest(text: str) -> None:\n    await asyncio.sleep(float(text))\n"
+    (tmp_path / "rest.py").write_text(code)
+    options = ("--limit", "run_timeout=0.05", "--limit", "max_body=2000")
+    with Running("serve", "rest.py", "--port", "0", *options, cwd=tmp_path) as serving:
+        url = serving.serving()
+        assert "took longer than it may" in codin("call", url, "60").err
+        assert "the body is larger than 2000 bytes" in codin("call", url, "0" * 3000).err
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("run_timeuot=9", "--limit run_timeuot=9: there is no limit 'run_timeuot'. Hint: did you mean run_timeout?\n"),
+        ("run_timeout=15m", "--limit run_timeout=15m: run_timeout is a number of seconds, more than 0, up to"),
+        ("max_running=0", "max_running is a whole number, more than 0, up to"),
+        ("budget.money=-0.5", "budget.money is a number, 0 or more, up to"),
+        ("drain", "--limit drain: drain is a number of seconds, 0 or more"),
+    ],
+)
+def test_a_limit_that_is_wrong_is_one_line(tmp_path: Path, codin: Codin, typed: str, words: str) -> None:
+    (tmp_path / "hello.py").write_text(SHOUT)
+    done = codin("serve", tmp_path / "hello.py", "--limit", typed)
+    assert done.code == 2
+    assert words in done.err
+
+
+def test_the_help_names_every_limit(codin: Codin) -> None:
+    named = {each.name for kind in (Limits, ServerLimits) for each in fields(kind)} - {"budget"}
+    said = codin("serve", "--help").out
+    assert [name for name in sorted({*named, "budget.tokens", "budget.money"}) if name not in said] == []
+
+
 HOME, INTERNET, INSIDE = "http://127.0.0.1:9/hook", "http://8.8.8.8/hook", "http://10.0.0.1/hook"
 
 
@@ -96,12 +132,24 @@ def test_where_notifications_may_go(word: str, taken: list[str], refused: list[s
         anyio.run(ask, serving.serving())
 
 
+def test_an_old_version_is_served_beside_the_new_one_only(tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(SHOUT)
+    done = run("serve", "hello.py", "--port", "0", "--protocol-version", "0.3", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "A2A 0.3 is served beside 1.0 only. Hint: say nothing of versions to serve both" in done.stderr
+    (tmp_path / "agent.toml").write_text('target = "hello.py"\nversions = ["0.3"]\n')
+    assert "A2A 0.3 is served beside 1.0 only" in run("serve", ".", "--port", "0", cwd=tmp_path).stderr
+    options = ["--protocol-version", "1.0", "--protocol-version", "0.3"]
+    with Running("serve", "hello.py", "--port", "0", *options, cwd=tmp_path) as serving:
+        serving.serving(r"shout serves A2A at (http://127\.0\.0\.1:\d+/)\n")
+
+
 def test_an_agent_that_requires_an_extension_is_called_with_it(tmp_path: Path, codin: Codin) -> None:
     needs = SHOUT.replace("@agent", '@agent(extensions=[a2a.AgentExtension(uri="urn:loud", required=True)])')
     (tmp_path / "hello.py").write_text(f"from codin import a2a\n{needs}")
     with Running("serve", "hello.py", "--port", "0", cwd=tmp_path) as serving:
         url = serving.serving(r"shout serves A2A at (http://127\.0\.0\.1:\d+/)\n")
-        assert "urn:loud" in codin("call", url, "hello").err
+        assert codin("call", url, "hello").err.endswith(" Hint: --extension urn:loud\n")
         assert codin("call", url, "hello", "--extension", "urn:loud").out == "HELLO\n"
 
 

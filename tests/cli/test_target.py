@@ -275,6 +275,14 @@ def test_a_missing_framework_is_named_with_its_extra(
     assert f"pip install 'codin[{extra}]' brings {package}" in refused(codin("card", "bad.py"))
 
 
+@pytest.mark.parametrize("text", ["from codin import agent\n@agent", "import codin\n@codin.agent(name='x')"])
+def test_the_module_in_the_place_of_the_decorator_is_told(codin: Codin, write: Write, text: str) -> None:
+    write("bad.py", f"{text}\ndef shout(text: str) -> str: ...")
+    assert "the decorator in it: from codin.agent import agent" in refused(codin("card", "bad.py"))
+    write("other.py", "import json\njson()")
+    assert "decorator" not in refused(codin("card", "other.py"))
+
+
 @installed
 def test_every_adapter_has_its_extra() -> None:
     with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:

@@ -97,6 +97,29 @@ def test_an_agent_is_approved_compared_and_forgotten(agent: tuple[str, Publisher
     assert codin("trust", "diff", url).code == 2
 
 
+def test_a_card_that_was_changed_is_shown_as_refused(agent: tuple[str, Publisher], codin: Codin) -> None:
+    url, publisher = agent
+    codin("trust", "approve", url, "--yes")
+    publisher.tampered = {"description": "Other."}
+    done = codin("card", url)
+    assert (done.code, codin("card", "verify", url).code) == (5, 5)
+    [signed] = [line for line in done.out.splitlines() if line.startswith("signed")]
+    assert "refused: the signature by" in signed
+    assert "approve" not in done.out
+    assert "does not fit this card" in " ".join(done.out.split())
+    assert json.loads(codin("card", url, "--json").out)["description"] == "Other."
+
+
+@pytest.mark.parametrize("words", [["approve", "--yes"], ["diff"]])
+@pytest.mark.parametrize(
+    ("target", "said"), [("nobody", "nobody is called 'nobody' here"), ("127.0.0.1:8000", "is not an http(s) URL")]
+)
+def test_what_is_no_agent_is_said_alike(codin: Codin, words: list[str], target: str, said: str) -> None:
+    done = codin("trust", *words, target)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
 def test_nobody_approves_without_a_word(agent: tuple[str, Publisher], codin: Codin, place: Path) -> None:
     done = codin("trust", "approve", agent[0])
     assert (done.code, "--yes" in done.err) == (2, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -68,6 +69,33 @@ async def test_without_a_card_the_error_names_both_places() -> None:
             await enter(connect(f"{url}/a"))
     assert f"{url}/a{WELL_KNOWN}" in str(caught.value)
     assert f"{url}{WELL_KNOWN}" in str(caught.value)
+
+
+async def test_without_a_card_the_error_names_the_agents_that_a_server_lists() -> None:
+    async def answer(exchange: Exchange) -> None:
+        here = f"http://{exchange.headers['host']}"
+        cards = [f"{here}/a{WELL_KNOWN}", f"{here}/b{WELL_KNOWN}", f"http://evil.example/c{WELL_KNOWN}"]
+        body = json.dumps({"agents": [{"card": place} for place in cards]}).encode()
+        await exchange.answer(body, status=200 if exchange.path == "/" else 404)
+
+    async with serving(answer) as url:
+        for path, words in (("", ""), ("/", ""), ("/nosuch", f"There is no agent at {url}/nosuch. ")):
+            with pytest.raises(BadResponse) as caught:
+                await enter(connect(url + path))
+            assert caught.value.message == f"{words}There are 2 agents at {url}."
+            assert caught.value.hint == f"take one: {url}/a, {url}/b"
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b"{}", b"[]", b'{"agents": [1]}', b"\xff"], ids=["deep", "none", "list", "number", "bytes"]
+)
+async def test_whatever_stands_at_the_root_there_is_no_card(body: bytes) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer(body, status=200 if exchange.path == "/" else 404)
+
+    async with serving(answer) as url:
+        with pytest.raises(BadResponse, match="There is no agent card at"):
+            await enter(connect(url))
 
 
 async def enter(peer: Peer) -> None:

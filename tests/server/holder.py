@@ -9,7 +9,7 @@ import threading
 
 import codin
 from codin.agent import agent
-from codin.server import ServerLimits
+from codin.server import ServerLimits, log_lines
 from codin.task import Limits, Task
 
 __all__ = ["holder"]
@@ -50,4 +50,6 @@ if __name__ == "__main__":
     for name, kind in (("limits", Limits), ("server_limits", ServerLimits)):
         if name in settings:
             settings[name] = kind(**settings[name])
+    if "logs" in settings:
+        log_lines("plain", settings.pop("logs"))
     codin.serve(holder, port=0, **settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,6 +26,7 @@ from codin.trust import (
     MeshTokens,
     Rule,
     SigningKey,
+    TrustStore,
     identity_of,
     mint,
 )
@@ -392,6 +394,28 @@ async def test_call_tokens_are_taken_beside_other_credentials() -> None:
         403,
         401,
     ]
+
+
+async def test_an_agent_with_our_own_key_is_granted_scopes_by_its_plain_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ring = KeyRing.create(tmp_path / "keys")
+    known = TrustStore()
+    known.name("them", THEIRS.public)
+    access = Access({"shout": "read"}, grants={"router": "read", "": "read"})
+    rpc = Rpc(App(shout, keys=ring, trust=known, access=access, anonymous=False))
+
+    async def status(key: SigningKey, agent: str) -> int:
+        token = mint(key, agent, identity_of("shout", ring.active.kid))
+        return (await post(rpc, _bearer(token))).status_code
+
+    for _ in range(2):
+        assert [await status(ring.active, agent) for agent in ("router", "other")] == [200, 403]
+        ring.revoke(ring.active.kid)  # whose plain name is the same
+    assert await status(THEIRS, "router") == 403  # anybody may call an agent so
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    told = "{} lacks the scopes read of shout; grants are given by that name"
+    assert said == [told.format("'other'"), told.format("'other'"), told.format("'them'")]
 
 
 @pytest.mark.requirement("AUTH-FAILURES-LOGGED")

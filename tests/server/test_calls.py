@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from codin import a2a
 from codin.client import Event, connect
-from codin.errors import BadResponse, CodinError, ConnectError, DeadlineExceeded
+from codin.errors import (
+    BadResponse,
+    CardChanged,
+    CardNotTrusted,
+    CircuitOpen,
+    CodinError,
+    ConnectError,
+    DeadlineExceeded,
+    NoAgent,
+)
+from codin.mesh.registry import Registry, RegistryApp
 from codin.server import App
+from codin.server._neighbours import Neighbours
 from codin.task import AgentResponse, Limits, MemoryStore, Owner, Task, current_task
+from codin.trust import CallLimits
 from tests.server.puppet import Puppet
 from tests.server.rpc import Rpc, message
 from tests.server.sockets import listening, open_listener
@@ -252,6 +266,10 @@ async def test_an_agent_can_call_its_own_server(echo: Echo) -> None:
         (ConnectError("http://10.0.0.7:9001 could not be reached"), "Another agent that this one needs could not be"),
         (DeadlineExceeded("http://10.0.0.7:9001 did not answer"), "Another agent that this one needs did not answer"),
         (BadResponse("http://10.0.0.7:9001 said: hunter2"), "Another agent that this one needs did not answer as it"),
+        (NoAgent("There is no agent 'ada' at 10.0.0.7"), "Another agent that this one needs is not to be found"),
+        (CircuitOpen("10.0.0.7 is left alone"), "Another agent that this one needs could not be reached"),
+        (CardNotTrusted("the card of http://10.0.0.7:9001"), "Another agent that this one needs is not one that it tr"),
+        (CardChanged("the card of http://10.0.0.7:9001"), "Another agent that this one needs is not one that it tr"),
         (a2a.Overloaded("http://10.0.0.7:9001 is busy"), "A call that this agent made was refused"),
     ],
 )
@@ -271,6 +289,42 @@ async def test_the_caller_learns_what_happened_and_not_where(
     (record,) = caplog.records
     assert record.exc_info is None
     assert record.getMessage() == f"task {task['id']}: the agent raised {type(error).__name__}: {error}"
+
+
+async def test_a_name_that_nobody_has_is_one_line_with_where_it_was_looked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CODIN_RUNTIME", str(tmp_path))
+    async with listening(RegistryApp()) as served, Registry(served.url) as known:
+        for source, place in ((None, "this user's agents here"), (known, f"the registry at {known.url}")):
+            caplog.clear()
+            neighbours = Neighbours("clerk", None, None, source)
+            task = await sent(app := App(Clerk("ada"), resolver=neighbours))
+            assert "is not to be found (NoAgent)" in task["status"]["message"]["parts"][0]["text"]
+            (record,) = [record for record in caplog.records if record.name == "codin.task"]
+            assert record.getMessage().endswith(f"Looked for in {place}.")
+            assert record.exc_info is None
+            await app.close()
+            await neighbours.aclose()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("theirs", [False, True])
+async def test_whose_time_was_up_is_in_the_log(
+    url: str, theirs: bool, streamed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    clerk = Clerk(url)
+    clerk.options = {"on_event": ignore} if streamed else {}
+    clerk.options |= {} if theirs else {"timeout": 0.3}
+    given = CallLimits(deadline=int((time.time() + 0.3) * 1000) if theirs else None)
+    app = App(clerk)
+    async with asyncio.timeout(20):
+        await Rpc(app).result("SendMessage", {"message": message("hang")}, Codin_Call=given.to_header())
+    (record,) = [record for record in caplog.records if record.name == "codin.task"]
+    words = "Hint: the time of the task's turn was up, which its caller, or run_timeout, had set"
+    assert "DeadlineExceeded" in record.getMessage()
+    assert record.getMessage().endswith(words) is theirs
+    await app.close()
 
 
 async def test_an_agent_that_is_down_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

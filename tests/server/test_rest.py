@@ -190,6 +190,16 @@ async def test_another_verb_is_told_which_there_are(app: App, verb: str, path: s
         assert problem_of(answer)["status"] == "UNIMPLEMENTED"
 
 
+@pytest.mark.parametrize("path", ["/tasks/t:explode", "/acme/tasks/a:b:explode"])
+async def test_an_operation_that_there_is_not(app: App, path: str) -> None:
+    rest = Rest(app)
+    answer = await rest.ask("POST", path)
+    problem = problem_of(answer)
+    assert (answer.status_code, problem["message"]) == (404, "there is no operation 'explode' on a task")
+    assert problem["hint"] == "there are cancel and subscribe; a colon in an id is written %3A"
+    assert problem_of(await rest.ask("GET", path))["reason"] == "TASK_NOT_FOUND"  # an id may have a colon
+
+
 async def test_a_head_is_a_get_without_its_body(app: App) -> None:
     rest = Rest(app)
     task = await rest.send("hi")
@@ -274,7 +284,10 @@ async def test_a_get_is_answered_as_a2a(app: App) -> None:
 @pytest.mark.parametrize("declared", ["text/plain", "application/x-www-form-urlencoded", ""])
 async def test_a_body_of_another_type_is_refused(app: App, declared: str) -> None:
     answer = await Rest(app).ask("POST", "/message:send", {"message": message()}, content_type=declared)
-    assert (answer.status_code, problem_of(answer)["reason"]) == (400, "CONTENT_TYPE_NOT_SUPPORTED")
+    problem = problem_of(answer)
+    assert (answer.status_code, problem["reason"]) == (400, "CONTENT_TYPE_NOT_SUPPORTED")
+    assert (f"media type {declared!r}" if declared else "without a media type") in problem["message"]
+    assert problem["hint"] == "send JSON, as application/a2a+json or application/json"
 
 
 # Errors.

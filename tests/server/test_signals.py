@@ -70,6 +70,19 @@ async def test_what_does_not_finish_in_time_is_failed_and_its_stream_ends_proper
         await process.ended()
 
 
+async def test_the_log_says_what_it_waits_for() -> None:
+    settings: dict[str, Any] = {"limits": {"drain": 20}, "logs": "info"}
+    async with running(PROGRAM, **settings) as process, httpx.AsyncClient(base_url=process.url) as http:
+        first, second = await begun(process, "hold"), await begun(process, "hold")
+        process.send(signal.SIGTERM)
+        while (await http.get("/readyz")).status_code != 503:
+            pass
+        process.tell("release")
+        await asyncio.gather(first.end(), second.end())
+        await process.ended()
+        assert "codin.server: draining: waiting for 2 running turns, for 20 s at most" in await process.errors()
+
+
 async def test_a_second_signal_does_not_wait() -> None:
     async with running(PROGRAM, limits={"drain": 100}) as process, httpx.AsyncClient(base_url=process.url) as http:
         hold = await begun(process, "hold")

@@ -222,8 +222,16 @@ def test_a_revoked_key_is_destroyed(tmp_path: Path) -> None:
     assert [key.kid for key in ring.published] == [ring.active.kid]
     assert not (tmp_path / "keys" / f"{old}.pem").exists()
     assert ring.records[-1].state(time()) == "revoked"
-    with pytest.raises(ConfigError, match="no key"):
+    with pytest.raises(ConfigError, match="revoked already"):
         ring.revoke(old)
+
+
+def test_a_name_that_fits_two_keys_is_none_though_one_of_them_is_revoked(tmp_path: Path) -> None:
+    ring = KeyRing.create(tmp_path / "keys")
+    while len({record.kid[0] for record in ring.records}) == len(ring.records):
+        ring.revoke(ring.active.kid)
+    with pytest.raises(ConfigError, match="2 keys begin with"):
+        ring.revoke(ring.active.kid[0])
 
 
 def test_in_the_place_of_the_active_key_comes_a_new_one(tmp_path: Path) -> None:

@@ -44,6 +44,11 @@ class Backing:
         self._own: _OwnLoop | None = None
         self._beginning = threading.Lock()
 
+    @property
+    def of_server(self) -> bool:
+        """Whether it is the memory of the server, which has to have one."""
+        return self._memories is None
+
     async def run(self, work: Work[T], *, outside: Scope | None = None) -> T:
         """What `work` gives for the memory of whoever calls."""
         task = current_task()

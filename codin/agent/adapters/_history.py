@@ -6,7 +6,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["History", "MemoryHistory"]
+__all__ = ["ASKED", "SAID", "History", "MemoryHistory"]
+
+# What an agent forgets with its process, as the log of a server has it.
+ASKED = "what it has asked cannot be answered after a restart"
+SAID = "what was said in a context is forgotten with a restart"
 
 Message = TypeVar("Message")
 

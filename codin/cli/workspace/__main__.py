@@ -12,22 +12,21 @@ import threading
 
 from codin.cli import main
 
-_GRACE = 20.0  # seconds; a server's own drain is shorter
 
-
-def _watch(leash: int) -> None:
+def _watch(leash: int, patience: float) -> None:
     os.read(leash, 1)  # nobody writes: this is the end
     os.kill(os.getpid(), signal.SIGTERM)
-    threading.Event().wait(_GRACE)
+    threading.Event().wait(patience)
     os._exit(1)
 
 
-def _on_leash() -> None:
+def _on_leash(patience: float) -> None:
+    """Once it is let go, it has so many seconds, which are more than a server's own drain."""
     leash = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)  # what the agent starts has no use for the leash
     os.close(nothing)
-    threading.Thread(target=_watch, args=[leash], name="leash", daemon=True).start()
+    threading.Thread(target=_watch, args=[leash, patience], name="leash", daemon=True).start()
 
 
 def _arrive(folder: str) -> None:
@@ -37,6 +36,7 @@ def _arrive(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    _on_leash()
-    _arrive(sys.argv.pop(1))
+    folder, patience = sys.argv.pop(1), float(sys.argv.pop(1))
+    _on_leash(patience)
+    _arrive(folder)
     sys.exit(main())

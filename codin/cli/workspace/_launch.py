@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from codin.cli._bounds import what_is_bounded
 from codin.cli._interpreter import command_in, typed
 from codin.cli._manifest import Manifest, read_manifest, settings_of
 from codin.cli.workspace._folder import TOOLS, Workspace
@@ -20,6 +21,8 @@ from codin.errors import ConfigError
 __all__ = ["Launch", "Prepare", "agent_launches", "registry_launch"]
 
 HOST = "127.0.0.1"
+GRACE = 15.0  # seconds: what a server waits for its running turns by default, and for those that it stops
+_AFTER = 5.0  # seconds beyond the grace, after which a process without its supervisor ends itself
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Launch:
         health: where it says whether it is well.
         room: what it is to be held by; None where nothing shall.
         secrets: what its log must not hold, by name; already in `env`.
+        grace: the seconds that it has to end by itself.
     """
 
     command: Sequence[str]
@@ -39,6 +43,7 @@ class Launch:
     env: Mapping[str, str] = field(repr=False)
     room: Room | None = None
     secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    grace: float = GRACE
 
 
 Prepare = Callable[[int], Launch]
@@ -62,12 +67,15 @@ def agent_launches(workspace: Workspace, folder: Path, registry: str | None, *, 
 
 def registry_launch(workspace: Workspace, port: int, *, signed: bool) -> Prepare:
     """How the registry of the workspace is started: for agents that sign for what they say, or for all."""
+    from codin.trust import KeyRing
 
     def prepare(_: int) -> Launch:
         # Who is there says so again when it starts anew, so nothing is to be kept.
         options = [f"--host={HOST}", f"--port={_free(port)}", "--store=memory://"]
         if not signed:
             options.append("--unsigned")
+        elif (ring := KeyRing.find()) is not None and ring.path is not None:
+            options.append(f"--keys={ring.path.resolve()}")
         command = [*_codin(None, workspace), "registry", *options]
         return Launch(command, workspace.folder, port, "healthz", _environment(workspace))
 
@@ -88,11 +96,18 @@ def _agent(workspace: Workspace, folder: Path, number: int, registry: str | None
         env = {**passed(_environment(workspace), manifest.sandbox), **manifest.env, **secrets}
         if registry is not None:
             env["CODIN_REGISTRY"] = registry
-        command = [*_codin(_python(manifest, folder), workspace), "serve", *options, "--", str(place)]
+        grace = _grace(manifest)
+        command = [*_codin(_python(manifest, folder), workspace, grace), "serve", *options, "--", str(place)]
         room = room_of(workspace, folder, manifest, python=command[0], store=store, env=env, signed=signed)
-        return Launch(command, workspace.folder, port, "readyz", env, room, secrets)
+        return Launch(command, workspace.folder, port, "readyz", env, room, secrets, grace)
 
     return prepare
+
+
+def _grace(manifest: Manifest) -> float:
+    """As long as the server itself waits, which its manifest may say."""
+    said = what_is_bounded({"limit": manifest.limit}).get("limits")
+    return GRACE if said is None else max(GRACE, said.drain + said.cancel_grace)
 
 
 def _said(folder: Path, manifest: Manifest, number: int) -> Mapping[str, Any]:
@@ -122,10 +137,10 @@ def _python(manifest: Manifest, folder: Path) -> str | None:
     return str(folder.resolve() / manifest.python)
 
 
-def _codin(python: str | None, workspace: Workspace) -> Sequence[str]:
+def _codin(python: str | None, workspace: Workspace, grace: float = GRACE) -> Sequence[str]:
     interpreter = sys.executable if python is None else command_in(python, ())[0]
     # -P: the workspace is where it works, and no place to import from; its folders have common names.
-    return [interpreter, "-P", "-m", "codin.cli.workspace", str(workspace.folder)]
+    return [interpreter, "-P", "-m", "codin.cli.workspace", str(workspace.folder), str(grace + _AFTER)]
 
 
 def _store(manifest: Manifest, folder: Path, number: int) -> str:

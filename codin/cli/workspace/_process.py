@@ -27,7 +27,6 @@ __all__ = ["Process", "State"]
 State = Literal["starting", "ready", "silent", "waiting", "crashed", "refused", "stopped"]
 """silent: it runs and does not answer; waiting: for its restart; crashed, refused: left alone until somebody acts."""
 
-_GRACE = 15.0  # seconds for its running turns
 _RELOAD_GRACE = 3.0  # when its code changed, and a person waits for the new one
 _SOON, _SELDOM = 0.1, 5.0  # seconds between two looks: while it starts, and later
 _PATIENCE = 3.0  # seconds for an answer
@@ -49,7 +48,7 @@ class Process:
         words: what there is to say of that, e.g. why it ended.
         pid: while it runs.
         port: where it is, or was.
-        restarts: how often it was started again.
+        starts: how often it was started.
         sandbox: the kind of what holds it; None when nothing does.
     """
 
@@ -62,7 +61,7 @@ class Process:
         self.words: str = ""
         self.pid: int | None = None
         self.port: int = 0
-        self.restarts: int = 0
+        self.starts: int = 0
         self.sandbox: str | None = None
         self._remark = ""
         self._running: Running | None = None
@@ -75,7 +74,7 @@ class Process:
         self._act = asyncio.Event()
         self._ended = False
         self._again = False
-        self._grace = _GRACE
+        self._grace: float | None = None
         self._stopping: asyncio.Event = asyncio.Event()
 
     @property
@@ -83,9 +82,14 @@ class Process:
         """Where it serves."""
         return f"http://{HOST}:{self.port}/" if self.port else ""
 
+    @property
+    def restarts(self) -> int:
+        """How often it was started again."""
+        return max(0, self.starts - 1)
+
     def to_dict(self) -> Mapping[str, Any]:
         """What is written down."""
-        names = ("name", "state", "since", "words", "pid", "url", "restarts", "sandbox")
+        names = ("name", "state", "since", "words", "pid", "url", "starts", "restarts", "sandbox")
         return {name: getattr(self, name) for name in names}
 
     def restart(self, prepare: Prepare) -> None:
@@ -101,7 +105,7 @@ class Process:
         """End it for good; `run` returns when it has ended."""
         self._ended = True
         self._again = False
-        self._grace = 0.0 if at_once else _GRACE
+        self._grace = 0.0 if at_once else None
         self._stopping.set()
         self._act.set()
         if at_once and self._running is not None:
@@ -139,7 +143,6 @@ class Process:
                 why = await self._once(launch, log, sandbox)
         if why and not (self._ended or self._again):
             await self._rest(why, log)
-        self.restarts += not self._ended
 
     async def _opened(self, room: Room | None, stack: AsyncExitStack, log: LogFile) -> LocalSandbox | None:
         """Its sandbox, if it is to have one; None where it may go without, which is said.
@@ -190,23 +193,24 @@ class Process:
             except (OSError, SandboxError) as error:
                 return f"cannot be started ({error.strerror if isinstance(error, OSError) else error.message})"
             self.pid = running.pid
+            self.starts += 1
             self._on_change()
             looking = asyncio.create_task(self._look(self.url + launch.health))
             try:
-                code = await self._to_its_end(running)
+                code = await self._to_its_end(running, launch.grace)
             finally:
                 looking.cancel()
                 self.pid = self._running = None
         return _ending(code)
 
-    async def _to_its_end(self, running: Running) -> int:
+    async def _to_its_end(self, running: Running, grace: float) -> int:
         ending = asyncio.create_task(running.wait())
         told = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait([ending, told], return_when=asyncio.FIRST_COMPLETED)
             if not ending.done():
                 running.end()
-                await asyncio.wait([ending], timeout=self._grace)
+                await asyncio.wait([ending], timeout=grace if self._grace is None else self._grace)
             if not ending.done():
                 running.kill()
             return await ending

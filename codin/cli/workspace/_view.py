@@ -127,7 +127,7 @@ def overview(rows: Sequence[Row]) -> RenderableType:
             plain(row["name"]),
             Text(row["state"], _STYLES.get(row["state"], "")),
             _span(now - row["since"]),
-            str(row["restarts"] + 1),
+            str(row["starts"]),
             str(row["pid"] or ""),
             str(row["sandbox"] or "-") if row["pid"] else "",
             row["url"] if row["pid"] else "",

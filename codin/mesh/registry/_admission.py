@@ -18,7 +18,7 @@ from codin.mesh.registry._problem import Problem
 from codin.mesh.registry._proof import Proof
 from codin.mesh.registry._protocol import Holder, Labels, Registration, RegistryLimits, RegistryStore
 from codin.mesh.registry._wire import mapping
-from codin.trust import PublicKey, identity_in, kid_of, verify_card
+from codin.trust import KeyRing, PublicKey, identity_in, kid_of, verify_card
 
 __all__ = ["Admission", "load_in", "read_object", "text_of"]
 
@@ -42,12 +42,16 @@ class Admission:
 
     Args:
         allow_unsigned: the operator takes agents without a key, too.
+        own: the operator's keys.
     """
 
-    def __init__(self, store: RegistryStore, limits: RegistryLimits, *, allow_unsigned: bool) -> None:
+    def __init__(
+        self, store: RegistryStore, limits: RegistryLimits, *, allow_unsigned: bool, own: KeyRing | None
+    ) -> None:
         self._store = store
         self._limits = limits
         self._allow_unsigned = allow_unsigned
+        self._own = own
 
     async def admit(self, body: bytes, owner: str, proof: Proof | None) -> tuple[Registration, Registration | None]:
         """Register an agent.
@@ -76,6 +80,17 @@ class Admission:
             registration = _renewed(registration, known)
         await self._store.put(registration, names=names, labels=_labels(card))
         return registration, known
+
+    def check_key(self, proof: Proof | None) -> None:
+        """See whether the operator has revoked the key that signed a request. Raises Problem."""
+        if self._own is None or proof is None:
+            return
+        if any(record.kid == proof.key.kid and record.revoked is not None for record in self._own.records):
+            raise Problem(403, "KEY_REVOKED", "the key that signed this was revoked by its owner")
+
+    def _is_own(self, kid: str | None) -> bool:
+        key = self._own.public.get(kid) if self._own is not None and kid is not None else None
+        return key is not None and not key.expired
 
     def _card_in(self, request: Mapping[str, Any]) -> tuple[Mapping[str, Any], a2a.AgentCard, str]:
         url, fields = request.get("url"), mapping(request.get("card"))
@@ -152,7 +167,12 @@ class Admission:
     async def _check_names(
         self, names: set[str], registration: Registration, card: a2a.AgentCard, fields: Mapping[str, Any]
     ) -> None:
-        """A name belongs to the key that had it first; a card that is signed by that key too passes it on."""
+        """A name belongs to the key that had it first; a card that is signed by that key too passes it on.
+
+        The operator's own agents have their names in any case: of their old key nothing may be left to sign with.
+        """
+        if self._is_own(registration.kid):
+            return
         for name, holder in (await self._store.holders(names)).items():
             same = holder.kid == registration.kid and (holder.kid or holder.owner == registration.owner)
             stronger = holder.kid is None and registration.kid is not None
@@ -161,7 +181,8 @@ class Admission:
                     409,
                     "NAME_TAKEN",
                     f"the name {name!r} belongs to somebody else",
-                    hint="choose another; after a rotation, sign the card with the old key as well",
+                    hint="choose another; after a rotation, sign the card with the old key as well; if that is gone, "
+                    "the name is free a week after the last agent that had it",
                 )
 
     async def _check_room(self, owner: str, known: Registration | None) -> None:

@@ -26,7 +26,7 @@ from codin.mesh.registry._protocol import Registration, RegistryLimits, Registry
 from codin.mesh.registry._registrar import Registrar, Wish
 from codin.mesh.registry._wire import written
 from codin.net import AddressGuard, Transport
-from codin.trust import PEER_ADDRESS, Authenticator
+from codin.trust import PEER_ADDRESS, Authenticator, KeyRing
 
 __all__ = ["RegistryApp"]
 
@@ -46,6 +46,8 @@ class RegistryApp:
             the request names itself, so somebody who gets hold of a request may repeat it at another registry.
         authenticator: who may read and register; without one, everybody.
         allow_unsigned: take agents without a key, too. Their cards are found, and are not verified.
+        keys: of whoever runs it. An agent with one of them that counts has its name, whoever had it before; nothing is
+            taken from one that was revoked. What changes in the ring counts at once.
         embed: makes vectors of texts, for a search by meaning.
         probe: seconds between two looks at every card, which give health and latency; None never looks.
         transport: how it looks; None makes one that calls nothing further inside than the registry itself is.
@@ -65,6 +67,7 @@ class RegistryApp:
         public_url: str | None = None,
         authenticator: Authenticator | None = None,
         allow_unsigned: bool = False,
+        keys: KeyRing | None = None,
         embed: Embed | None = None,
         probe: float | None = None,
         transport: Transport | None = None,
@@ -77,6 +80,7 @@ class RegistryApp:
             _open_store(store) if isinstance(store, str) else store,
             self._limits,
             allow_unsigned=allow_unsigned,
+            own=keys,
             embed=embed,
             probe=probe,
             reader=Reader(transport, guard=AddressGuard(named_by=public_url)),

@@ -20,6 +20,7 @@ __all__ = ["Announced", "Membership"]
 _logger = logging.getLogger("codin.mesh")
 _LAST_WORDS = 3.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_LOOK = 1.0  # seconds between two looks at which key signs
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class Membership:
     async def _keep(self, index: int, agent: Announced) -> None:
         published = b""
         pause = 0.0
+        key: SigningKey | None = None
         while True:
             try:
                 card = agent.card()
@@ -132,7 +134,16 @@ class Membership:
                 pause = 0.0
             # Not all at once, when many have begun together.
             wait = pause or self._receipts[index][0].ttl / 3
-            await asyncio.sleep(wait * random.uniform(0.8, 1.0))
+            await self._rest(wait * random.uniform(0.8, 1.0), key)
+
+    async def _rest(self, seconds: float, key: SigningKey | None) -> None:
+        """Wait, but not while another key has begun to sign: the old one may count no more."""
+        with suppress(TimeoutError, CodinError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    await asyncio.sleep(_LOOK)
+                    if self._key() is not key:
+                        return
 
     def _failed(self, index: int, agent: Announced, error: CodinError, pause: float) -> float:
         if isinstance(error, BadResponse):

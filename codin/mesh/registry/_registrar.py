@@ -23,7 +23,7 @@ from codin.mesh.registry._proof import Proof
 from codin.mesh.registry._protocol import Page, Query, Registration, RegistryLimits, RegistryStore, health_of
 from codin.mesh.registry._wire import written
 from codin.net import Response
-from codin.trust import PublicKey, verify_card
+from codin.trust import KeyRing, PublicKey, verify_card
 
 __all__ = ["Registrar", "Wish"]
 
@@ -51,6 +51,7 @@ class Registrar:
     """Keeps a registry. Between `start` and `stop` it also sweeps out who is gone, and looks at cards if told so.
 
     Args:
+        own: the operator's keys.
         probe: seconds between two looks at a card; None never looks.
         reader: how it looks; it is closed at the end.
     """
@@ -61,6 +62,7 @@ class Registrar:
         limits: RegistryLimits,
         *,
         allow_unsigned: bool,
+        own: KeyRing | None,
         embed: Embed | None,
         probe: float | None,
         reader: Reader,
@@ -68,7 +70,7 @@ class Registrar:
         self.limits = limits
         self.changes = Changes()
         self._store = store
-        self._admission = Admission(store, limits, allow_unsigned=allow_unsigned)
+        self._admission = Admission(store, limits, allow_unsigned=allow_unsigned, own=own)
         self._meaning = None if embed is None else Meaning(embed)
         self._probe = probe
         self._reader = reader
@@ -97,6 +99,7 @@ class Registrar:
 
     async def register(self, body: bytes, owner: str, proof: Proof | None) -> tuple[Registration, bool]:
         """Take up an agent. The second value says whether it is new. Raises Problem."""
+        self._admission.check_key(proof)
         async with self._admitting:  # what is checked still holds when it is written
             registration, known = await self._admission.admit(body, owner, proof)
         if self._meaning is not None:
@@ -109,6 +112,7 @@ class Registrar:
 
     async def beat(self, key: str, body: bytes, owner: str, proof: Proof | None) -> Registration:
         """An agent says that it lives. Raises Problem."""
+        self._admission.check_key(proof)
         known = await self._own(key, owner, proof)
         load = load_in(read_object(body)) if body else None
         now = time.time()

@@ -45,7 +45,8 @@ class Access:
 
     Args:
         rules: a `Rule`, or just its scopes, by the id of the agent.
-        grants: scopes that callers have beside those of their credentials, by the caller's id.
+        grants: scopes that callers have beside those of their credentials, by the caller's id; an agent that shows one
+            of our own keys has those by its own id as well.
     """
 
     def __init__(self, rules: Mapping[str, Rule | Scopes], *, grants: Mapping[str, Scopes] | None = None) -> None:
@@ -79,7 +80,9 @@ class Access:
 
     def granted(self, caller: Caller) -> Caller:
         """The caller with all its scopes."""
-        more = self._grants.get(caller.id)
+        more = self._grants.get(caller.id, frozenset[str]())
+        if caller.agent:
+            more |= self._grants.get(caller.agent, frozenset())
         return replace(caller, scopes=caller.scopes | more) if more else caller
 
     def lacks(self, caller: Caller, agent: str) -> frozenset[str] | None:

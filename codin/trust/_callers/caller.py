@@ -19,6 +19,7 @@ class Caller:
         scopes: what the caller may do.
         claims: what else the credential said; kept out of `repr`, so that it reaches no log.
         token: the credential itself, where an authenticator was told to keep it; kept out of `repr` as well.
+        agent: the id of the agent that calls, where it has shown one of our own keys; else "".
 
     Raises:
         ValueError: the id is empty, which would make strangers one owner by accident.
@@ -29,6 +30,7 @@ class Caller:
     scopes: frozenset[str] = frozenset()
     claims: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False, repr=False)
     token: str | None = field(default=None, compare=False, repr=False)
+    agent: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if not self.id:

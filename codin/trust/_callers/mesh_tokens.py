@@ -11,6 +11,7 @@ from codin.trust._callers.bearer import bearer_token
 from codin.trust._callers.caller import Caller
 from codin.trust._callers.replay import UsedTokens
 from codin.trust._calls.chain import chain_in, check_chain
+from codin.trust._calls.limits import agent_of
 from codin.trust._calls.token import CALL_TOKEN, LEEWAY, key_finder, read_token
 from codin.trust._cards.signatures import Keys
 
@@ -28,6 +29,7 @@ class MeshTokens:
         audience: the identities under which the agent here is called, `agent-id@thumbprint`. Nothing of the request,
             such as its Host header, has a say in it.
         names: what the owner of a key is called here, by its thumbprint.
+        own: whether a key is one of our own: its agents are known by their ids alone, whichever of our keys signs.
         lenient: a token by a key that is not known is as good as none, and not wrong.
         max_used: how many used tokens are remembered until they expire.
     """
@@ -38,12 +40,14 @@ class MeshTokens:
         audience: str | Container[str],
         *,
         names: Callable[[str], str | None] | None = None,
+        own: Callable[[str], bool] | None = None,
         lenient: bool = False,
         max_used: int = 200_000,
     ) -> None:
         self._keys = key_finder(keys)
         self._audience: Container[str] = frozenset({audience}) if isinstance(audience, str) else audience
         self._names = names
+        self._own = own
         self._lenient = lenient
         self._used = UsedTokens(max_used)
 
@@ -82,4 +86,5 @@ class MeshTokens:
         if not self._used.use(f"{kid}.{claims['jti']}", claims["exp"] + LEEWAY, time()):
             raise TokenRefused("the call token is refused: it was used before", hint="a token is for one request")
         name = self._names(kid) if self._names is not None else None
-        return Caller(name or claims["sub"], claims=claims)
+        agent = agent_of(claims["sub"]) if self._own is not None and self._own(kid) else ""
+        return Caller(name or claims["sub"], claims=claims, agent=agent)

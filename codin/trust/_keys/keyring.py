@@ -141,6 +141,18 @@ class KeyRing:
         self._refresh()
         return list(self._records.keys)
 
+    def record(self, kid: str) -> KeyRecord:
+        """What is known of one key.
+
+        Args:
+            kid: may be cut short where it is clear which key is meant.
+
+        Raises:
+            ConfigError: there is no such key.
+        """
+        self._refresh()
+        return self._records.find(kid)
+
     def export(self) -> dict[str, Any]:
         """The JSON Web Key Set of what is published."""
         return jwks(self.published)
@@ -171,12 +183,14 @@ class KeyRing:
             kid: may be cut short where it is clear which key is meant.
 
         Raises:
-            ConfigError: there is no such key, or the ring is a single one.
+            ConfigError: there is no such key, it is revoked already, or the ring is a single one.
         """
         folder = self._folder()
         with locked(folder):
             self._load(folder)
             record = self._records.find(kid)
+            if record.revoked is not None:
+                raise ConfigError(f"the key {record.kid!r} is revoked already", hint="codin keys list shows all")
             fresh = _generate(record.algorithm) if record.kid == self._records.active else None
             self._write(self._records.revoked(record.kid, int(time()), fresh), fresh)
 

@@ -70,12 +70,12 @@ class Records(NamedTuple):
         return Records(fresh.kid, (KeyRecord(fresh.kid, fresh.algorithm, now), *keys))
 
     def find(self, kid: str) -> KeyRecord:
-        """The key whose name begins so.
+        """The key whose name begins so, though it may be revoked.
 
         Raises:
             ConfigError: none, or several.
         """
-        found = [record for record in self.keys if kid and record.kid.startswith(kid) and record.revoked is None]
+        found = [record for record in self.keys if kid and record.kid.startswith(kid)]
         if len(found) != 1:
             what = f"{len(found)} keys begin with {kid!r}" if found else f"there is no key {kid!r}"
             raise ConfigError(what, hint="codin keys list shows them")

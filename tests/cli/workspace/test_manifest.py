@@ -92,7 +92,7 @@ def test_a_secret_that_is_not_to_be_had(place: Place, reference: str, words: str
             "ports = 8001",
             "has no key 'ports'. Hint: it may have target, python, env, secrets, port, replicas, store, bindings, "
             "versions, push, grpc_port, callers, token_file, api_key_file, oidc_issuer, oidc_audience, access, "
-            "memory, embedder, sandbox, tools\n",
+            "memory, embedder, sandbox, tools, limits\n",
         ),
         ('port = "8001"', "port is a whole number"),
         ("port = 70000", "port is wrong: Input should be less than or equal to 65535"),
@@ -101,7 +101,7 @@ def test_a_secret_that_is_not_to_be_had(place: Place, reference: str, words: str
         ("target = 3", "target is text"),
         ('python = ""', "python is text, and not empty"),
         ("env = {TONE = 3}", "env.TONE is text"),
-        ('env = "TONE=low"', "env is a table of names and text"),
+        ('env = "TONE=low"', "env is a table of names and values"),
         ('env = {"my tone" = "low"}', "env.my tone is no name of an environment variable"),
         (f'secrets = {{KEY = "{SECRET}"}}', "secrets.KEY is no reference"),
         ('secrets = {KEY = "env:"}', "secrets.KEY is no reference"),
@@ -138,6 +138,18 @@ def test_a_secret_that_is_not_to_be_had(place: Place, reference: str, words: str
         ('sandbox.memory = "1G"', "sandbox.memory is a whole number"),
         ('sandbox.cpu = "all"', "sandbox.cpu is a number"),
         ('memory = "postgresql://ada:secret@db/agents"', "memory has a user or a password in it"),
+        ("limits = 900", "limits is a table of names and values"),
+        (
+            'port = 0\n\n[limits]\ndrain = 20\nrun_timeout = "15m"',
+            "agent.toml, line 5: limits: run_timeout is a number of seconds, more than 0, up to 2147483647\n",
+        ),
+        (
+            "[limits]\n# run_timeuot\nrun_timeuot = 900",
+            "line 3: limits: there is no limit 'run_timeuot'. Hint: did you mean run_timeout?\n",
+        ),
+        ("limits.max_parts = 2.5", "line 1: limits: max_parts is a whole number, more than 0, up to"),
+        ("[limits]\nbudget = { tokens = -1 }", "line 2: limits: budget.tokens is a whole number, 0 or more, up to"),
+        ("[limits]\nkeep_alive = inf", "line 2: limits: keep_alive is a number of seconds, more than 0"),
         ('oidc_issuer = "https://login.example.com"', "oidc_issuer and oidc_audience go together"),
     ],
 )
@@ -176,6 +188,29 @@ async def tell(text: str, task: Task) -> str:
     assert place.call("strict", "where") == ("there" if shutil.which("bwrap") else "ToolRefused")
     assert place.call("nested", "where") == "ToolRefused"
     assert "tool_sandbox names 'were', which no agent here has as a tool" in place.log("wrong")
+
+
+def test_how_long_an_agent_may_work(place: Place) -> None:
+    code = """
+    import asyncio
+
+    async def rest(text: str) -> str:
+        await asyncio.sleep(float(text))
+        return "rested"
+    """
+    place.agent("brief", dedent(code), "[limits]\nrun_timeout = 0.05\ncancel_grace = 1")
+    place.agent("calm", dedent(code), "[limits]\nrun_timeout = 900\nbudget.tokens = 2000")
+    place.up()
+    assert place.call("calm", "0.2") == "rested"
+    with pytest.raises(AssertionError, match="took longer than it may"):
+        place.call("brief", "60")
+
+
+def test_an_option_takes_the_place_of_one_limit(place: Place, codin: Callable[..., Done]) -> None:
+    code = "import asyncio\nasync def rest(text: str) -> None:\n    await asyncio.sleep(float(text))\n"
+    folder = place.agent("rest", code, "limits = { run_timeout = 0.05, max_body = 2000 }")
+    with Running("serve", str(folder), "--port", "0", "--limit", "max_body=9000") as serving:
+        assert "took longer than it may" in codin("call", serving.serving(), f"{60:03000d}").err
 
 
 def test_a_wrong_manifest_keeps_nobody_else_from_running(place: Place) -> None:

@@ -109,7 +109,7 @@ def test_who_ends_again_and_again_is_left_alone(place: Place) -> None:
     assert "not everything is up" in done.stderr
     assert "RuntimeError: no luck" in run("ps", cwd=place.folder).stdout
     row = place.processes()["broken"]
-    assert (row["state"], row["restarts"], row["pid"]) == ("crashed", 4, None)
+    assert (row["state"], row["starts"], row["restarts"], row["pid"]) == ("crashed", 5, 4, None)
     assert place.call("shout", "Hi") == "HI"
 
 
@@ -172,6 +172,7 @@ def test_a_port_that_is_given(place: Place) -> None:
         place.agent("shout", manifest=f"port = {port}")
         row = place.up()["shout"]
         assert (row["state"], row["words"]) == ("refused", f"port {port} of 127.0.0.1 is taken by somebody else")
+        assert (row["starts"], row["restarts"]) == (0, 0)
     run("down", cwd=place.folder)
     row = place.up()["shout"]
     assert (row["state"], row["url"]) == ("ready", f"http://127.0.0.1:{port}/")
@@ -214,6 +215,35 @@ def test_agents_of_a_workspace_know_each_other(place: Place) -> None:
     place.up()
     _found(place.written()["registry"], "tell", place.folder)
     assert place.call("ask", "?") == f"ask@{KeyRing.open(Path.home() / '.codin' / 'keys').active.kid}"
+
+
+def test_keys_may_change_while_it_runs(place: Place) -> None:
+    folder = place.agent("tell", TELL_CALLER, 'callers = "known"\naccess = "access.toml"')
+    (folder / "access.toml").write_text('[agents.tell]\nscopes = ["read"]\n[grants]\nask = ["read"]\n')
+    place.agent("ask", ASK)
+    place.up()
+    registry = place.written()["registry"]
+    ring = KeyRing.open(Path.home() / ".codin" / "keys")
+    _found(registry, "tell", place.folder)
+    assert place.call("ask", "?") == f"ask@{ring.active.kid}"
+    for overlap in (None, "0", "7"):
+        old = ring.active.kid
+        if overlap is not None:
+            assert run("keys", "rotate", "--overlap", overlap).returncode == 0
+        if overlap != "0":
+            assert run("keys", "revoke", old, "--yes").returncode == 0
+        assert ring.active.kid != old
+        assert place.call("ask", "?") == f"ask@{ring.active.kid}"
+        for name in ("ask", "tell"):
+            _await_key(registry, name, ring.active.kid, place.folder)
+    assert "is not in the registry" not in place.log("ask") + place.log("tell")
+
+
+def _await_key(registry: str, name: str, kid: str, folder: Path) -> None:
+    """Wait until the registry has an agent by this key, and by no other."""
+    deadline = monotonic() + 10  # less than the time between two heartbeats
+    while [json.loads(line)["identity"] for line in _lines(registry, name, folder)] != [f"{name}@{kid}"]:
+        assert monotonic() < deadline, f"{name} did not join with another key"
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["in the workspace", "by CODIN_KEYS"])
@@ -282,6 +312,10 @@ def test_an_empty_workspace_says_so(place: Place) -> None:
 
 def _found(registry: str, name: str, folder: Path) -> dict[str, Any]:
     deadline = monotonic() + PATIENCE
-    while not (said := run("find", "--registry", registry, "--name", name, "--json", cwd=folder).stdout):
+    while not (said := _lines(registry, name, folder)):
         assert monotonic() < deadline, f"{name} did not join"
-    return json.loads(said)
+    return json.loads(said[0])
+
+
+def _lines(registry: str, name: str, folder: Path) -> list[str]:
+    return run("find", "--registry", registry, "--name", name, "--json", cwd=folder).stdout.splitlines()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from codin.errors import ConnectError
 from codin.mesh.registry import Announced, Membership, Registry, RegistryApp, RegistryLimits
 from codin.mesh.registry import _membership as membership_module
 from codin.net import Response
-from codin.trust import SigningKey
+from codin.trust import KeyRing, SigningKey
 from tests.mesh.registry.desk import REGISTRY, Agent, opened, transport_to
 
 pytestmark = pytest.mark.anyio
@@ -95,6 +96,18 @@ async def test_who_has_another_key_by_now_is_there_once() -> None:
             await until(lambda: line.said[-1][0] == "DELETE")
             assert [found.identity for found in await registry.find()] == [f"echo@{new.key.kid}"]
         assert await registry.find() == []
+
+
+async def test_another_key_is_told_before_the_next_heartbeat(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(membership_module, "_LOOK", 0.001)
+    ring = KeyRing.create(tmp_path / "keys")
+    async with opened(keys=ring, limits=RegistryLimits(ttl=3600)) as (app, registry):
+        announced = Announced(Agent("echo").place, lambda: Agent("echo", ring.active).card().to_json())
+        async with member(line := Line(app), announced, key=lambda: ring.active) as membership:
+            await membership.joined()
+            ring.revoke(ring.active.kid)
+            await until(lambda: line.said[-1][0] == "DELETE")
+            assert [found.identity for found in await registry.find()] == [f"echo@{ring.active.kid}"]
 
 
 async def test_a_registry_that_is_down_fails_nobody_and_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:

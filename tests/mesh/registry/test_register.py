@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from codin import a2a
 from codin.errors import BadResponse, StoreInUse
 from codin.mesh.registry import Registry, RegistryApp, RegistryLimits
 from codin.mesh.registry._proof import PROOF_HEADER, prove
-from codin.trust import BearerTokens, SigningKey, sign_card
+from codin.trust import BearerTokens, KeyRing, SigningKey, sign_card
 from tests.mesh.registry.desk import REGISTRY, Agent, opened, transport_to
 
 pytestmark = pytest.mark.anyio
@@ -124,6 +125,44 @@ async def test_a_card_that_names_no_key_passes_no_name_on() -> None:
         with pytest.raises(BadResponse, match="belongs to somebody else"):
             await registry.register(sign_card(plain, mallory), bank.place, key=mallory)
         await registry.register(plain, bank.place, key=bank.key)
+
+
+async def test_the_agents_of_whoever_runs_it_keep_their_names_without_the_old_key(tmp_path: Path) -> None:
+    ring = KeyRing.create(tmp_path / "keys")
+    bank, mallory = Agent("bank", ring.active), Agent("bank", host="mallory.test")
+    async with opened(keys=KeyRing.open(tmp_path / "keys")) as (_, registry):
+        await bank.register(registry)
+        ring.revoke(ring.active.kid)
+        await _taken_by(ring, mallory, registry)
+        for _ in range(2):
+            ring.rotate(overlap=0)  # the first of these keys is forgotten, and the last has the name all the same
+        await _taken_by(ring, mallory, registry)
+
+
+async def _taken_by(ring: KeyRing, stranger: Agent, registry: Registry) -> None:
+    """See that the key that counts now has the name, and nobody else before or after that."""
+    with pytest.raises(BadResponse, match="belongs to somebody else"):
+        await stranger.register(registry)
+    bank = Agent("bank", ring.active)
+    await bank.register(registry)
+    assert bank.key is not None
+    assert f"bank@{bank.key.kid}" in [found.identity for found in await registry.find(name="bank")]
+    with pytest.raises(BadResponse, match="belongs to somebody else"):
+        await stranger.register(registry)
+
+
+async def test_a_key_that_whoever_runs_it_has_revoked_says_nothing_more(tmp_path: Path) -> None:
+    ring = KeyRing.create(tmp_path / "keys")
+    bank, other = Agent("bank", ring.active), Agent("other", ring.active)
+    async with opened(keys=ring) as (_, registry):
+        receipt = await bank.register(registry)
+        ring.revoke(ring.active.kid)
+        with pytest.raises(BadResponse, match="revoked by its owner"):
+            await registry.heartbeat(receipt.key, key=bank.key)
+        with pytest.raises(BadResponse, match="revoked by its owner"):
+            await other.register(registry)
+        await registry.deregister(receipt.key, key=bank.key)  # to go it is good enough
+        assert await registry.find() == []
 
 
 async def test_replicas_share_a_name_and_a_key() -> None:

@@ -23,6 +23,7 @@ from google.genai import types
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from codin.agent.adapters._history import ASKED, SAID
 from codin.agent.adapters._profile import AdapterOptions, Profile
 from codin.agent.adapters._questions import Unclear, answers, ask
 from codin.agent.adapters.adk._parts import content_of
@@ -131,6 +132,19 @@ class AdkAgent(Profile):
         self._input = _adapter_of(root.input_schema)
         config = options.get("run_config") or RunConfig()
         self._config = config if callable(config) else _filled(config)
+
+    @property
+    def forgets(self) -> str:
+        """What is gone with the process, and what would keep it."""
+        in_memory = isinstance(self.runner.session_service, InMemorySessionService)
+        return (
+            f"{ASKED}, and {SAID}; give adapt(…, session_service=…), or the Runner, a durable one" if in_memory else ""
+        )
+
+    @property
+    def needs_memory(self) -> bool:
+        """Whether its memory service is in the memory of the server."""
+        return getattr(self.runner.memory_service, "of_server", False)
 
     async def handle(self, task: Task) -> AgentResponse:
         """Run the agent for a new task, or go on with one that has asked."""

@@ -40,6 +40,11 @@ class MemoryService(BaseMemoryService):
         self._backing = Backing(memories)
         self._results = results
 
+    @property
+    def of_server(self) -> bool:
+        """Whether what is kept is in the memory of the server, which has to have one."""
+        return self._backing.of_server
+
     async def add_session_to_memory(self, session: Session) -> None:
         """Add what was said in a session, each event once: what is there is not added again, nor what was deleted."""
         await self.add_events_to_memory(

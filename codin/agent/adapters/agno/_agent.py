@@ -9,12 +9,14 @@ from typing import Any, TypeAlias, Unpack, cast
 from urllib.parse import quote
 
 from agno.agent import Agent
+from agno.db.in_memory import InMemoryDb
 from agno.run.agent import RunOutput
 from agno.run.team import TeamRunOutput
 from agno.team import Team
 from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticUserError
 
+from codin.agent.adapters._history import SAID
 from codin.agent.adapters._profile import AdapterOptions, Profile, thread_id
 from codin.agent.adapters._questions import Unclear, ask, json_value, object_of
 from codin.agent.adapters.agno._input import run_input
@@ -86,6 +88,11 @@ class AgnoAgent(Profile):
         )
         self._agent = _own(agent)
         self._options = options
+
+    @property
+    def forgets(self) -> str:
+        """What is gone with the process, and what would keep it."""
+        return f"{SAID}; give the agent a durable db" if isinstance(self._agent.db, InMemoryDb) else ""
 
     async def handle(self, task: Task) -> AgentResponse:
         """Run the agent for a new task, or go on with one that has asked."""

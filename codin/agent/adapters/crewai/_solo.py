@@ -7,7 +7,7 @@ from typing import Any, Unpack, cast
 from crewai import Agent
 from crewai.lite_agent_output import LiteAgentOutput
 
-from codin.agent.adapters._history import History, MemoryHistory
+from codin.agent.adapters._history import SAID, History, MemoryHistory
 from codin.agent.adapters._profile import thread_id
 from codin.agent.adapters.crewai._input import text_of
 from codin.agent.adapters.crewai._options import CrewAIOptions, Said
@@ -35,6 +35,11 @@ class SoloAgent(Served):
         )
         self._history: History[Said] = options.get("history") or MemoryHistory()
         self._streams = self._model is None and agent.guardrail is None
+
+    @property
+    def forgets(self) -> str:
+        """What is gone with the process, and what would keep it."""
+        return f"{SAID}; give adapt(…, history=…)" if isinstance(self._history, MemoryHistory) else ""
 
     async def handle(self, task: Task) -> AgentResponse:
         """Give the agent the message."""

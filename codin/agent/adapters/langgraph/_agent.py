@@ -18,6 +18,7 @@ from langgraph.types import Command, StateSnapshot
 from pydantic import ValidationError
 
 from codin import a2a
+from codin.agent.adapters._history import ASKED
 from codin.agent.adapters._profile import AdapterOptions, slug
 from codin.agent.adapters._questions import Question, Unclear, answers, ask, json_value, object_of
 from codin.agent.adapters.langchain._calls import Calls
@@ -112,6 +113,16 @@ class LangGraphAgent:
     def durable(self) -> bool:
         """Whether an open question outlives the process: the graph's checkpointer keeps it outside."""
         return self._threads.durable
+
+    @property
+    def forgets(self) -> str:
+        """What is gone with the process, and what would keep it."""
+        return "" if self.durable else f"{ASKED}; give the graph a durable checkpointer"
+
+    @property
+    def needs_memory(self) -> bool:
+        """Whether its checkpointer or its store is in the memory of the server."""
+        return any(getattr(kept, "of_server", False) for kept in (self.graph.checkpointer, self.graph.store))
 
     # -- what the card tells -------------------------------------------------------------------------------------------
 

@@ -64,6 +64,11 @@ class CodinSaver(BaseCheckpointSaver[int]):
         self._memories = memories
 
     @property
+    def of_server(self) -> bool:
+        """Whether what is kept is in the memory of the server, which has to have one."""
+        return self._backing.of_server
+
+    @property
     def durable(self) -> bool:
         """Whether what is kept outlives the process, which for the server's memory is the server's business."""
         return self._memories is None or self._memories.backend.durable

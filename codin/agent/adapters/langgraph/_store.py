@@ -72,6 +72,11 @@ class CodinStore(BaseStore):
         self._fields = list(fields)
         self.ttl_config = ttl
 
+    @property
+    def of_server(self) -> bool:
+        """Whether what is kept is in the memory of the server, which has to have one."""
+        return self._backing.of_server
+
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Do all of it, what reads before what writes, and wait. `get`, `put`, `search` … are made of this.
 

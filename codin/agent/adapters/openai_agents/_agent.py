@@ -27,6 +27,7 @@ from agents import (
     Usage,
 )
 from codin.agent._quiet import quiet
+from codin.agent.adapters._history import SAID
 from codin.agent.adapters._profile import AdapterOptions, Profile, thread_id
 from codin.agent.adapters._questions import Unclear, ask, json_value, object_of
 from codin.agent.adapters.openai_agents._input import INPUT_MODES, input_of
@@ -118,6 +119,11 @@ class OpenAIAgent(Profile):
         self._max_turns = options.get("max_turns", _MAX_TURNS)
         self._config = _with_usage(agent, options.get("run_config") or RunConfig())
         self._tool_activity = options.get("tool_activity", False)
+
+    @property
+    def forgets(self) -> str:
+        """What is gone with the process, and what would keep it."""
+        return "" if self._sessions.lasting else f"{SAID}; give adapt(…, session=…)"
 
     async def handle(self, task: Task) -> AgentResponse:
         """Run the agent for a new task, or go on with one that has asked."""

@@ -31,6 +31,11 @@ class Sessions:
         self._factory = factory
         self._items: OrderedDict[str, list[TResponseInputItem]] = OrderedDict()
 
+    @property
+    def lasting(self) -> bool:
+        """Whether somebody else keeps the items."""
+        return self._factory is not None
+
     async def load(self, thread: str) -> list[TResponseInputItem]:
         """All items, the oldest first."""
         if self._factory is None:

@@ -20,7 +20,7 @@ from pydantic_ai.agent import AbstractAgent
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from codin.agent._quiet import quiet
-from codin.agent.adapters._history import History, MemoryHistory
+from codin.agent.adapters._history import SAID, History, MemoryHistory
 from codin.agent.adapters._profile import AdapterOptions, Profile, thread_id
 from codin.agent.adapters._questions import Unclear, ask, json_value, object_of
 from codin.agent.adapters.pydantic_ai._output import Output
@@ -97,6 +97,11 @@ class PydanticAIAgent(Profile):
         self._streams = options.get("stream", True)
         self._limits = options.get("usage_limits")
         self._tool_activity = options.get("tool_activity", False)
+
+    @property
+    def forgets(self) -> str:
+        """What is gone with the process, and what would keep it."""
+        return f"{SAID}; give adapt(…, history=SqliteHistory(…))" if isinstance(self._history, MemoryHistory) else ""
 
     async def handle(self, task: Task) -> AgentResponse:
         """Run the agent for a new task, or go on with one that has asked."""

@@ -334,10 +334,10 @@ async def test_an_app_is_served_with_its_plugins_and_stays_as_it_is(llm: OpenAIL
     assert (await Desk(agent).send("hi")).text == "You said hi"
 
 
-def test_sessions_in_memory_behind_a_durable_store_are_warned_about(
-    reopen: Reopen, caplog: pytest.LogCaptureFixture, tmp_path: Path
+async def test_sessions_in_memory_behind_a_durable_store_are_warned_about(
+    sessions: Reopen, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     own = Runner(app_name="painter", agent=painter(), session_service=InMemorySessionService())
     for agent in (painter(), adapt(painter()), own):
         assert warned(caplog, tmp_path, agent).startswith("what it has asked cannot be answered after a restart, and")
-    assert not warned(caplog, tmp_path, adapt(painter(), session_service=reopen()))
+    assert not warned(caplog, tmp_path, adapt(painter(), session_service=sessions()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -16,6 +17,7 @@ from codin.testing import Body, ModelAnswer, ModelServer
 from tests.agent.adapters.crewai.crews import Add, Crew, Task, crew_of, helper
 from tests.agent.adapters.crewai.words import by_task, last_text
 from tests.agent.adapters.desk import Desk
+from tests.agent.adapters.keeping import warned
 
 pytestmark = pytest.mark.anyio
 
@@ -68,6 +70,13 @@ async def test_a_context_is_a_conversation_with_an_agent(model: ModelServer, llm
     said = [(message["role"], message["content"]) for message in model.requests[1]["messages"][1:-1]]
     assert said == [("user", "one"), ("assistant", "You said one")]
     assert len(kept) == 1
+
+
+def test_a_history_in_memory_behind_a_durable_store_is_warned_about(
+    llm: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    assert "history=" in warned(caplog, tmp_path, adapt(helper(llm)))
+    assert not warned(caplog, tmp_path, adapt(crew_of(llm)))
 
 
 async def test_only_the_last_task_is_the_answer(model: ModelServer, llm: Any) -> None:

@@ -24,8 +24,7 @@ from langgraph.types import Command, Send, interrupt
 from typing_extensions import TypedDict
 
 import codin
-from codin import a2a
-from codin.agent.adapters.langgraph import CodinSaver, adapt
+from codin.agent.adapters.langgraph import CodinSaver, CodinStore, adapt
 from codin.errors import ConfigError, NotKept
 from codin.memory import Memories, MemoryLimits, Scope
 from codin.server import App
@@ -230,14 +229,19 @@ async def test_it_says_whether_a_question_outlives_the_process(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("kept", [{"checkpointer": CodinSaver()}, {"store": CodinStore()}])
-def test_a_server_without_the_memory_it_needs_is_not_made(kept: dict[str, Any]) -> None:
-    graph = build(MessagesState).add_node("one", lambda state: {}).add_edge(START, "one").compile(name="one", **kept)
+async def test_a_server_without_the_memory_that_a_graph_needs_does_not_start(kept: dict[str, Any]) -> None:
+    def one(state: Changes) -> Changes:
+        return state
+
+    graph = build(Changes).add_node("one", one).add_edge(START, "one").compile(name="one", **kept)
     with pytest.raises(ConfigError) as caught:
-        App(graph)
+        await App(graph).start()
     assert caught.value.message == "'one' keeps its own state in the server's memory, and this server has none"
     assert "--memory sqlite:///memory.db" in str(caught.value.hint)
     assert "memory=" in str(caught.value.hint)
-    App(graph, memory="memory://")
+    app = App(graph, memory="memory://")
+    await app.start()
+    await app.close()
 
 
 async def test_a_server_shares_its_memory_with_its_graph() -> None:
@@ -274,8 +278,6 @@ async def test_without_memories_it_is_that_of_the_server() -> None:
     async with serving(App(graph, memory="memory://")) as url, codin.connect(url) as peer:
         asked = await peer.send("cup")
         assert (await peer.send("red", task_id=asked.task_id)).text == "cup: red"
-    async with serving(App(graph)) as url, codin.connect(url) as peer:
-        assert (await peer.send("cup")).state == a2a.TaskState.FAILED
     with pytest.raises(ConfigError, match="outside of tasks there is no server"):
         await graph.aget_state({"configurable": {"thread_id": "t"}})
     with pytest.raises(ConfigError, match="outside of tasks there is no server"):
