@@ -171,9 +171,8 @@ class Admission:
             return
         needs = ", ".join(sorted(lacks or ()))
         if needs:
-            # Whoever looks round is refused by what is hidden, and nothing is wrong with that.
-            level, name = logging.INFO if self.hidden else logging.WARNING, caller.agent or caller.id
-            _logger.log(level, "%r lacks the scopes %s of %s; grants are given by that name", name, needs, self._agent)
+            told = "%r lacks the scopes %s of %s; grants are given by that name"
+            _logger.info(told, Access.grantee(caller), needs, self._agent)
         error = NotAllowed(
             f"the caller may not use {what}", hint=f"it lacks the scopes {needs}" if needs else "nobody may"
         )

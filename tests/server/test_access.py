@@ -399,10 +399,11 @@ async def test_call_tokens_are_taken_beside_other_credentials() -> None:
 async def test_an_agent_with_our_own_key_is_granted_scopes_by_its_plain_name(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "codin.server")
     ring = KeyRing.create(tmp_path / "keys")
     known = TrustStore()
     known.name("them", THEIRS.public)
-    access = Access({"shout": "read"}, grants={"router": "read", "": "read"})
+    access = Access({"shout": "read"}, grants={"agent:router": "read", "agent:": "read", "other": "read"})
     rpc = Rpc(App(shout, keys=ring, trust=known, access=access, anonymous=False))
 
     async def status(key: SigningKey, agent: str) -> int:
@@ -413,9 +414,10 @@ async def test_an_agent_with_our_own_key_is_granted_scopes_by_its_plain_name(
         assert [await status(ring.active, agent) for agent in ("router", "other")] == [200, 403]
         ring.revoke(ring.active.kid)  # whose plain name is the same
     assert await status(THEIRS, "router") == 403  # anybody may call an agent so
-    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    said = [text for record in caplog.records if "lacks" in (text := record.getMessage())]
     told = "{} lacks the scopes read of shout; grants are given by that name"
-    assert said == [told.format("'other'"), told.format("'other'"), told.format("'them'")]
+    assert said == [told.format("'agent:other'"), told.format("'agent:other'"), told.format("'them'")]
+    assert not access.granted(Caller("agent:router")).scopes  # whoever calls themselves so
 
 
 @pytest.mark.requirement("AUTH-FAILURES-LOGGED")

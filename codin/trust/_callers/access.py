@@ -14,6 +14,8 @@ from codin.trust._callers.caller import Caller
 
 __all__ = ["SKILL_KEY", "Access", "Rule", "Scopes"]
 
+_AGENT = "agent:"
+
 SKILL_KEY = "urn:codin:a2a:skill:v1"
 """In the metadata of a message: the id of the skill that it wants."""
 
@@ -46,7 +48,7 @@ class Access:
     Args:
         rules: a `Rule`, or just its scopes, by the id of the agent.
         grants: scopes that callers have beside those of their credentials, by the caller's id; an agent that shows one
-            of our own keys has those by its own id as well.
+            of our own keys has those of `agent:` with its own id as well, whichever of the keys it is.
     """
 
     def __init__(self, rules: Mapping[str, Rule | Scopes], *, grants: Mapping[str, Scopes] | None = None) -> None:
@@ -80,10 +82,16 @@ class Access:
 
     def granted(self, caller: Caller) -> Caller:
         """The caller with all its scopes."""
-        more = self._grants.get(caller.id, frozenset[str]())
+        # Nobody gets what is an agent's by calling themselves so.
+        more = frozenset[str]() if caller.id.startswith(_AGENT) else self._grants.get(caller.id, frozenset())
         if caller.agent:
-            more |= self._grants.get(caller.agent, frozenset())
+            more |= self._grants.get(self.grantee(caller), frozenset())
         return replace(caller, scopes=caller.scopes | more) if more else caller
+
+    @staticmethod
+    def grantee(caller: Caller) -> str:
+        """The name by which a caller is granted scopes: `agent:ID` for one with our own keys."""
+        return f"{_AGENT}{caller.agent}" if caller.agent else caller.id
 
     def lacks(self, caller: Caller, agent: str) -> frozenset[str] | None:
         """The scopes of the agent that the caller has not; none is a yes, and None says that nobody may."""

@@ -219,7 +219,7 @@ def test_agents_of_a_workspace_know_each_other(place: Place) -> None:
 
 def test_keys_may_change_while_it_runs(place: Place) -> None:
     folder = place.agent("tell", TELL_CALLER, 'callers = "known"\naccess = "access.toml"')
-    (folder / "access.toml").write_text('[agents.tell]\nscopes = ["read"]\n[grants]\nask = ["read"]\n')
+    (folder / "access.toml").write_text('[agents.tell]\nscopes = ["read"]\n[grants]\n"agent:ask" = ["read"]\n')
     place.agent("ask", ASK)
     place.up()
     registry = place.written()["registry"]
