@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks.memory_quality import WAYS, Quality, filled
+from benchmarks.memory_quality import WAYS, Quality, filled, gained, parser_of
 from codin.memory import How, Memory, Record
 from codin.memory.embedders import embedder_of
 
@@ -50,11 +50,7 @@ async def quality(memory: Memory, how: How, judged: list[str], alike: list[list[
 def _quality(gains: list[float], ideal: list[float]) -> Quality:
     wanted = sum(gain >= _ALIKE for gain in ideal)
     recall = sum(gain >= _ALIKE for gain in gains[:5]) / wanted if wanted else math.nan
-    return Quality(recall, _gained(gains) / _gained(ideal[:10]))
-
-
-def _gained(gains: list[float]) -> float:
-    return sum(gain / math.log2(place + 1) for place, gain in enumerate(gains, 1))
+    return Quality(recall, gained(gains) / gained(ideal[:10]))
 
 
 async def _run(options: argparse.Namespace) -> None:
@@ -69,7 +65,4 @@ async def _run(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory_lee", description="Measure what is found.")
-    parser.add_argument("--embedder", action="append", help="such as hashing:512; hashing and minilm without it")
-    parser.add_argument("--memory", default="memory://", metavar="URL", help="where the records are kept meanwhile")
-    asyncio.run(_run(parser.parse_args()))
+    asyncio.run(_run(parser_of("memory_lee").parse_args()))

@@ -102,9 +102,12 @@ def mean(found: Mapping[str, Quality]) -> Quality:
 
 
 def _quality(right: Sequence[bool], wanted: int) -> Quality:
-    gained = sum(1 / math.log2(place + 1) for place, is_right in enumerate(right, 1) if is_right)
-    ideal = sum(1 / math.log2(place + 1) for place in range(1, wanted + 1))
-    return Quality(sum(right[:5]) / wanted, gained / ideal)
+    return Quality(sum(right[:5]) / wanted, gained(right) / gained([True] * wanted))
+
+
+def gained(worths: Sequence[float]) -> float:
+    """Of what was found in this order, the less the later it comes: DCG, and by that of the best order nDCG."""
+    return sum(worth / math.log2(place + 1) for place, worth in enumerate(worths, 1))
 
 
 async def measured(name: str, url: str = "memory://") -> Mapping[How, Mapping[str, Quality]]:
@@ -123,9 +126,15 @@ async def _run(options: argparse.Namespace) -> None:
             print(json.dumps({**line, "missed": missed} if options.missed else line), flush=True)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory_quality", description="Measure what is found.")
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """The options that measuring what is found has."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description="Measure what is found.")
     parser.add_argument("--embedder", action="append", help="such as hashing:512; hashing and minilm without it")
     parser.add_argument("--memory", default="memory://", metavar="URL", help="where the records are kept meanwhile")
+    return parser
+
+
+if __name__ == "__main__":
+    parser = parser_of("memory_quality")
     parser.add_argument("--missed", action="store_true", help="name the questions whose answer is not among five")
     asyncio.run(_run(parser.parse_args()))

@@ -20,7 +20,7 @@ from codin.cli._connection import Connection, connection_options, keys_option
 from codin.cli._exits import Exit
 from codin.cli._interpreter import go_on_in, here_option, python_option, typed
 from codin.cli._manifest import Served, read_folders
-from codin.cli._names import is_name, known_as
+from codin.cli._names import known_as, names_somebody
 from codin.cli._ordered import OrderedGroup
 from codin.cli._terminal import results, say, write
 from codin.errors import CodinError, ConfigError, TransportError, TrustError
@@ -97,10 +97,10 @@ def show(
     codin card package.module:name
     codin card signed.json
     """
-    in_file = place.endswith(".json") and "://" not in place
-    if is_name(place) and not in_file and not Path(place).exists():
+    if names_somebody(place):
         place = anyio.run(_named, place, connection) or place
     at_url = place.startswith(("http://", "https://"))
+    in_file = place.endswith(".json") and "://" not in place
     if (at_url or in_file) and (public_url is not None or python is not None):
         raise click.UsageError("--public-url and --python belong to a TARGET", click.get_current_context())
     if extended and not at_url:

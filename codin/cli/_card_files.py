@@ -18,7 +18,7 @@ from codin.cli._connection import Connection, connection_options
 from codin.cli._interpreter import go_on_in, here_option, python_option, typed
 from codin.cli._keys import open_ring
 from codin.cli._manifest import Served, read_folders
-from codin.cli._names import is_name
+from codin.cli._names import names_somebody
 from codin.cli._spoken import what_is_spoken
 from codin.cli._terminal import write
 from codin.errors import CardNotTrusted, ConfigError
@@ -130,7 +130,7 @@ def verify(place: str, keys: tuple[str, ...], as_json: bool, connection: Connect
     codin card verify card.json --key jwks.json
     codin card verify https://agents.example.com --key https://agents.example.com/.well-known/jwks.json
     """
-    if is_name(place) and not place.endswith(".json") and not Path(place).exists():
+    if names_somebody(place):
         place = anyio.run(connection.address, place)
     key = anyio.run(_verify, place, keys, connection)
     if as_json:

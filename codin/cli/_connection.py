@@ -81,8 +81,7 @@ class Connection:
         from codin.client._card import web_address
 
         if is_name(target):
-            found = await address_of(target, has_token=self.has_secret)
-            return found.removesuffix("/.well-known/agent-card.json")
+            return await address_of(target, has_token=self.has_secret)
         web_address(target)
         return target
 

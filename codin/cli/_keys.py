@@ -13,7 +13,7 @@ import click
 
 from codin.cli._exits import Exit
 from codin.cli._ordered import OrderedGroup
-from codin.cli._terminal import interactive, results, say, write
+from codin.cli._terminal import check_somebody, results, say, write
 from codin.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -157,8 +157,7 @@ def revoke(kid: str, place: Path | None, yes: bool, as_json: bool) -> int:
 
 def _agreed(record: KeyRecord) -> bool:
     """What the person says to the key that would be destroyed."""
-    if not interactive():
-        raise click.UsageError("there is nobody to ask: --yes destroys the key", click.get_current_context())
+    check_somebody("--yes destroys the key")
     say(f"{record.kid} {record.algorithm} made {_day(record.created)} {_state(record)}")
     if record.state(time()) == "active":
         say("it is the active one; codin keys rotate makes the next one, which others can follow", "dim")

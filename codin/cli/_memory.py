@@ -17,7 +17,7 @@ import click
 
 from codin.cli._exits import Exit
 from codin.cli._ordered import OrderedGroup
-from codin.cli._terminal import errors, interactive, plain, results, say, show, write
+from codin.cli._terminal import check_somebody, errors, plain, results, say, show, write
 from codin.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -323,9 +323,8 @@ def forget(place: _Place, everything: bool, yes: bool, as_json: bool) -> int:
         raise click.UsageError("say what: --agent, --caller, or --all", click.get_current_context())
     if everything and not (place.agent is None and place.caller is None):
         raise click.UsageError("--all is everything: leave out --agent and --caller", click.get_current_context())
-    if not yes and not interactive():
-        raise click.UsageError("there is nobody to ask: --yes erases what there is", click.get_current_context())
     if not yes:
+        check_somebody("--yes erases what there is")
         _tabulate({"OF": [_whose(place)]}, [anyio.run(_stats, place)], errors())
         if not click.confirm("Erase it?", err=True):
             say("nothing was erased", "dim")

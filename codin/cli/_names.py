@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codin.errors import ConfigError
@@ -11,14 +12,20 @@ from codin.errors import ConfigError
 if TYPE_CHECKING:
     from codin.mesh import Found
 
-__all__ = ["address_of", "is_name", "known_as"]
+__all__ = ["address_of", "is_name", "known_as", "names_somebody"]
 
+_CARD = "/.well-known/agent-card.json"
 _NAME = re.compile(r"[^\W_][\w.~ -]*")
 
 
 def is_name(target: str) -> bool:
     """Whether this may be what an agent is called."""
     return _NAME.fullmatch(target) is not None
+
+
+def names_somebody(place: str) -> bool:
+    """Whether this may be what an agent is called, where a file may be named as well."""
+    return is_name(place) and not place.endswith(".json") and not Path(place).exists()
 
 
 async def known_as(name: str, *, has_token: bool) -> str | None:
@@ -48,20 +55,20 @@ async def known_as(name: str, *, has_token: bool) -> str | None:
 
 
 async def address_of(name: str, *, has_token: bool) -> str:
-    """The same, for a name that has to be somebody's. Raises ConfigError when it is nobody's."""
+    """Where the agent itself is, by a name that has to be somebody's. Raises ConfigError when it is nobody's."""
     place = await known_as(name, has_token=has_token)
     if place is None:
         raise ConfigError(
             f"nobody is called {name!r} here",
             hint="codin find lists who is; an address begins with http:// or https://",
         )
-    return place
+    return place.removesuffix(_CARD)
 
 
 def _only(name: str, parties: Sequence[Sequence[Found]]) -> str | None:
     """The one; replicas of one agent are one."""
     if len(parties) > 1:
-        found = [each.url.removesuffix("/.well-known/agent-card.json") for party in parties for each in party]
+        found = [each.url.removesuffix(_CARD) for party in parties for each in party]
         raise ConfigError(
             f"{len(found)} agents are called {name!r}: {', '.join(found)}", hint="give the address of one"
         )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-__all__ = ["errors", "interactive", "plain", "results", "say", "show", "write"]
+__all__ = ["check_somebody", "errors", "interactive", "plain", "results", "say", "show", "write"]
 
 # A terminal obeys control characters, and a peer's text is no order: they are shown instead. Line feed and tab stay.
 _SHOWN: dict[int, int | None] = {
@@ -78,3 +78,15 @@ def write(text: str) -> None:
 def interactive() -> bool:
     """Whether there is somebody to ask."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def check_somebody(otherwise: str) -> None:
+    """Raise UsageError when there is nobody to ask.
+
+    Args:
+        otherwise: the option that goes without, and what it does.
+    """
+    import click
+
+    if not interactive():
+        raise click.UsageError(f"there is nobody to ask: {otherwise}", click.get_current_context())

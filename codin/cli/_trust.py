@@ -14,7 +14,7 @@ from codin.cli._card_files import keys_at
 from codin.cli._connection import Connection, connection_options
 from codin.cli._exits import Exit
 from codin.cli._ordered import OrderedGroup
-from codin.cli._terminal import interactive, results, say, show, write
+from codin.cli._terminal import check_somebody, results, say, show, write
 from codin.errors import CardChanged, CardNotTrusted, ConfigError
 
 if TYPE_CHECKING:
@@ -213,8 +213,7 @@ async def _looked_at(
 
 def _agreed(url: str, found: FetchedCard, keys: list[PublicKey], store: TrustStore) -> bool:
     """What the person says to what there is to approve."""
-    if not interactive():
-        raise click.UsageError("there is nobody to ask: --yes approves what is there", click.get_current_context())
+    check_somebody("--yes approves what is there")
     from codin.trust import card_changes
 
     before = store.read().approved(url)

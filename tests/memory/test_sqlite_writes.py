@@ -8,7 +8,7 @@ import os
 import random
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,24 +17,13 @@ from codin.errors import MemoryFailed
 from codin.memory import Note, Scope, Utterance
 from codin.memory.backends._sqlite import file, history, writer
 from codin.memory.backends.sqlite import SQLiteMemory
+from tests.memory.test_sqlite import memory as memory
+from tests.memory.test_sqlite import path as path
 
 pytestmark = pytest.mark.anyio
 
 ADA = Scope("", "clerk", "ada")
 LOOP, THREAD = "MainThread", "codin-memory-write"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "memory.db"
-
-
-@pytest.fixture
-async def memory(path: Path) -> AsyncIterator[SQLiteMemory]:
-    opened = SQLiteMemory(path)
-    await opened.open()
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

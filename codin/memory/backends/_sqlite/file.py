@@ -87,17 +87,19 @@ class MemoryFile:
                 f"{self._path!r} cannot have a write-ahead log (its journal mode stays {mode!r})",
                 hint="put the file on a local disk",
             )
-        self._connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        self._let_write(self._connection)
         self._connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG}")
         self._connection.execute("PRAGMA journal_size_limit = 67108864")  # a long read lets the log grow
-        self._connection.execute("PRAGMA secure_delete = ON")
+
+    def _let_write(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        connection.execute("PRAGMA secure_delete = ON")
 
     def _connect_here(self) -> sqlite3.Connection:
         """One that the event loop writes with: it waits for nobody, and moves no log into the file, which flushes."""
         connection = self._connect()
-        connection.execute("PRAGMA synchronous = normal")
+        self._let_write(connection)
         connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA busy_timeout = 0")
         return connection
 
