@@ -195,15 +195,15 @@ class LocalSandbox(Sandbox):
         looked_after = bounded(limits) - means.groups.folders.keys()
         counted = "memory" not in looked_after
         pinned = _pinned(self._policy, means)
-        bounds = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": _DESCRIPTORS}
+        bounds = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: _DESCRIPTORS}
         if limits.files == UNBOUNDED:
-            bounds["RLIMIT_NOFILE"] = min(_MANY_DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+            bounds[resource.RLIMIT_NOFILE] = min(_MANY_DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         if limits.disk < UNBOUNDED:
-            bounds["RLIMIT_FSIZE"] = limits.disk
+            bounds[resource.RLIMIT_FSIZE] = limits.disk
         if "pids" in looked_after:
-            bounds["RLIMIT_NPROC"] = limits.processes + 2
+            bounds[resource.RLIMIT_NPROC] = limits.processes + 2
         if not counted:
-            bounds["RLIMIT_DATA"] = limits.memory
+            bounds[resource.RLIMIT_DATA] = limits.memory
         return Plan(
             bubblewrap=means.bubblewrap,
             interpreter=interpreter,

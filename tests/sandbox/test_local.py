@@ -354,6 +354,76 @@ async def test_killing_the_keeper_ends_the_command() -> None:
         assert (await other.result()).check()
 
 
+async def running(sandbox: LocalSandbox, word: str) -> bool:
+    """Whether a process of the sandbox has the word in its command line."""
+    look = "import os, sys\nfor pid in os.listdir('/proc'):\n    if pid.isdigit() and int(pid) != os.getpid():\n"
+    look += "        try: print(open(f'/proc/{pid}/cmdline').read())\n        except OSError: pass"
+    return word in (await sandbox.exec(Code(look))).check().text
+
+
+async def test_each_command_has_what_it_leaves_as_long_as_it_runs() -> None:
+    leave = "(setsid sleep {} &); echo begun; read word; echo $word"
+    first, second = Words(), Words()
+    async with (
+        asyncio.timeout(60),
+        LocalSandbox(await relaxed()) as sandbox,
+        sandbox.start(["sh", "-c", leave.format(601)], stdin=first) as one,
+    ):
+        await first_line(one)
+        async with sandbox.start(["sh", "-c", leave.format(602)], stdin=second) as two:
+            await first_line(two)
+            assert await running(sandbox, "601")
+            assert await running(sandbox, "602")
+            second.say(b"end\n")
+            (await two.result()).check()
+        assert not await running(sandbox, "602")
+        async with sandbox.start(["sh", "-c", leave.format(603)], stdin=Words()) as three:
+            await first_line(three)
+            await three.kill()
+        assert not await running(sandbox, "603")
+        assert await running(sandbox, "601")
+        async with sandbox.start(OBEDIENT, stdin=second) as four:
+            await first_line(four)
+            first.say(b"end\n")
+            (await one.result()).check()
+            assert not await running(sandbox, "601")
+            second.say(b"on\n")
+            (await four.result()).check()
+
+
+async def test_a_stopped_keeper_keeps_nothing_alive() -> None:
+    stop = "import os, signal, time\nos.kill(os.getppid(), signal.SIGSTOP)\nprint('602', flush=True)\ntime.sleep(602)"
+    words = Words()
+    async with (
+        asyncio.timeout(60),
+        LocalSandbox(await relaxed()) as sandbox,
+        sandbox.start(OBEDIENT, stdin=words) as other,
+    ):
+        await first_line(other)
+        async with sandbox.start(["python3", "-c", stop]) as stopping:
+            await first_line(stopping)
+            await stopping.kill()
+            assert (await stopping.result()).exit_code == -signal.SIGKILL
+        assert not await running(sandbox, "602")
+        words.say(b"on\n")
+        (await other.result()).check()
+
+
+async def test_a_flood_of_orphans_is_heard_out_by_nobody() -> None:
+    """Each is the supervisor's to reap, which has to hear the host as well."""
+    flood = (
+        "import os\nprint('begun', flush=True)\nwhile True:\n    try: pid = os.fork()\n    except OSError: continue\n"
+    )
+    flood += "    if pid == 0:\n        try: os.fork()\n        finally: os._exit(0)\n    os.waitpid(pid, 0)"
+    async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
+        async with sandbox.start(["python3", "-c", flood]) as flooding:
+            await first_line(flooding)
+            await sandbox.put("file", b"heard")
+            await flooding.kill()
+        assert await sandbox.get("file") == b"heard"
+        assert not await running(sandbox, "fork")
+
+
 def forge(monkeypatch: pytest.MonkeyPatch, true: str, forged: str) -> None:
     """Put a supervisor into the next sandboxes that says something else."""
     source = Path(control_groups.__file__).with_name("supervisor.py").read_text()
@@ -368,7 +438,7 @@ def forge(monkeypatch: pytest.MonkeyPatch, true: str, forged: str) -> None:
 @pytest.mark.parametrize("nonsense", [b"=1000", b"+", b"-", b"\xff" * 64, b"= 1"])
 async def test_nonsense_is_not_believed(nonsense: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """A supervisor that says what it never should is ended."""
-    forge(monkeypatch, 'b"=%d%b" % (os.waitstatus_to_exitcode(status), command.cause)', repr(nonsense))
+    forge(monkeypatch, 'b"=%d%b" % (code, command.cause)', repr(nonsense))
     async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
         with pytest.raises(SandboxClosed, match="does not answer as it should"):
             await sandbox.exec(["true"])

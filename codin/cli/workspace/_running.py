@@ -127,10 +127,9 @@ class _Held:
 
 
 async def _within(supervisor: int) -> int:
-    """The process of the agent, as this machine counts: it is the child of a keeper, and that of the supervisor."""
+    """The process of the agent, as this machine counts: the child of the supervisor, which has no other command."""
     for _ in range(_LOOKS):
-        children = _children()
-        if (keeper := children.get(supervisor)) and (agent := children.get(keeper)):
+        if agent := _children().get(supervisor):
             return agent
         await asyncio.sleep(_LOOK)
     return supervisor

@@ -23,7 +23,6 @@ import _ctypes
 import _socket
 import errno
 import marshal
-import resource
 import select
 import sys
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     import os
     import signal as _signal
     import stat as _stat
+    from collections.abc import Container
     from typing import Any, NoReturn
 else:
     import _signal
@@ -40,6 +40,7 @@ else:
 
 TICK = 100  # ms between two looks at what the commands use
 PATIENCE = 5000  # how often it looks for processes that will not go, before all of the sandbox has to
+CROWD = 256  # ended processes that it takes note of, before it listens again
 
 _PDEATHSIG, _DUMPABLE, _SUBREAPER, _NO_NEW_PRIVS = 1, 4, 36, 38
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same numbers on every architecture
@@ -49,14 +50,38 @@ _DEVICES = 1 << 6 | 1 << 11
 
 
 class Command:
-    """A command at work. Its keeper is the process that adopts what it leaves behind, and ends as it ended."""
+    """A command at work.
 
-    __slots__ = ("cause", "channel", "keeper")
+    What a command leaves behind comes to the supervisor. One that begins beside another has a keeper, a process of ours
+    that adopts it instead: so nobody has to ask whose it was.
 
-    def __init__(self, channel: _socket.socket, keeper: int) -> None:
+    Args:
+        pid: of the keeper, if it has one.
+        told: where the keeper says how the command ended, once nothing is left of it.
+    """
+
+    __slots__ = ("cause", "channel", "is_cleared", "pid", "told")
+
+    def __init__(self, channel: _socket.socket, pid: int, told: int | None) -> None:
         self.channel = channel
-        self.keeper = keeper
+        self.pid = pid
+        self.told = told
         self.cause = b""
+        self.is_cleared = False
+
+    def end(self) -> None:
+        if self.told is not None:
+            os.kill(self.pid, _signal.SIGSTOP)  # it shall begin nothing any more
+            self.is_cleared = _clear(self.pid, stopped=True) or self.is_cleared
+        os.kill(self.pid, _signal.SIGKILL)
+
+    def ending(self, status: int) -> int:
+        """The exit code, by what is known of the process; negative is a signal."""
+        if self.told is None:
+            return os.waitstatus_to_exitcode(status)
+        said = os.read(self.told, 8)
+        self.is_cleared = self.is_cleared or bool(said)
+        return int(said or b"-9")
 
 
 class Draft:
@@ -88,6 +113,7 @@ class Supervisor:
         self._most_memory = memory
         self._work: dict[int, Command | Draft] = {}
         self._ended: list[tuple[Command, int]] = []
+        self._is_behind = False
         woken, waker = os.pipe()
         os.set_blocking(woken, False)
         os.set_blocking(waker, False)
@@ -102,7 +128,7 @@ class Supervisor:
     def serve(self) -> NoReturn:
         self._control.send(b"+")
         while True:
-            for fd, _ in self._poll.poll(TICK if self._has_bounds() and self._commands() else None):
+            for fd, _ in self._poll.poll(self._wait()):
                 if fd == self._control.fileno():
                     self._request()
                 elif fd == self._woken:
@@ -111,6 +137,12 @@ class Supervisor:
                     self._word(fd)
             self._reap()
             self._look()
+
+    def _wait(self) -> int | None:
+        """How long it may wait for something to happen, in ms."""
+        if self._is_behind:
+            return 0
+        return TICK if self._has_bounds() and self._commands() else None
 
     def _has_bounds(self) -> bool:
         return self._most_files is not None or self._most_memory is not None
@@ -121,7 +153,7 @@ class Supervisor:
     # What the host asks
 
     def _request(self) -> None:
-        kind, ancillary, _, _ = self._control.recvmsg(1, _socket.CMSG_SPACE(6 * 4))
+        kind, ancillary, _, _ = self._control.recvmsg(1, _socket.CMSG_SPACE(6 * 4), _socket.MSG_CMSG_CLOEXEC)
         if not kind:
             os._exit(0)  # the host is gone, and with this process all others go
         packed = b"".join(data for _, _, data in ancillary)
@@ -145,7 +177,7 @@ class Supervisor:
         except OSError:
             word = b""
         if isinstance(work, Command):
-            os.kill(work.keeper, _signal.SIGKILL)
+            work.end()
             self._poll.unregister(fd)  # its end is told, and only then forgotten
             return
         if word == b"c":
@@ -166,6 +198,8 @@ class Supervisor:
         except KeyError:
             pass
         work.channel.close()
+        if isinstance(work, Command) and work.told is not None:
+            os.close(work.told)
 
     # Commands
 
@@ -173,73 +207,51 @@ class Supervisor:
         folder = self._inside(asked["cwd"])
         if not _stat.S_ISDIR(os.stat(folder).st_mode):
             raise NotADirectoryError(errno.ENOTDIR, "")
+        commands = self._commands()
         try:
-            keeper = os.fork()
-        except OSError as error:
-            _complain(fds[2], asked["argv"][0], error)
+            if all(command.told is not None for command in commands):
+                pid, told = _execute(asked["argv"], asked["env"], folder, fds), None
+            else:
+                pid, told = _kept(asked["argv"], asked["env"], folder, fds)
+        except (OSError, ValueError) as error:
             _say(channel, b"+")
-            _say(channel, b"=126")
+            _say(channel, b"=%d" % _complain(fds[2], asked["argv"][0], error))
             return
-        if keeper == 0:
-            _keep(asked["argv"], asked["env"], folder, fds)
-        if not self._commands():
+        if not commands:
             self._begun_with = _files_in_use()  # who finds too many files may still take some away
-        self._remember(Command(channel, keeper))
+        self._remember(Command(channel, pid, told))
         _say(channel, b"+")
 
     def _reap(self) -> None:
         self._collect()
         while self._ended:
-            if self._commands_left() or os.getpid() != 1:
-                self._clear_strays()
-            else:
+            ended = [(command, command.ending(status)) for command, status in self._ended]
+            self._ended = []
+            gone = {command.pid for command, _ in ended}
+            living = {command.pid for command in self._commands()} - gone
+            if not living and os.getpid() == 1:
                 _clear_all()
-            ended, self._ended = self._ended, []
-            for command, status in ended:
-                _say(command.channel, b"=%d%b" % (os.waitstatus_to_exitcode(status), command.cause))
+            elif not all(command.is_cleared for command, _ in ended):
+                _clear(os.getpid(), living)
+            for command, code in ended:
+                _say(command.channel, b"=%d%b" % (code, command.cause))
                 self._forget(command)
             self._collect()
 
-    def _commands_left(self) -> bool:
-        return len(self._commands()) > len(self._ended)
-
     def _collect(self) -> None:
         """Take note of the commands that have ended; all else that ended was only in our care."""
-        keepers = {command.keeper: command for command in self._commands()}
-        while True:
+        commands = {command.pid: command for command in self._commands()}
+        self._is_behind = False
+        for _ in range(CROWD):
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            if pid in keepers:
-                self._ended.append((keepers[pid], status))
-
-    def _clear_strays(self) -> None:
-        """End what ended commands have left, while others run.
-
-        Whatever a command leaves comes to its keeper; so a child of ours that is no keeper has none any more.
-        """
-        ours = os.getpid()
-        for _ in range(PATIENCE):
-            parents = _parents()
-            living = {command.keeper for command in self._commands()}
-            strays = {pid for pid, parent in parents.items() if parent == ours and pid not in living}
-            grown = 0
-            while grown != len(strays):
-                grown = len(strays)
-                strays |= {pid for pid, parent in parents.items() if parent in strays}
-            if not strays:
-                return
-            for pid in strays:
-                try:
-                    os.kill(pid, _signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            select.poll().poll(1)
-            self._collect()
-        os._exit(1)
+            if pid in commands:
+                self._ended.append((commands[pid], status))
+        self._is_behind = True
 
     def _look(self) -> None:
         """Stop everything when it takes more than it may of what no wall bounds here."""
@@ -249,7 +261,7 @@ class Supervisor:
         if too_many or (self._most_memory and _memory_in_use() > self._most_memory):
             for command in commands:
                 command.cause = b" memory"
-                os.kill(command.keeper, _signal.SIGKILL)
+                command.end()
 
     # Files
 
@@ -345,8 +357,13 @@ def main(setup: dict[str, Any]) -> NoReturn:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-    for name, bound in setup["bounds"].items():
-        resource.setrlimit(getattr(resource, name), (bound, bound))
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            os.set_inheritable(int(fd), False)
+        except OSError:
+            pass  # by which the folder was read
+    for kind, bound in setup["bounds"].items():
+        _bound(kind, bound)
     _prctl(_NO_NEW_PRIVS, 1)
     _prctl(_DUMPABLE, 0)  # the commands run as the same user, and shall not write into this process
     _prctl(_PDEATHSIG, _signal.SIGKILL)  # forgotten when the user changed
@@ -354,53 +371,65 @@ def main(setup: dict[str, Any]) -> NoReturn:
     Supervisor(setup["control"], setup["home"], setup["files"], setup["memory"]).serve()
 
 
-def _keep(argv: list[str], env: dict[str, str], folder: str, fds: list[int]) -> NoReturn:
-    """Begin the command, reap for it, and end as it ended."""
+def _kept(argv: list[str], env: dict[str, str], folder: str, fds: list[int]) -> tuple[int, int]:
+    """Begin a command with a keeper; gives the keeper, and where it says how the command ended."""
+    told, telling = os.pipe()
+    try:
+        keeper = os.fork()
+        if keeper == 0:
+            _keep(argv, env, folder, fds, telling)
+    except OSError:
+        os.close(told)
+        raise
+    finally:
+        os.close(telling)
+    return keeper, told
+
+
+def _keep(argv: list[str], env: dict[str, str], folder: str, fds: list[int], telling: int) -> NoReturn:
+    """Begin the command, reap for it, end what it leaves, and say how it ended."""
     try:
         _signal.set_wakeup_fd(-1)
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         _prctl(_SUBREAPER, 1)
-        for target, fd in enumerate(fds):
-            os.dup2(fd, target)
-        os.closerange(len(fds), 1 << 16)
         try:
-            os.chdir(folder)
-            command = _execute(argv, env)
-            _first_to_go(command)
+            command = _execute(argv, env, folder, fds)
         except (OSError, ValueError) as error:
-            _complain(2, argv[0], error)
-            os._exit(127 if isinstance(error, FileNotFoundError) else 126)
-        os.closerange(0, 1 << 16)  # nobody waits for the end of a pipe that only the keeper holds
-        while True:
+            os.write(telling, b"%d" % _complain(fds[2], argv[0], error))
+            os._exit(0)
+        os.closerange(0, telling)  # nobody waits for the end of a pipe that only the keeper holds
+        os.closerange(telling + 1, 1 << 16)
+        pid, status = 0, 0
+        while pid != command:
             pid, status = os.wait()
-            if pid == command:
-                code = os.waitstatus_to_exitcode(status)
-                if code < 0:
-                    if -code not in (_signal.SIGKILL, _signal.SIGSTOP):
-                        _signal.signal(-code, _signal.SIG_DFL)
-                    os.kill(os.getpid(), -code)
-                os._exit(code)
+        _clear(os.getpid())
+        os.write(telling, b"%d" % os.waitstatus_to_exitcode(status))
     finally:
-        os._exit(125)
+        os._exit(0)
 
 
-def _execute(argv: list[str], env: dict[str, str]) -> int:
+def _execute(argv: list[str], env: dict[str, str], folder: str, fds: list[int]) -> int:
     """Begin the program, which is looked for where the command's own environment says.
 
     To spawn it takes half as long as to fork: no memory of an interpreter is copied, only to be thrown away.
     """
-    folders = [""] if "/" in argv[0] else env.get("PATH", "/bin:/usr/bin").split(":")
+    os.chdir(folder)
+    places = [""] if "/" in argv[0] else env.get("PATH", "/bin:/usr/bin").split(":")
+    given = [(os.POSIX_SPAWN_DUP2, fd, target) for target, fd in enumerate(fds)]
     ignored = (_signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ)  # the last two by Python
     refused: OSError = FileNotFoundError(errno.ENOENT, "")
-    for folder in folders:
+    for place in places:
         try:
-            program = f"{folder}/{argv[0]}" if folder else argv[0]
+            program = f"{place}/{argv[0]}" if place else argv[0]
             os.stat(program)  # to begin what is not there costs a process as well
-            return os.posix_spawn(program, argv, env, setsid=True, setsigdef=ignored)
+            command = os.posix_spawn(program, argv, env, file_actions=given, setsid=True, setsigdef=ignored)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except PermissionError as error:
             refused = error
+        else:
+            _first_to_go(command)
+            return command
     raise refused
 
 
@@ -435,15 +464,47 @@ def _clear_all() -> None:
             return
 
 
-def _parents() -> dict[int, int]:
-    found: dict[int, int] = {}
+def _clear(top: int, spared: Container[int] = (), *, stopped: bool = False) -> bool:
+    """End what is below a process, but for those of its children that are spared, with all that is below these.
+
+    Returns False when it has ended itself: then what was below it has come to us.
+
+    Args:
+        stopped: it has to be stopped as well, so that nothing comes after.
+    """
+    for _ in range(PATIENCE):
+        living = _living()
+        if top not in living:
+            return False
+        strays = {pid for pid, (parent, _) in living.items() if parent == top and pid not in spared}
+        grown = 0
+        while grown != len(strays):
+            grown = len(strays)
+            strays |= {pid for pid, (parent, _) in living.items() if parent in strays}
+        if not strays and (not stopped or living[top][1] == b"T"):
+            return True
+        for pid in strays:
+            try:
+                os.kill(pid, _signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        select.poll().poll(1)
+    os._exit(1)
+
+
+def _living() -> dict[int, tuple[int, bytes]]:
+    """Parent and state of each process, but for those that are dead and only not yet reaped."""
+    found: dict[int, tuple[int, bytes]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
-                    found[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
+                    told = file.read().rpartition(b")")[2].split()
             except OSError:
-                pass
+                continue
+            state, parent, threads = told[0], int(told[1]), int(told[17])
+            if state not in b"ZX" or threads > 1:  # its first thread may be dead, and others live
+                found[int(name)] = (parent, state)
     return found
 
 
@@ -455,7 +516,7 @@ def _files_in_use() -> int:
 def _memory_in_use() -> int:
     """Bytes of all processes that are not pages of a file."""
     total = 0
-    for pid in _parents():
+    for pid in _living():
         try:
             with open(f"/proc/{pid}/status", "rb") as file:
                 lines = file.read().split(b"\n")
@@ -494,12 +555,24 @@ def _say(channel: _socket.socket, word: bytes, file: int | None = None) -> None:
         pass  # nobody listens any more
 
 
-def _complain(stderr: int, program: str, error: Exception) -> None:
+def _complain(stderr: int, program: str, error: Exception) -> int:
+    """Say why a command did not begin; gives the exit code for that."""
     reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
-    os.write(stderr, f"{program}: {reason}\n".encode(errors="replace"))
+    try:
+        os.write(stderr, f"{program}: {reason}\n".encode(errors="replace"))
+    except OSError:
+        pass  # nobody listens any more
+    return 127 if isinstance(error, FileNotFoundError) else 126
 
 
 _libc = _ctypes.dlopen(None, 0)  # type: ignore[arg-type] # None is this program, the C library included
+
+
+def _bound(kind: int, most: int) -> None:
+    size = 8 if sys.maxsize > 1 << 32 else 4
+    both = (most % (1 << 8 * size)).to_bytes(size, sys.byteorder) * 2  # -1 is no bound
+    if _ctypes.call_function(_ctypes.dlsym(_libc, "setrlimit"), (kind, both)) != 0:
+        raise OSError(errno.EPERM, "setrlimit")
 
 
 def _prctl(option: int, value: int) -> None:
