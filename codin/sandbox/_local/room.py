@@ -13,14 +13,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import anyio
 from anyio import to_thread
 
 from codin.errors import FileRefused, SandboxClosed, SandboxUnavailable
+from codin.sandbox._local.boot import BOOT, modules
 from codin.sandbox._local.groups import Group
 from codin.sandbox._local.view import Interpreter, etc
 
@@ -32,16 +31,6 @@ PATIENCE = (
 _REAPING = 5.0
 _REFUSED = re.compile(rb"-(\d{1,3})")
 _OUTSIDE = 18  # EXDEV, by which the supervisor means that a path leads out
-# Reads what it shall be from a descriptor, so that nothing of codin has to be seen inside. Without `os`, which is posix
-# and a tenth of what there is to start.
-_BOOT = """\
-import marshal, posix as os
-setup, code = marshal.loads(os.pread({0}, os.fstat({0}).st_size, 0))
-os.close({0})
-room = {{"__name__": "supervisor"}}
-exec(code, room)
-room["main"](setup)
-"""
 _HINT = "it is gone with its files; open another one"
 
 
@@ -305,7 +294,7 @@ def _spawn(plan: Plan, control: int, news: int, said: int) -> subprocess.Popen[b
     # In this thread and no other: a process that dies with its parent dies with the thread that began it.
     with ExitStack() as stack:
         boot = stack.enter_context(
-            _Memory(marshal.dumps(({**plan.setup, "control": control}, _code(plan.interpreter.same)), 2))
+            _Memory(marshal.dumps(({**plan.setup, "control": control}, modules(plan.interpreter.same)), 2))
         )
         fds = [control, news, boot.fd]
         walls = list(plan.walls)
@@ -318,7 +307,7 @@ def _spawn(plan: Plan, control: int, news: int, said: int) -> subprocess.Popen[b
         if plan.filter is not None:
             fds.append(stack.enter_context(_Memory(plan.filter)).fd)
             walls += ["--seccomp", str(fds[-1])]
-        python = [str(plan.interpreter.real), "-I", "-S", "-B", "-X", "utf8", "-c", _BOOT.format(boot.fd)]
+        python = [str(plan.interpreter.real), "-I", "-S", "-B", "-X", "utf8", "-c", BOOT.format(boot.fd)]
         return subprocess.Popen(
             [plan.bubblewrap, *walls, "--info-fd", str(news), "--", *python],
             pass_fds=fds,
@@ -329,12 +318,6 @@ def _spawn(plan: Plan, control: int, news: int, said: int) -> subprocess.Popen[b
             stderr=said,
             start_new_session=True,
         )
-
-
-@cache
-def _code(compiled: bool) -> Any:
-    source = Path(__file__).with_name("supervisor.py").read_text()
-    return compile(source, "supervisor", "exec") if compiled else source
 
 
 def _refusal(path: str, number: int) -> FileRefused:
