@@ -9,12 +9,9 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from pydantic_core import to_json
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from codin import a2a
 from codin.agent import Agent, as_agent
 from codin.errors import ConfigError
 from codin.net import Transport
@@ -24,17 +21,18 @@ from codin.server._endpoint import Endpoint
 from codin.server._extended import CARD_URL, ExtendCard
 from codin.server._grpc_port import GrpcPort
 from codin.server._hsts import YEAR, Hsts
-from codin.server._http import JSON, Headers, answer, headers_of
+from codin.server._http import Headers, headers_of
 from codin.server._jsonrpc import JsonRpc
-from codin.server._jwks import JWKS_PATH, answer_keys
+from codin.server._jwks import JWKS_PATH
 from codin.server._keeping import check_memory, warn_of_forgetting
 from codin.server._limits import ServerLimits
 from codin.server._observer import Observer, open_observer
 from codin.server._operations import Operations
+from codin.server._pages import Pages, nothing_here, with_address
 from codin.server._rest import Rest, RestRequest
 from codin.server._rest_resources import Resources
 from codin.server._stream import Streams
-from codin.server._urls import base_url, encoded_path, is_own, path_of
+from codin.server._urls import encoded_path, path_of
 from codin.server._v03 import OldOperations, check_versions
 from codin.server._v03_rest import OldRest
 from codin.task import (
@@ -50,7 +48,7 @@ from codin.task import (
 )
 from codin.telemetry import TRAIL, Trail
 from codin.tool import Sandboxing, check_sandboxing
-from codin.trust import PEER_ADDRESS, Access, Authenticator, KeyRing, SigningKey, TrustStore
+from codin.trust import Access, Authenticator, KeyRing, SigningKey, TrustStore
 
 if TYPE_CHECKING:
     from codin.memory import Memories
@@ -58,10 +56,6 @@ if TYPE_CHECKING:
 __all__ = ["App"]
 
 _logger = logging.getLogger("codin.server")
-
-CARD_PATH = "/.well-known/agent-card.json"
-_CATALOG_PATH = "/.well-known/ai-catalog.json"
-_TEXT = ((b"content-type", b"text/plain; charset=utf-8"),)
 
 
 class App:
@@ -139,11 +133,9 @@ class App:
         tool_sandbox: Mapping[str, Sandboxing] | None = None,
     ) -> None:
         bindings = check_bindings(bindings)
-        self._public_url = public_url
-        self._trusted = frozenset(trusted_proxies)
-        self._hsts = Hsts(hsts, public_url, self._trusted)
+        trusted = frozenset(trusted_proxies)
+        self._hsts = Hsts(hsts, public_url, trusted)
         self._ring = KeyRing.of(keys) if isinstance(keys, SigningKey) else keys
-        self._is_told_of_names = False
         self._store = open_store(store) if isinstance(store, str) else store
         self._remembers = memory is not None
         provides, follower = _remembering(memory)
@@ -185,6 +177,7 @@ class App:
                 hint="give an authenticator, or keys for call tokens",
             )
         self._places = self._place()
+        self._pages = Pages(self._places, self._ring, public_url, trusted)
         self._called = self._places if "JSONRPC" in bindings else {}
         self._rest = Rest(operations, server_limits, self._streams)
         self._resources = Resources(self._places if "HTTP+JSON" in bindings else {})
@@ -260,7 +253,7 @@ class App:
         if endpoint is None or scope["method"] != "POST":
             found = self._find(path, scope)
             if found is None:
-                await self._get(path, scope, send)
+                await self._pages.answer(path, scope, send, draining=self._draining)
                 return
             endpoint, binding = found
         if endpoint.admission is None:
@@ -269,7 +262,7 @@ class App:
             headers = self._headers(endpoint, scope)
             caller = await endpoint.admission.visitor(headers) if endpoint.admission.hidden else None
             if caller is None and endpoint.admission.hidden:
-                await _nothing_here(send)  # for a stranger
+                await nothing_here(send)  # for a stranger
                 return
         trail = Trail(headers)
         token = TRAIL.set(trail)  # in memory, the request is part of the caller's own task
@@ -301,91 +294,12 @@ class App:
 
     def _headers(self, endpoint: Endpoint, scope: Scope) -> Headers:
         """The headers for an agent that asks who calls."""
-        headers = _with_address(scope)
+        headers = with_address(scope)
         if endpoint.extend is not None:
-            base = base_url(scope, headers, self._public_url, self._trusted)
-            jku = f"{base}{JWKS_PATH}" if self._signs(base, scope) else ""
+            base = self._pages.base(scope, headers)
+            jku = f"{base}{JWKS_PATH}" if self._pages.signs(base, scope) else ""
             headers[CARD_URL] = f"{base}{endpoint.place}/ {jku}".encode()
         return headers
-
-    async def _visible(self, path: str, scope: Scope) -> dict[str, Endpoint]:
-        """The agents that whoever asks for this path may know of."""
-        if not any(endpoint.admission is not None and endpoint.admission.hidden for endpoint in self.endpoints):
-            return self._places
-        headers, asked = _with_address(scope), path.removesuffix(CARD_PATH)
-        lists = path in {"", _CATALOG_PATH}
-        places: dict[str, Endpoint] = {}
-        for place, endpoint in self._places.items():
-            hides = endpoint.admission if endpoint.admission is not None and endpoint.admission.hidden else None
-            if hides is None or ((lists or place == asked) and await hides.visitor(headers) is not None):
-                places[place] = endpoint
-        return places
-
-    async def _get(self, path: str, scope: Scope, send: Send) -> None:
-        reads = scope["method"] in {"GET", "HEAD"}
-        places = await self._visible(path, scope)
-        card = places.get(path.removesuffix(CARD_PATH)) if path.endswith(CARD_PATH) else None
-        if not path and reads:
-            await self._list(places, scope, send)
-        elif path in places:
-            fields = (*_TEXT, (b"allow", b"POST" if path else b"GET, HEAD, POST"))
-            await answer(send, b"POST a JSON-RPC request here.\n", status=405, headers=fields)
-        elif card is None and path not in self._others:
-            await _nothing_here(send)
-        elif not reads:
-            fields = (*_TEXT, (b"allow", b"GET, HEAD"))
-            await answer(send, b"GET only.\n", status=405, headers=fields)
-        elif card is not None:
-            headers = headers_of(scope)
-            base = base_url(scope, headers, self._public_url, self._trusted)
-            jku = f"{base}{JWKS_PATH}" if self._signs(base, scope) else None
-            await card.cards.answer(send, headers, f"{base}{path.removesuffix(CARD_PATH)}/", jku)
-        elif path == _CATALOG_PATH:
-            await self._catalog(places, scope, send)
-        elif path == JWKS_PATH and self._ring is not None:
-            await answer_keys(send, headers_of(scope), self._ring)
-        elif path == "/readyz" and self._draining:
-            await answer(send, b"draining\n", status=503, headers=_TEXT)
-        else:
-            await answer(send, b"ok\n", headers=_TEXT)
-
-    @property
-    def _others(self) -> Collection[str]:
-        """What can be read here beside cards."""
-        others = {"/healthz", "/readyz", _CATALOG_PATH}
-        return others | {JWKS_PATH} if self._ring is not None else others
-
-    def _signs(self, base: str, scope: Scope) -> bool:
-        """Whether the card for this address is signed; the first one that is not, though there are keys, is told of."""
-        if self._ring is None or is_own(base, scope, self._public_url):
-            return self._ring is not None
-        if not self._is_told_of_names:
-            self._is_told_of_names = True
-            _logger.warning(
-                "the card asked for at %s is not signed, because that may be anybody's name; "
-                "public_url (--public-url) says where this server is reached",
-                base,
-            )
-        return False
-
-    async def _list(self, places: Mapping[str, Endpoint], scope: Scope, send: Send) -> None:
-        """Who is served here, and where the cards are."""
-        base = base_url(scope, headers_of(scope), self._public_url, self._trusted)
-        agents = [
-            {"id": endpoint.agent.id, "name": endpoint.agent.name, "card": f"{base}{place}{CARD_PATH}"}
-            for place, endpoint in places.items()
-        ]
-        await answer(send, to_json({"agents": agents}, indent=2) + b"\n", headers=[JSON, (b"vary", b"host")])
-
-    async def _catalog(self, places: Mapping[str, Endpoint], scope: Scope, send: Send) -> None:
-        """The same for everybody's crawlers."""
-        from codin.mesh import CATALOG_TYPE, catalog_of  # a server that nobody crawls does not load it
-
-        base = base_url(scope, headers_of(scope), self._public_url, self._trusted)
-        cards = [f"{base}{place}{CARD_PATH}" for place in places]
-        document = catalog_of(urlsplit(base).netloc, [(card, card) for card in cards])
-        fields = [(b"content-type", CATALOG_TYPE.encode()), (b"vary", b"host")]
-        await answer(send, to_json(document, indent=2) + b"\n", headers=fields)
 
     async def start(self) -> None:
         """Open the store and take up what an earlier process left. The first request does it, too.
@@ -486,18 +400,3 @@ def _remembering(memory: Memories | str | None) -> tuple[Provides | None, Follow
 
     memories = Memories(memory) if isinstance(memory, str) else memory
     return {Memory: memories.in_task}, memories
-
-
-def _with_address(scope: Scope) -> Headers:
-    """The headers, and where they came from; no client can say that itself."""
-    headers = headers_of(scope)
-    client = scope.get("client")
-    headers[PEER_ADDRESS] = str(client[0]).encode() if client else b""
-    return headers
-
-
-_NOTHING = a2a.MethodNotFound("nothing is here", hint="a GET of the root lists the agents")
-
-
-async def _nothing_here(send: Send) -> None:
-    await answer(send, a2a.status_bytes(_NOTHING), status=_NOTHING.http_status)

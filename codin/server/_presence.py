@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from codin.errors import CodinError
 from codin.mesh import Found, Note
-from codin.server._app import CARD_PATH, App
+from codin.server._app import App
 from codin.server._endpoint import Endpoint
 from codin.server._jwks import JWKS_PATH
+from codin.server._pages import CARD_PATH
 from codin.trust import KeyRing
 
 if TYPE_CHECKING:
