@@ -188,8 +188,10 @@ def _told(doc: str, section: str) -> Iterator[tuple[str, str]]:
 def _constructor(cls: Any) -> str:
     """Its parameters, where it is written here and meant to be made by users."""
     made_here = "__init__" in vars(cls) and not getattr(cls, "_is_protocol", False)
-    if not made_here or is_dataclass(cls) or issubclass(cls, BaseException) or hasattr(cls, "model_fields"):
+    if not made_here or issubclass(cls, BaseException) or hasattr(cls, "model_fields"):
         return ""
+    if is_dataclass(cls) and "\nArgs:\n" not in inspect.cleandoc(cls.__doc__ or ""):
+        return ""  # what is given, and not made
     return _parameters(cls.__init__)
 
 
@@ -205,8 +207,11 @@ def _parameters(function: Any) -> str:
         keyword_only = keyword_only or parameter.kind is parameter.VAR_POSITIONAL
         stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
         default = parameter.default
-        simple = default is None or isinstance(default, (bool, int, float, str, tuple))
-        shown.append(f"{stars}{name}" + (f"={default!r}" if default is not parameter.empty and simple else ""))
+        if default is parameter.empty:
+            shown.append(f"{stars}{name}")
+        else:
+            simple = default is None or isinstance(default, (bool, int, float, str, tuple))
+            shown.append(f"{name}={default!r}" if simple else f"{name}=…")
     return f"({', '.join(shown)})"
 
 

@@ -43,10 +43,10 @@ class Pool:
         """Open the sandboxes. Raises what opening one raises."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._empty)
-            self._group = await stack.enter_async_context(anyio.create_task_group())
-            stack.callback(self._group.cancel_scope.cancel)
             for _ in range(self._size):
                 self._ready.append(await self._make().__aenter__())
+            self._group = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(self._group.cancel_scope.cancel)
             self._stack = stack.pop_all()
         return self
 

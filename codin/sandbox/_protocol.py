@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
-from codin.errors import ExecFailed, ExecTimeout, MemoryExceeded, OutputExceeded
+from codin.errors import ConfigError, ExecFailed, ExecTimeout, MemoryExceeded, OutputExceeded
+from codin.sandbox._checks import check_env, check_number, check_whole, check_word
 
 __all__ = [
     "Code",
@@ -53,6 +54,9 @@ class Limits:
         output: bytes that are kept of stdout, and as many of stderr. A command that writes sixteen times as much is
             killed.
         time: seconds of one command; None for no bound.
+
+    Raises:
+        ConfigError: one of them is no number above 0.
     """
 
     cpu: float = 1.0
@@ -63,6 +67,13 @@ class Limits:
     output: int = MIB
     time: float | None = 30.0
 
+    def __post_init__(self) -> None:
+        check_number("cpu", self.cpu)
+        for name in ("memory", "processes", "disk", "files", "output"):
+            check_whole(name, getattr(self, name))
+        if self.time is not None:
+            check_number("time", self.time, hint="None is no bound")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
@@ -72,11 +83,22 @@ class Mount:
         source: where it is on the host.
         target: where the sandbox sees it, an absolute path; the same path when not given.
         writable: what the sandbox writes there, it writes on the host.
+
+    Raises:
+        ConfigError: one of the paths is none.
     """
 
     source: Path
     target: str = ""
     writable: bool = False
+
+    def __post_init__(self) -> None:
+        source: Any = self.source
+        if not isinstance(source, str | Path):
+            raise ConfigError(f"source={source!r} is no path", hint='Mount(source=Path("data"))')
+        object.__setattr__(self, "source", Path(source))
+        if self.target and not self.target.startswith("/"):
+            raise ConfigError(f"target={self.target!r} is no absolute path", hint='"" is where it is on the host')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +111,9 @@ class Policy:
         mounts: what is seen of the host beside the programs that every command needs.
         env: the environment of every command; nothing of the host's is passed on.
         demands: the guarantees without which it does not open. Leaving one out is how to say that it need not hold.
+
+    Raises:
+        ConfigError: a field has a value that it cannot have.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -98,6 +123,20 @@ class Policy:
     demands: frozenset[Guarantee] = frozenset(
         {"files", "network", "processes", "syscalls", "memory", "cpu", "disk", "time"}
     )
+
+    def __post_init__(self) -> None:
+        limits: Any = self.limits
+        if not isinstance(limits, Limits):
+            raise ConfigError(f"limits={limits!r} are none", hint="limits=Limits(time=10)")
+        check_word("network", self.network, ("none", "full"))
+        mounts: tuple[Any, ...] = tuple(self.mounts)
+        if not all(isinstance(each, Mount) for each in mounts):
+            raise ConfigError(f"mounts={mounts!r} are none", hint='mounts=[Mount(source=Path("data"))]')
+        check_env(self.env)
+        for demand in self.demands:
+            check_word("demands", demand, get_args(Guarantee))
+        object.__setattr__(self, "mounts", mounts)
+        object.__setattr__(self, "demands", frozenset(self.demands))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 import anyio
 
 from codin.errors import FileRefused, PolicyNotEnforced, SandboxClosed
+from codin.sandbox._checks import check_command, check_content, check_env
 from codin.sandbox._execution import Execution
 from codin.sandbox._protocol import Code, ExecResult, FileInfo, Guarantee, Output, Policy, Process, Snapshot
 
@@ -112,6 +113,8 @@ class Sandbox(ABC):
         Raises:
             SandboxClosed: the sandbox is not open, or is gone.
             FileRefused: `cwd` is not a folder of this sandbox.
+            ConfigError: `env` has what no environment can have.
+            TypeError: the command is no list of strings, or `stdin` gives no bytes.
         """
         async with self.start(command, stdin=stdin, env=env, cwd=cwd, timeout=timeout) as execution:
             if on_output is not None:
@@ -139,8 +142,10 @@ class Sandbox(ABC):
         """
         self._check_open()
         folder = inside(cwd) if cwd else ""
-        if not isinstance(command, Code) and (isinstance(command, str | bytes) or not command):
-            raise TypeError(f"a command is a list of strings, the program first, not {command!r}")
+        if not isinstance(command, Code):
+            check_command(command)
+        check_env(env or {})
+        check_content("stdin", stdin)
         process = await self._start(command, {**self._policy.env, **(env or {})}, folder)
         bound = min(self._policy.limits.time or math.inf, math.inf if timeout is None else timeout)
         execution = Execution(process, self._policy.limits, None if bound == math.inf else bound, keep=keep)
@@ -167,6 +172,7 @@ class Sandbox(ABC):
             FileRefused: the path leads out of the working folder, or there is no room.
         """
         self._check_open()
+        check_content("content", content)
         limit = self._policy.limits.disk
         await self._write(inside(path), _bounded(content, path, limit))
 

@@ -101,7 +101,7 @@ class DaytonaSandbox(CloudSandbox):
             self._client.create(self._wanted(), timeout=_IMAGE_TIME if self._image else 60)
         )
         got = self._beyond(self._machine.cpu, self._machine.memory, self._machine.disk)
-        if self._policy.network == "none" and not self._machine.network_block_all:
+        if self._policy.network != "full" and not self._machine.network_block_all:
             got.add("network")
         if missing := got & self._policy.demands:
             raise PolicyNotEnforced(
@@ -165,7 +165,7 @@ class DaytonaSandbox(CloudSandbox):
             "public": False,
             "ephemeral": True,
             "auto_stop_interval": _MINUTES,
-            "network_block_all": self._policy.network == "none",
+            "network_block_all": self._policy.network != "full",
         }
         if self._image is None:
             return CreateSandboxFromSnapshotParams(snapshot=self._template, **common)

@@ -311,7 +311,7 @@ def _spaces(policy: Policy, *, root: bool, stays: bool = False) -> Iterator[str]
     """
     yield from ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "sandbox")
     yield from ("--as-pid-1", "--die-with-parent", "--cap-drop", "ALL")
-    if policy.network == "none":
+    if policy.network != "full":
         yield "--unshare-net"
     if not root:
         yield from ("--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000")
