@@ -1,7 +1,8 @@
 """A function on a Ray cluster, by RayRuntime and by `ray.remote`, in turns: `python -m benchmarks.ours.ray ADDRESS`.
 
-Prints medians in milliseconds: in the Ray worker, for a function whose package is sent along, streaming, and in a
-sandbox of the node; and `over`, the median of what ours takes by what Ray takes, call by call.
+Prints medians in milliseconds: in the Ray worker, for a function whose package is sent along, streaming, the same with
+this program as the driver (`here`), and in a sandbox of the node; and `over`, the median of what ours takes by what Ray
+takes, call by call.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from importlib import import_module
 from typing import Any
 
-from codin.runtime import Function
+from codin.runtime import Function, SandboxDemand
 from codin.runtime.ray import RayRuntime
 
 _ROUNDS = 200
@@ -36,19 +38,10 @@ async def main() -> None:
     bare = ray.remote(max_retries=0)(double)
     bare_stream = ray.remote(max_retries=0, num_returns="streaming")(one)
     packaged = import_module("benchmarks.ours.ray").double  # that of this program is sent as code
-    async with RayRuntime(sys.argv[1]) as runtime:
+    async with RayRuntime(sys.argv[1]) as runtime, RayRuntime(driver="here") as here:
 
-        async def ours() -> None:
-            await runtime.run(Function(double, [21], sandbox="off"))
-
-        async def ours_packaged() -> None:
-            await runtime.run(Function(packaged, [21], sandbox="off"))
-
-        async def ours_stream() -> None:
-            await runtime.run(Function(one, [21], sandbox="off"))
-
-        async def sandboxed() -> None:
-            await runtime.run(Function(double, [21], sandbox="required"))
+        async def call(where: RayRuntime, function: Callable[..., Any], sandbox: SandboxDemand = "off") -> None:
+            await where.run(Function(function, [21], sandbox=sandbox))
 
         async def plain() -> None:
             await bare.remote(21)
@@ -57,13 +50,21 @@ async def main() -> None:
             async for piece in bare_stream.remote(21):
                 await piece
 
-        took = await _took(_ROUNDS, ours=ours, ours_packaged=ours_packaged, plain=plain)
-        took |= await _took(_ROUNDS, ours_stream=ours_stream, plain_stream=plain_stream)
-        took |= await _took(_FEW, sandboxed=sandboxed)
+        took: dict[str, list[float]] = {}
+        beside: dict[str, str] = {}
+        for name, function, theirs in (
+            ("ours", double, plain),
+            ("packaged", packaged, plain),
+            ("stream", one, plain_stream),
+        ):
+            sides = {name: partial(call, runtime, function), f"{name}_here": partial(call, here, function)}
+            beside |= dict.fromkeys(sides, f"{name}_plain")
+            took |= await _took(_ROUNDS, **sides, **{f"{name}_plain": theirs})
+        took |= await _took(_FEW, sandboxed=partial(call, runtime, double, "required"))
     told = {name: statistics.median(each) for name, each in took.items()}
-    for name, beside in (("ours", "plain"), ("ours_packaged", "plain"), ("ours_stream", "plain_stream")):
-        pairs = zip(took[name], took[beside], strict=True)
-        told[f"{name} over {beside}"] = statistics.median(mine / theirs for mine, theirs in pairs)
+    for mine, theirs in beside.items():
+        pairs = zip(took[mine], took[theirs], strict=True)
+        told[f"{mine} over plain"] = statistics.median(ours / other for ours, other in pairs)
     print(json.dumps({name: round(value, 2) for name, value in told.items()}))
 
 

@@ -15,24 +15,25 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
-from codin.runtime._guest import named
-from codin.runtime._job import Call, wanted
+from codin.runtime._guest import named, raised_by
+from codin.runtime._job import raised_of, wanted
 from codin.runtime._protocol import Outcome
-from codin.runtime._ray_wire import RayJob, framed, item_frame, json_of, outcome_frame
-from codin.sandbox import Guarantee, Stream
+from codin.runtime._ray_wire import USUAL, RayJob, framed, item_frame, json_of, outcome_frame
+from codin.sandbox import Stream
 
 __all__ = ["at_desk"]
 
-_UNENFORCED = frozenset[Guarantee]({"files", "network", "processes", "syscalls", "memory", "cpu", "disk"})
 _FLOOD = 16  # times the bound on output, as in a sandbox
+_T = TypeVar("_T")
 _imported: dict[str, str] = {}
-_spare: list[Path] = []
+_spare: list[str] = []
 """Empty working folders."""
 
 
@@ -44,33 +45,26 @@ class _Flood(BaseException):
     """Likewise."""
 
 
-def at_desk(job: RayJob, library: Mapping[str, bytes]) -> Iterator[bytes]:
-    """Do a job here; gives frames: what it says, what it yields, how it ended."""
-    assert job.call is not None
+def at_desk(job: RayJob, library: Mapping[str, bytes]) -> Generator[bytes, None, bytes]:
+    """Do a job here; gives frames: what it says and what it yields, and at last how it ended."""
     with _Desk(job) as desk:
         try:
-            with desk.at_work():
-                _import_from(job.library, library)
-                value = _begun(job.call)
-                step = _stepper(value)
+            value = desk.at_work(_begun, job, library)
+            step = _stepper(value)
             while step is not None:
                 try:
-                    with desk.at_work():
-                        item = item_frame(step(), job.limits.output)
+                    item = desk.at_work(_stepped, step, job.limits.output)
                 except StopIteration as ended:
                     value, step = ended.value, None
                 else:
-                    yield desk.said() + item
-            with desk.at_work():
-                if inspect.isawaitable(value):
-                    value = asyncio.run(_awaited(value))
-                text = json_of(value, job.limits.output)
-            end = outcome_frame(Outcome(artifacts=desk.artifacts(), unenforced=_UNENFORCED), text)
+                    yield desk.said() + item_frame(item)
+            text = desk.at_work(_settled, value, job.limits.output)
+            end = outcome_frame(replace(USUAL, artifacts=desk.artifacts()) if job.artifacts else USUAL, text)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
-            end = outcome_frame(desk.failure(error), b"null")
-        yield desk.said() + end
+            end = outcome_frame(desk.failure(error), "null")
+        return desk.said() + end
 
 
 class _Desk:
@@ -82,42 +76,47 @@ class _Desk:
         self._size = {"stdout": 0, "stderr": 0}
         self._working = False
         self._late = False
-        self._stack = contextlib.ExitStack()
-        self.folder = Path()
+        self.folder = ""
 
     def __enter__(self) -> _Desk:
-        stack = self._stack
-        self.folder = _spare.pop() if _spare else Path(tempfile.mkdtemp(dir=_room()))
-        stack.callback(_left, self.folder)
-        for path, content in self._job.files.items():
-            file = self.folder / path
+        job = self._job
+        self.folder = _spare.pop() if _spare else tempfile.mkdtemp(dir=_room())
+        for path, content in job.files.items():
+            file = Path(self.folder, path)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-        stack.callback(os.chdir, Path.cwd())
+        here = os.getcwd()  # noqa: PTH109  # a path of its own takes ten times as long
+        self._before = here, dict(os.environ) if job.env else None, sys.stdout, sys.stderr
         os.chdir(self.folder)
-        if self._job.env:
-            stack.callback(_restore, dict(os.environ))
-            os.environ.update(self._job.env)
-        out, err = (io.TextIOWrapper(_Ear(self.hear, name), "utf-8", "replace", write_through=True) for name in _NAMES)
-        stack.enter_context(contextlib.redirect_stdout(out))
-        stack.enter_context(contextlib.redirect_stderr(err))
-        if self._job.limits.time is not None:
-            stack.callback(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, self._time_is_up))
-            stack.callback(signal.setitimer, signal.ITIMER_REAL, 0)
-            signal.setitimer(signal.ITIMER_REAL, self._job.limits.time)
+        os.environ.update(job.env)
+        sys.stdout, sys.stderr = self._ear("stdout"), self._ear("stderr")
+        if job.limits.time is not None:
+            self._alarm = signal.signal(signal.SIGALRM, self._time_is_up)
+            signal.setitimer(signal.ITIMER_REAL, job.limits.time)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        try:
+            if self._job.limits.time is not None:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.signal(signal.SIGALRM, self._alarm)
+            folder, environment, sys.stdout, sys.stderr = self._before
+            if environment is not None:
+                _restore(environment)
+            os.chdir(folder)
+        finally:
+            _left(self.folder)
 
-    @contextlib.contextmanager
-    def at_work(self) -> Generator[None]:
-        """While it is the job's own code that runs: only there it is interrupted, and not in what Ray does between."""
+    def _ear(self, stream: Stream) -> io.TextIOWrapper:
+        return io.TextIOWrapper(_Ear(self.hear, stream), "utf-8", "replace", write_through=True)
+
+    def at_work(self, work: Callable[..., _T], *args: Any) -> _T:
+        """Do what is the job's own: only there it is interrupted, and not in what Ray does between."""
         if self._late:
             raise _TimeUp
         self._working = True
         try:
-            yield
+            return work(*args)
         finally:
             self._working = False
 
@@ -140,8 +139,9 @@ class _Desk:
         """The files that were asked for. Raises ValueError when they are too large."""
         found: dict[str, bytes] = {}
         left = self._job.limits.disk
-        for file in sorted(self.folder.rglob("*")) if self._job.artifacts else ():
-            path = file.relative_to(self.folder).as_posix()
+        folder = Path(self.folder)
+        for file in sorted(folder.rglob("*")):
+            path = file.relative_to(folder).as_posix()
             if file.is_symlink() or not file.is_file() or not wanted(path, self._job.artifacts):
                 continue
             left -= file.stat().st_size
@@ -153,17 +153,17 @@ class _Desk:
     def failure(self, error: BaseException) -> Outcome:
         """How a job ended that raised."""
         if isinstance(error, _TimeUp):
-            limit = self._job.limits.time
-            return Outcome(exit_code=-9, ended="time", error=f"it did not end within {limit} s", unenforced=_UNENFORCED)
+            told = f"it did not end within {self._job.limits.time} s"
+            return replace(USUAL, exit_code=-9, ended="time", error=told)
         if isinstance(error, _Flood):
-            return Outcome(exit_code=-9, ended="output", error="it wrote without end", unenforced=_UNENFORCED)
+            return replace(USUAL, exit_code=-9, ended="output", error="it wrote without end")
         if isinstance(error, SystemExit):
             code = error.code if isinstance(error.code, int) else int(error.code is not None)
             told = f"the program ended itself: exit code {error.code}" if code else ""
-            return Outcome(exit_code=code, error=told, unenforced=_UNENFORCED)
+            return replace(USUAL, exit_code=code, error=told)
         self.hear("stderr", "".join(traceback.format_exception(error)).encode(errors="replace"))
         told = f"{type(error).__name__}: {str(error)[:2000]}"
-        return Outcome(exit_code=1, error=told, unenforced=_UNENFORCED)
+        return replace(USUAL, exit_code=1, error=told, raised=raised_of(raised_by(error)))
 
     def _time_is_up(self, number: int, frame: FrameType | None) -> None:
         self._late = True
@@ -189,10 +189,10 @@ class _Ear(io.RawIOBase):
         return len(content)
 
 
-_NAMES: tuple[Stream, Stream] = ("stdout", "stderr")
-
-
-def _begun(call: Call) -> Any:
+def _begun(job: RayJob, library: Mapping[str, bytes]) -> Any:
+    call = job.call
+    assert call is not None
+    _import_from(job.library, library)
     if call.pickle is None:
         return named({**call.told})
     function, args, kwargs = pickle.loads(call.pickle)
@@ -217,6 +217,14 @@ def _stepper(value: Any) -> Callable[[], Any] | None:
     return step
 
 
+def _stepped(step: Callable[[], Any], limit: int) -> str:
+    return json_of(step(), limit)
+
+
+def _settled(value: Any, limit: int) -> str:
+    return json_of(asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value, limit)
+
+
 async def _awaited(value: Any) -> Any:
     return await value
 
@@ -237,10 +245,10 @@ def _import_from(digest: str, library: Mapping[str, bytes]) -> None:
             del sys.modules[name]
 
 
-def _left(folder: Path) -> None:
+def _left(folder: str) -> None:
     """Take a job's folder away; one that is as it was made is the next job's, since a disk takes longer than a job."""
     with contextlib.suppress(OSError):
-        if folder.lstat().st_mode == stat.S_IFDIR | 0o700 and not any(folder.iterdir()):
+        if os.lstat(folder).st_mode == stat.S_IFDIR | 0o700 and not os.listdir(folder):  # noqa: PTH208
             _spare.append(folder)
             return
     shutil.rmtree(folder, ignore_errors=True)

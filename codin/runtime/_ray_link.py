@@ -1,4 +1,4 @@
-"""A program's side of its driver: starts the process, numbers the jobs, and hears when it goes away."""
+"""A program's side of its driver: starts it, numbers the jobs, and hears when it goes away."""
 
 from __future__ import annotations
 
@@ -9,38 +9,114 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import partial
+from importlib import import_module
 from itertools import count
 from typing import IO, Any
 
 import anyio
 
 from codin.errors import RuntimeUnavailable
-from codin.runtime._ray_wire import HEAD, framed
+from codin.runtime._ray_wire import Channel, Frame
 
-__all__ = ["Link"]
+__all__ = ["Errand", "Link", "LinkHere", "LinkToChild"]
 
 _LEAVING = 15.0  # seconds for a driver to cancel what runs, before it is killed
-_GONE: tuple[dict[str, Any], bytes] = ({"end": "gone"}, b"")
+_MANY = 16  # pieces that are read before more are asked for: fewer than a driver sends unasked
+_GONE: Frame = ({"end": "gone"}, b"")
 
 
-class Link:
-    """One driver that is connected to a cluster."""
+class Link(ABC):
+    """A driver that is connected to a cluster, and the jobs that it has."""
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, log: IO[bytes]) -> None:
-        self._process = process
-        self._channel = channel
-        self._numbers = count()
-        self._inboxes: dict[int, asyncio.Queue[tuple[dict[str, Any], bytes]]] = {}
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self._inboxes: dict[int, asyncio.Queue[Frame]] = {}
         self._told: set[str] = set()
-        self._hearing: asyncio.Task[None] | None = None
-        self._writer: asyncio.StreamWriter | None = None
+        self._lost = False
+
+    @property
+    def gone(self) -> bool:
+        return self._lost
+
+    def begin(self, head: Mapping[str, Any], body: bytes, library: tuple[str, bytes]) -> Errand:
+        """Send a job."""
+        number = next(self._numbers)
+        name, sources = library
+        if name and name not in self._told:
+            self._told.add(name)
+            self.say({"do": "library", "name": name}, sources)
+        self.say({"do": "run", "id": number, "library": name, **head}, body)
+        inbox = self._inboxes[number] = asyncio.Queue()
+        if self.gone:
+            inbox.put_nowait(_GONE)
+        return Errand(self, number, inbox)
+
+    def say(self, head: Mapping[str, Any], body: bytes = b"") -> None:
+        if not self.gone:
+            self._send(head, body)
+
+    def forget(self, number: int) -> None:
+        """Hear of a job no more."""
+        del self._inboxes[number]
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End the driver, and what it still runs."""
+
+    @abstractmethod
+    def _send(self, head: Mapping[str, Any], body: bytes) -> None: ...
+
+    def _hear(self, told: dict[str, Any], piece: bytes) -> None:
+        if (inbox := self._inboxes.get(told["id"])) is not None:
+            inbox.put_nowait((told, piece))
+
+    def _lose(self) -> None:
+        self._lost = True
+        for inbox in self._inboxes.values():
+            inbox.put_nowait(_GONE)
+
+
+class LinkHere(Link):
+    """The driver is this process, which its program has connected."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ray: Any = import_module("ray")
+        if not self._ray.is_initialized():
+            raise RuntimeUnavailable(
+                "this process is not connected to a Ray cluster", hint="call ray.init, or leave driver='own'"
+            )
+        from codin.runtime._ray_child import Driver
+
+        self._driver = Driver(partial(asyncio.get_running_loop().call_soon_threadsafe, self._hear))
+
+    @property
+    def gone(self) -> bool:
+        return self._lost or not self._ray.is_initialized()
+
+    async def close(self) -> None:
+        self._lose()
+        await self._driver.close()
+
+    def _send(self, head: Mapping[str, Any], body: bytes) -> None:
+        self._driver.do(head, body)
+
+
+class LinkToChild(Link):
+    """The driver is a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes], end: socket.socket, log: IO[bytes]) -> None:
+        super().__init__()
+        self._process = process
+        self._channel = Channel(end, self._hear, self._lose)
+        self._greeting = self._inboxes[0] = asyncio.Queue()
         self._log = log
-        self.gone = False
 
     @classmethod
-    async def open(cls, options: Mapping[str, Any], patience: float) -> Link:
+    async def open(cls, options: Mapping[str, Any], patience: float) -> LinkToChild:
         """Start a driver. Raises RuntimeUnavailable when it does not get to the cluster."""
         ours, theirs = socket.socketpair()
         log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
@@ -71,46 +147,10 @@ class Link:
             raise
         return link
 
-    async def run(
-        self, head: Mapping[str, Any], body: bytes, library: tuple[str, bytes]
-    ) -> AsyncGenerator[tuple[dict[str, Any], bytes]]:
-        """Send a job; gives what comes of it, and how it ended as the last. Leaving it cancels the job, and waits."""
-        number = next(self._numbers)
-        inbox = self._inboxes[number] = asyncio.Queue()
-        ended = False
-        name, sources = library
-        try:
-            if name and name not in self._told:
-                self._told.add(name)
-                self._say({"do": "library", "name": name}, sources)
-            self._say({"do": "run", "id": number, "library": name, **head}, body)
-            while not ended:
-                told, piece = await inbox.get()
-                ended = "end" in told
-                yield told, piece
-                if not ended:
-                    self._say({"do": "more", "id": number})
-        except ConnectionError:
-            ended = True
-            yield _GONE
-        finally:
-            if not ended:
-                with anyio.CancelScope(shield=True), suppress(ConnectionError):
-                    self._say({"do": "cancel", "id": number})
-                    while "end" not in (await inbox.get())[0]:
-                        pass
-            del self._inboxes[number]
-
     async def close(self, patience: float = _LEAVING) -> None:
-        """End the driver, and what it still runs; kill it when it takes longer than `patience` seconds."""
-        self.gone = True
-        if self._hearing is not None:
-            self._hearing.cancel()
-            await asyncio.wait([self._hearing])
-        if self._writer is not None:
-            self._writer.close()
-            with suppress(ConnectionError):
-                await self._writer.wait_closed()
+        """As the promise says; kills it when it takes longer than `patience` seconds."""
+        if not self.gone:
+            self._lose()
         self._channel.close()
         await anyio.to_thread.run_sync(self._reap, patience)
         self._log.close()
@@ -123,34 +163,14 @@ class Link:
         return lines[-1][:500] if lines else ""
 
     async def _greet(self, options: Mapping[str, Any]) -> None:
-        self._reader, self._writer = await asyncio.open_connection(sock=self._channel)
-        try:
-            told, _ = await self._next()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            raise RuntimeUnavailable(f"Ray's driver did not start: {self.said()}", hint=_hint(options)) from None
-        if not told["ready"]:
+        told, _ = await self._greeting.get()
+        if told["end"] == "gone":
+            raise RuntimeUnavailable(f"Ray's driver did not start: {self.said()}", hint=_hint(options))
+        if told["end"] == "refused":
             raise RuntimeUnavailable(f"the Ray cluster cannot be joined: {told['error'][:500]}", hint=_hint(options))
-        self._hearing = asyncio.create_task(self._hear())
 
-    async def _hear(self) -> None:
-        try:
-            while True:
-                told, piece = await self._next()
-                if (inbox := self._inboxes.get(told["id"])) is not None:
-                    inbox.put_nowait((told, piece))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            self.gone = True
-            for inbox in self._inboxes.values():
-                inbox.put_nowait(_GONE)
-
-    async def _next(self) -> tuple[dict[str, Any], bytes]:
-        told, size = HEAD.unpack(await self._reader.readexactly(HEAD.size))
-        return json.loads(await self._reader.readexactly(told)), await self._reader.readexactly(size)
-
-    def _say(self, head: Mapping[str, Any], body: bytes = b"") -> None:
-        if self.gone or self._writer is None:
-            raise ConnectionError
-        self._writer.write(framed(head, body))
+    def _send(self, head: Mapping[str, Any], body: bytes) -> None:
+        self._channel.write(head, body)
 
     def _reap(self, patience: float) -> None:
         try:
@@ -158,6 +178,36 @@ class Link:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+class Errand:
+    """A job under way."""
+
+    def __init__(self, link: Link, number: int, inbox: asyncio.Queue[Frame]) -> None:
+        self._link = link
+        self._number = number
+        self._inbox = inbox
+        self._ended = False
+        self._read = 0
+
+    async def next(self) -> Frame:
+        """The next that comes of it; the last tells its end, and there is always one."""
+        if self._read == _MANY:
+            self._link.say({"do": "more", "id": self._number, "pieces": _MANY})
+            self._read = 0
+        frame = await self._inbox.get()
+        self._read += 1
+        self._ended = "end" in frame[0]
+        return frame
+
+    async def leave(self) -> None:
+        """Cancel it, unless it has ended, and wait for that."""
+        if not self._ended:
+            self._link.say({"do": "cancel", "id": self._number})
+            with anyio.CancelScope(shield=True):
+                while not self._ended:
+                    await self.next()
+        self._link.forget(self._number)
 
 
 def _hint(options: Mapping[str, Any]) -> str:

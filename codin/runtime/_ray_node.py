@@ -10,14 +10,14 @@ import contextlib
 import json
 import pickle
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, cast
 
 from codin.errors import CodinError, SandboxError
 from codin.runtime._job import Sent
 from codin.runtime._protocol import Emit, Event, Item, Outcome, Workload
 from codin.runtime._ray_desk import at_desk
-from codin.runtime._ray_wire import RayJob, framed, outcome_frame, refusal_frame
+from codin.runtime._ray_wire import LAST, RayJob, framed, item_frame, job_of, outcome_frame, refusal_frame
 from codin.runtime._sandboxed import policy_of
 from codin.runtime.local import LocalRuntime
 from codin.sandbox import sandbox_of
@@ -30,23 +30,28 @@ _have_sandbox: dict[tuple[str, ...], bool] = {}
 
 def do(sent: bytes, library: Any) -> bytes:
     """A job in this worker, all that comes of it at once."""
-    job: RayJob = pickle.loads(sent)
-    return b"".join(at_desk(job, _library(job, library)))
+    job = job_of(sent)
+    return b"".join(_pieces(at_desk(job, _library(job, library))))
 
 
 def do_streaming(sent: bytes, library: Any) -> Iterator[bytes]:
     """A job, what comes of it as it comes."""
-    job: RayJob = pickle.loads(sent)
-    if job.endpoint is not None or job.demand == "required" or (job.demand == "preferred" and _sandbox_here(job)):
-        yield from _in_runtime(job, _library(job, library))
-    else:
-        yield from at_desk(job, _library(job, library))
+    job = job_of(sent)
+    boxed = job.demand == "required" or (job.demand == "preferred" and _sandbox_here(job))
+    work = _in_runtime if job.endpoint is not None or boxed else at_desk
+    return _pieces(work(job, _library(job, library)), LAST)
 
 
 def missing(sent: bytes, library: Any) -> bytes:
     """Why this node cannot run a job."""
-    job: RayJob = pickle.loads(sent)
+    job = job_of(sent)
     return asyncio.run(_runtime(job).missing(_workload(job, {}))).encode()
+
+
+def _pieces(coming: Generator[bytes, None, bytes], mark: bytes = b"") -> Iterator[bytes]:
+    """What comes, and then what it ends with."""
+    last = yield from coming
+    yield mark + last
 
 
 class _NodeRuntime(LocalRuntime):
@@ -56,7 +61,7 @@ class _NodeRuntime(LocalRuntime):
         return await self._execute(workload, emit)
 
 
-def _in_runtime(job: RayJob, library: dict[str, bytes]) -> Iterator[bytes]:
+def _in_runtime(job: RayJob, library: dict[str, bytes]) -> Generator[bytes, None, bytes]:
     loop = asyncio.new_event_loop()
     events: asyncio.Queue[Event] = asyncio.Queue(64)
 
@@ -64,7 +69,7 @@ def _in_runtime(job: RayJob, library: dict[str, bytes]) -> Iterator[bytes]:
         async with _runtime(job) as runtime:
             try:
                 outcome = await runtime.attempt(_workload(job, library), events.put)
-                return outcome_frame(outcome, json.dumps(outcome.value).encode())
+                return outcome_frame(outcome, json.dumps(outcome.value))
             except CodinError as error:
                 return refusal_frame(error)
 
@@ -88,7 +93,7 @@ def _in_runtime(job: RayJob, library: dict[str, bytes]) -> Iterator[bytes]:
                 yield told
         if work.cancelled():
             raise KeyboardInterrupt
-        yield work.result()
+        return work.result()
     finally:
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError, CodinError):
@@ -121,7 +126,7 @@ def _workload(job: RayJob, library: dict[str, bytes]) -> Workload:
 
 def _frame(event: Event) -> bytes:
     if isinstance(event, Item):
-        return framed({"item": 1}, json.dumps(event.value).encode())
+        return item_frame(json.dumps(event.value))
     return framed({"output": event.stream}, event.data)
 
 

@@ -8,16 +8,15 @@ import inspect
 import json
 import pickle
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from codin.errors import ConfigError, NoRuntime, RuntimeUnavailable
 from codin.net import AddressGuard
-from codin.runtime._job import call_of
+from codin.runtime._job import Call, call_of
 from codin.runtime._protocol import Emit, Endpoint, Function, Item, Kind, Module, Outcome, Workload
-from codin.runtime._ray_link import Link
-from codin.runtime._ray_wire import RayJob, error_of, frames_of, outcome_of
+from codin.runtime._ray_link import Errand, Link, LinkHere, LinkToChild
+from codin.runtime._ray_wire import RayJob, error_of, frames_of, outcome_of, packed
 from codin.runtime._runtime import Runtime, able
 from codin.runtime._sources import sources_of
 from codin.sandbox import Output
@@ -44,6 +43,9 @@ class RayRuntime(Runtime):
         sandboxes: the kinds that may hold a workload on its node, the best first; none, when the nodes have none.
         guard: which addresses an endpoint may have, as `HttpRuntime` takes it.
         runtime_env: of the cluster's workers, as Ray takes it; plain JSON.
+        driver: `own`, a process of its own that joins the cluster; or `here`, this process, which has called
+            `ray.init` or is one of the cluster's workers. That takes less time, but Ray ends this process when its
+            cluster has been gone for a while, and what a task of Ray's raised is unpickled here.
         patience: seconds that connecting may take, and as long that a workload may wait for its place.
 
     Example:
@@ -54,6 +56,7 @@ class RayRuntime(Runtime):
 
     name: ClassVar[str] = "ray"
     kinds: ClassVar[frozenset[Kind]] = frozenset({"function", "module", "endpoint"})
+    named_by: ClassVar[str] = "RAY_ADDRESS"
 
     def __init__(
         self,
@@ -63,10 +66,14 @@ class RayRuntime(Runtime):
         sandboxes: Sequence[str] = ("local",),
         guard: AddressGuard | None = None,
         runtime_env: Mapping[str, Any] | None = None,
+        driver: Literal["own", "here"] = "own",
         patience: float = 60.0,
     ) -> None:
         if find_spec("ray") is None:
             raise RuntimeUnavailable("the runtime 'ray' needs the package ray", hint="pip install 'codin[ray]'")
+        if driver == "here" and (address is not None or runtime_env is not None):
+            raise ConfigError("with driver='here' the address and the runtime_env are those of ray.init")
+        self._here = driver == "here"
         self._options: dict[str, Any] = {"address": address or "auto"}
         if runtime_env is not None:
             self._options["runtime_env"] = dict(runtime_env)
@@ -80,7 +87,7 @@ class RayRuntime(Runtime):
 
     async def missing(self, workload: Workload, /) -> str:
         if workload.kind not in self.kinds:
-            return f"it does not run a {workload.kind}"
+            return f"it runs no {workload.kind}"
         try:
             if workload.demand != "required" or isinstance(workload, Endpoint):
                 await self._connected()
@@ -99,15 +106,14 @@ class RayRuntime(Runtime):
             await link.close()
 
     async def _execute(self, workload: Workload, emit: Emit, /) -> Outcome:
-        link = await self._connected()
-        job, library = self._job(workload)
-        head = {"mode": self._mode(workload), "needs": self._needs(workload), "patience": self._patience}
+        errand = await self._begun(workload, self._mode(workload))
         outcome: Outcome | None = None
-        async with aclosing(link.run(head, pickle.dumps(job), library)) as telling:
-            async for told, body in telling:
+        try:
+            while True:
+                told, body = await errand.next()
                 for frame, content in frames_of(body):
                     if "item" in frame:
-                        await emit(Item(json.loads(content)))
+                        await emit(Item(frame["item"]))
                     elif "output" in frame:
                         await emit(Output(frame["output"], content))
                     elif "refused" in frame:
@@ -116,7 +122,14 @@ class RayRuntime(Runtime):
                         outcome = outcome_of(frame, content)
                 if "end" in told:
                     return outcome or self._ending(told, workload)
-        raise AssertionError("a job has an end")
+        finally:
+            await errand.leave()
+
+    async def _begun(self, workload: Workload, mode: str) -> Errand:
+        link = await self._connected()
+        job, library = self._job(workload)
+        head = {"mode": mode, "needs": self._needs(workload), "patience": self._patience}
+        return link.begin(head, packed(job), library)
 
     async def _connected(self) -> Link:
         """The one driver, which all that wait for it share: also that it could not connect."""
@@ -128,31 +141,26 @@ class RayRuntime(Runtime):
     async def _open(self, last: asyncio.Task[Link] | None) -> Link:
         if last is not None and (link := _opened(last)) is not None:
             await link.close()
-        return await Link.open(self._options, self._patience)
+        return LinkHere() if self._here else await LinkToChild.open(self._options, self._patience)
 
     async def _missing_there(self, workload: Workload) -> str:
         """What a node says that such a workload would run on."""
-        link = await self._connected()
-        job, library = self._job(workload)
-        head = {"mode": "missing", "needs": self._needs(workload), "patience": self._patience}
-        async with aclosing(link.run(head, pickle.dumps(job), library)) as telling:
-            async for told, body in telling:
-                if "end" not in told:
-                    continue
-                if told["end"] != "done":
-                    self._ending(told, workload)
-                return body.decode()
-        raise AssertionError("a job has an end")
+        errand = await self._begun(workload, "missing")
+        try:
+            told, body = await errand.next()
+        finally:
+            await errand.leave()
+        if told["end"] != "done":
+            self._ending(told, workload)
+        return body.decode()
 
     def _job(self, workload: Workload) -> tuple[RayJob, tuple[str, bytes]]:
         """What is sent, and the sources that go along, which this process reads once for each package."""
         call, name, sources = None, "", b""
         if isinstance(workload, Function | Module):
             call = call_of(workload)
-            try:
-                json.dumps(call.told, allow_nan=False)
-            except (TypeError, ValueError) as error:
-                raise ConfigError(f"the arguments of a {call.kind} are not JSON: {error}") from error
+            if isinstance(workload, Module):
+                _check(call)
             name, sources = self._library(call.module)
         job = RayJob(
             call=call,
@@ -172,7 +180,7 @@ class RayRuntime(Runtime):
     def _library(self, module: str | None) -> tuple[str, bytes]:
         top = (module or "").partition(".")[0]
         if top not in self._libraries:
-            sources = pickle.dumps(dict(sources_of(top or None)))
+            sources = pickle.dumps(dict(sources_of(top) if top not in ("", "codin") else {}))  # the nodes have codin
             empty = sources == pickle.dumps({})
             self._libraries[top] = ("", b"") if empty else (hashlib.sha256(sources).hexdigest(), sources)
         return self._libraries[top]
@@ -209,3 +217,11 @@ class RayRuntime(Runtime):
 def _opened(opening: asyncio.Task[Link]) -> Link | None:
     """The driver that an attempt has started, unless it failed."""
     return None if opening.cancelled() or opening.exception() is not None else opening.result()
+
+
+def _check(call: Call) -> None:
+    """Raises ConfigError when what a module is called with is no JSON."""
+    try:
+        json.dumps(call.told, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the arguments of a {call.kind} are not JSON: {error}") from error

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,15 @@ from codin.runtime import Command, Endpoint, Function, Item, Module, SandboxDema
 from codin.runtime.ray import RayRuntime
 from codin.sandbox import Limits
 from tests.runtime import chores
-from tests.runtime.conftest import ray_cluster, ray_runtime
+from tests.runtime.conftest import ray_cluster, ray_here, ray_runtime
 from tests.runtime.test_http import endpoint, said
 from tests.servers.kubernetes_node import kills_for_memory
 from tests.servers.ray import RayCluster
+from tests.servers.ray_fixtures import connect
 
 pytestmark = pytest.mark.anyio
 
-__all__ = ["ray_cluster", "ray_runtime"]
+__all__ = ["ray_cluster", "ray_here", "ray_runtime"]
 
 
 def stay(marks: str) -> Iterator[int]:
@@ -177,6 +179,18 @@ async def test_a_result_is_json_made_on_the_node(ray_runtime: RayRuntime) -> Non
         await ray_runtime.run(Function("x".ljust, [2_000_000], sandbox="off"))
 
 
+async def test_what_is_large_arrives_whole_and_holds_nobody_up(ray_runtime: RayRuntime) -> None:
+    size = 20_000_000
+    limits = Limits(output=2 * size)
+    async with asyncio.timeout(120), asyncio.TaskGroup() as both:
+        large = both.create_task(ray_runtime.run(Function("x".ljust, [size], sandbox="off", limits=limits)))
+        argument = both.create_task(ray_runtime.run(Function(len, ["é" * size], sandbox="off")))
+        small = both.create_task(ray_runtime.run(Function(chores.double, [2], sandbox="off")))
+    assert large.result().value == "x".ljust(size)
+    assert argument.result().value == size
+    assert small.result().value == 4
+
+
 async def test_what_print_says_comes_and_what_was_there_before_comes_back(ray_runtime: RayRuntime) -> None:
     def look() -> list[str | bool | None]:
         import os
@@ -290,6 +304,29 @@ async def test_a_driver_that_dies_is_told_and_replaced(ray_cluster: RayCluster, 
         with pytest.raises(RuntimeUnavailable, match="went away"):
             await reading
         assert (await runtime.run(Function(chores.double, [3], sandbox="off"))).value == 6
+
+
+async def test_a_program_may_be_its_own_driver(ray_here: None, ray_cluster: RayCluster, tmp_path: Path) -> None:
+    own = import_module("ray")
+    others = _drivers()
+    async with asyncio.timeout(120), RayRuntime(driver="here") as runtime:
+        assert (await runtime.run(Function(chores.double, [4], sandbox="off"))).value == 8
+        assert _drivers() == others
+        _, reading = await begun(Function(stay, [str(tmp_path)], sandbox="off"), runtime)
+        own.shutdown()
+        try:
+            with pytest.raises((RuntimeUnavailable, WorkloadFailed)):
+                await reading
+            with pytest.raises(RuntimeUnavailable, match="not connected"):
+                await runtime.run(Function(chores.double, [1], sandbox="off"))
+        finally:
+            connect(ray_cluster)
+        assert (await runtime.run(Function(chores.double, [5], sandbox="off"))).value == 10
+
+
+def test_what_a_program_has_said_to_ray_is_not_said_again() -> None:
+    with pytest.raises(ConfigError, match=r"ray\.init"):
+        RayRuntime("127.0.0.1:9", driver="here")
 
 
 async def test_a_cluster_that_is_gone_is_told_in_time_and_the_loop_never_waits(tmp_path: Path) -> None:

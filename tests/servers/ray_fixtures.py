@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
+from typing import Any
 
 import pytest
 
@@ -43,6 +45,20 @@ class KeptRay(RayRuntime):
 
     async def end(self) -> None:
         await super().close()
+
+
+@pytest.fixture(scope="session")
+def ray_here(ray_cluster: ray.RayCluster) -> Iterator[None]:
+    """This process is one of the cluster's own."""
+    connect(ray_cluster)
+    yield
+    import_module("ray").shutdown()
+
+
+def connect(cluster: ray.RayCluster) -> None:
+    """Let this process be one of the cluster's own."""
+    own: Any = import_module("ray")
+    own.init(cluster.address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
 
 
 @pytest.fixture(scope="session")
