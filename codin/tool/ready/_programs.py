@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import posixpath
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
+
+from pydantic_core import to_json
 
 from codin.errors import InvalidArguments, WorkloadFailed, WorkloadTimeout
 from codin.tool._protocol import Sandboxing, ToolSpec
@@ -18,6 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["Python", "Shell"]
 
 _SHOWN = 20_000  # letters of what a program wrote, which a model reads
+# What its files may take of the result, so that this stays below what an executor bears.
+_MOST_FILES = 100
+_MOST_BYTES = 700_000  # of their JSON
+_NAMED = 20  # of the files that are left out
+_NAME = 200  # letters of such a name
 _FILES: Mapping[str, Any] = {
     "type": "object",
     "additionalProperties": {"type": "string"},
@@ -28,19 +36,28 @@ _OUTPUT: Mapping[str, Any] = {
     "properties": {
         "ok": {"type": "boolean", "description": "It ended by itself, with exit code 0."},
         "exit_code": {"type": "integer"},
+        "ended": {
+            "enum": ["exited", "killed", "memory", "output", "time"],
+            "description": "By itself, or what ended it: too much memory or output, too long, or a signal.",
+        },
         "stdout": {"type": "string"},
         "stderr": {"type": "string"},
         "files": {
             "type": "array",
-            "description": "What it wrote into its working folder: text, or base64 of what is no text.",
+            "description": "What it wrote or changed in its working folder: text, or base64 of what is no text.",
             "items": {
                 "type": "object",
                 "properties": {"path": {"type": "string"}, "text": {"type": "string"}, "base64": {"type": "string"}},
                 "required": ["path"],
             },
         },
+        "left_out": {
+            "type": "array",
+            "description": "Files that it wrote too, and that are too large or too many to be given here.",
+            "items": {"type": "string"},
+        },
     },
-    "required": ["ok", "exit_code", "stdout", "stderr", "files"],
+    "required": ["ok", "exit_code", "ended", "stdout", "stderr", "files", "left_out"],
 }
 
 
@@ -79,14 +96,18 @@ class _Program(ABC):
             sandbox=self.spec.sandbox,
         )
 
-    def told(self, done: RuntimeResult) -> Mapping[str, Any]:
-        """What came of it; a program that fails is a result too."""
+    def told(self, done: RuntimeResult, /, **arguments: Any) -> Mapping[str, Any]:
+        """What came of it; a program that fails is a result too. Files that are as they were put are no part of it."""
+        put = {posixpath.normpath(path): text.encode() for path, text in arguments.get("files", {}).items()}
+        files, left_out = _shown({path: body for path, body in done.artifacts.items() if put.get(path) != body})
         return {
             "ok": done.exit_code == 0,
             "exit_code": done.exit_code,
+            "ended": done.ended,
             "stdout": _tail(done.stdout),
             "stderr": _tail(done.stderr),
-            "files": [{"path": path, **_content(body)} for path, body in sorted(done.artifacts.items())],
+            "files": files,
+            "left_out": left_out,
         }
 
     async def invoke(self, **arguments: Any) -> Mapping[str, Any]:
@@ -98,11 +119,11 @@ class _Program(ABC):
         workload = replace(workload, limits=replace(workload.limits, time=timeout)) if timeout else workload
         async with OmniRuntime() as runtime:
             try:
-                return self.told(await runtime.run(workload))
+                return self.told(await runtime.run(workload), **arguments)
             except WorkloadFailed as error:
                 if error.result is None or isinstance(error, WorkloadTimeout):
                     raise
-                return self.told(error.result)
+                return self.told(error.result, **arguments)
 
 
 class Shell(_Program):
@@ -195,6 +216,24 @@ def _tail(written: bytes) -> str:
     """The end of it, where errors are."""
     text = written.decode(errors="replace")
     return text if len(text) <= _SHOWN else f"…{text[-_SHOWN:]}"
+
+
+def _shown(written: Mapping[str, bytes]) -> tuple[Sequence[Mapping[str, str]], Sequence[str]]:
+    """The files that a result has room for, and words on the others."""
+    files: list[Mapping[str, str]] = []
+    left_out: list[str] = []
+    room = _MOST_BYTES
+    for path, body in sorted(written.items()):
+        name = path.encode(errors="replace").decode()
+        file = {"path": path, **_content(body)} if name == path and len(body) <= room else None
+        size = len(to_json(file))
+        if file is None or size > room or len(files) == _MOST_FILES:
+            left_out.append(f"{name[:_NAME]} ({len(body):,} bytes)")
+        else:
+            files.append(file)
+            room -= size
+    more = len(left_out) - _NAMED
+    return files, [*left_out[:_NAMED], f"and {more:,} more"] if more > 0 else left_out
 
 
 def _content(body: bytes) -> Mapping[str, str]:

@@ -1,0 +1,69 @@
+"""What a program wrote, as a result that a model can read: bounded, and never lost as a whole."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from codin.tool import ToolExecutor, in_runtime
+from codin.tool.ready import Python, Shell
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bubblewrap"),
+]
+
+
+@pytest.fixture
+def programs() -> ToolExecutor:
+    return ToolExecutor([Python(), Shell()], run=in_runtime())
+
+
+async def test_a_file_that_is_too_large_is_named_and_the_rest_is_given(programs: ToolExecutor) -> None:
+    code = "open('big', 'wb').write(b'x' * 3_000_000); open('small', 'w').write('s'); print('did it')"
+    done = await programs.call("python", {"code": code})
+    assert (done["ok"], done["stdout"]) == (True, "did it\n")
+    assert done["files"] == [{"path": "small", "text": "s"}]
+    assert done["left_out"] == ["big (3,000,000 bytes)"]
+
+
+async def test_a_result_has_room_for_what_is_longer_as_json(programs: ToolExecutor) -> None:
+    code = "for n in range(9): open(f'{n}', 'wb').write(b'\\1' * 100_000); print('\\1' * 100_000)"
+    done = await programs.call("python", {"code": code})
+    assert [file["path"] for file in done["files"]] == ["0"]
+    assert len(done["left_out"]) == 8
+
+
+async def test_many_files_are_given_up_to_a_bound(programs: ToolExecutor) -> None:
+    done = await programs.call("python", {"code": "for n in range(300): open(f'{n:03}', 'w').close()\nprint('did it')"})
+    assert done["stdout"] == "did it\n"
+    assert [file["path"] for file in done["files"]] == [f"{n:03}" for n in range(100)]
+    assert (done["left_out"][0], done["left_out"][-1], len(done["left_out"])) == ("100 (0 bytes)", "and 180 more", 21)
+
+
+async def test_a_name_that_is_no_text_is_told_as_far_as_it_is(programs: ToolExecutor) -> None:
+    done = await programs.call("python", {"code": "open(b'a\\xff', 'w').write('1'); print('did it')"})
+    assert (done["stdout"], done["files"], done["left_out"]) == ("did it\n", [], ["a? (1 bytes)"])
+
+
+@pytest.mark.parametrize("door", ["executor", "itself"])
+async def test_files_that_came_in_come_back_when_they_are_changed(programs: ToolExecutor, door: str) -> None:
+    files = {"same.txt": "one", "./sub//too.txt": "two", "changed.txt": "three"}
+    asked = {"argv": ["sh", "-c", "echo more >> changed.txt; cp same.txt new.txt"], "files": files}
+    done = await (programs.call("shell", asked) if door == "executor" else Shell().invoke(**asked))
+    assert done["files"] == [{"path": "changed.txt", "text": "threemore\n"}, {"path": "new.txt", "text": "one"}]
+    assert done["left_out"] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "ended"),
+    [
+        ("print(1)", "exited"),
+        ("1 / 0", "exited"),
+        ("x = bytearray(1_000_000_000); x[::4096] = b'1' * len(x[::4096])", "memory"),
+        ("while True: print('x' * 1000)", "output"),
+    ],
+)
+async def test_what_ended_a_program_is_told(programs: ToolExecutor, code: str, ended: str) -> None:
+    assert (await programs.call("python", {"code": code}))["ended"] == ended
