@@ -415,13 +415,16 @@ class ToolError(CodinError):
     """A tool was not used, or not to an end. Its message and hint are written for the model that called it.
 
     Args:
-        tool: the name it was called by.
+        tool: the name it was called by; a tool need not say its own.
         retryable: the same call may do better later.
+
+    Example:
+        raise ToolRefused("it is closed on Sundays", hint="ask again tomorrow")
     """
 
     code: str = "CODIN-1900"
 
-    def __init__(self, message: str, *, tool: str, retryable: bool = False, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, tool: str = "", retryable: bool = False, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.tool: str = tool
         self.retryable: bool = retryable
@@ -442,7 +445,7 @@ class InvalidArguments(ToolError):
 
     code: str = "CODIN-1902"
 
-    def __init__(self, message: str, *, tool: str, field: str = "", hint: str | None = None) -> None:
+    def __init__(self, message: str, *, tool: str = "", field: str = "", hint: str | None = None) -> None:
         super().__init__(message, tool=tool, hint=hint)
         self.field: str = field
 

@@ -38,21 +38,32 @@ def doc_of(function: Callable[..., Any]) -> str:
     return inspect.cleandoc(inner.__call__.__doc__ or inner.__class__.__doc__ or "")
 
 
+_FIELDS = re.compile(r"^:(?:param|parameter|arg|argument|key|keyword|type|returns?|rtype|raises?)\b.*:", re.MULTILINE)
+
+
 def summary_of(doc: str) -> str:
-    """The first paragraph on one line."""
-    return " ".join(doc.partition("\n\n")[0].split())
+    """The first paragraph on one line, up to what it says of parameters and results."""
+    return " ".join(_FIELDS.split(doc.partition("\n\n")[0], 1)[0].split())
 
 
-_SECTION = re.compile(r"^(?:Args|Arguments|Parameters):[ ]*\n((?:[ \t]+.*\n?|[ \t]*\n)*)", re.MULTILINE)
+_MORE = r"((?:[ \t]+.*\n?|[ \t]*\n)*)"  # the lines that are indented under one
+_SECTION = re.compile(rf"^(?:Args|Arguments|Parameters):[ ]*\n{_MORE}", re.MULTILINE)
 _ENTRY = re.compile(r"^(\w+)(?:[ ]*\([^)]*\))?:[ ]*(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
+_RULED = re.compile(r"^(?:Other )?Parameters[ ]*\n-{3,}[ ]*\n((?:(?!.*\n-{3,}[ ]*$).*\n?)*)", re.MULTILINE)
+_RULED_ENTRY = re.compile(rf"^(\w[\w, ]*?)[ ]*(?::.*)?\n{_MORE}", re.MULTILINE)
+_FIELD = re.compile(
+    r"^:(?:param|parameter|arg|argument|key|keyword)[ ]+(?:[^:\n]*[ ])?(\w+):[ ]*(.*(?:\n[ \t]+.*)*)", re.MULTILINE
+)
 
 
 def parameter_docs(doc: str) -> Mapping[str, str]:
-    """What the `Args:` section says about each parameter."""
-    section = _SECTION.search(doc)
-    if section is None:
-        return {}
-    return {name: " ".join(text.split()) for name, text in _ENTRY.findall(inspect.cleandoc("\n" + section[1]))}
+    """What a docstring says about each parameter, in the style of Google (`Args:`), NumPy or Sphinx (`:param x:`)."""
+    found: list[tuple[str, str]] = _FIELD.findall(doc)
+    for ruled in _RULED.findall(doc + "\n"):
+        found += [(name, text) for names, text in _RULED_ENTRY.findall(ruled) for name in names.split(", ")]
+    if (section := _SECTION.search(doc)) is not None:
+        found += _ENTRY.findall(inspect.cleandoc("\n" + section[1]))
+    return {name: " ".join(text.split()) for name, text in found}
 
 
 def annotate(schema: dict[str, Any], field: Parameter, doc: str | None) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import difflib
 import functools
 import inspect
-import re
 import types
 from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping
 from contextlib import aclosing
@@ -19,11 +19,12 @@ from pydantic_core import ErrorDetails, from_json, to_json
 from codin.errors import ConfigError, InvalidArguments, ToolRefused
 from codin.task import Task, current_task
 from codin.tool._describe import annotate, doc_of, name_of, parameter_docs, schema_of, summary_of
-from codin.tool._fields import fields_adapter
+from codin.tool._fields import fields_adapter, hint_adapter
+from codin.tool._given import Given
 from codin.tool._hints import Kind
 from codin.tool._json_schema import JsonSchema, Misfit
 from codin.tool._pieces import whole
-from codin.tool._protocol import Approval, Sandboxing, ToolSpec
+from codin.tool._protocol import Approval, Sandboxing, ToolSpec, checked_name, checked_version
 from codin.tool._result import Result
 from codin.tool._signature import Flavour, Parameter, read_signature
 from codin.tool._threads import Ended, Pulled, Threads
@@ -36,7 +37,6 @@ S = TypeVar("S")
 Q = ParamSpec("Q")
 T = TypeVar("T")
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_THREADS = 32
 _SAID = 3  # problems in one message
 _SHOWN = 200  # letters of a field's path: a model may make up any
@@ -87,7 +87,7 @@ class FunctionTool(Generic[P, R]):
             raise ConfigError(f"{function!r} is not a function", hint="decorate a function, or pass an instance")
         functools.update_wrapper(self, function, updated=())
         self._function = function
-        self.name: str = _checked(name or name_of(function))
+        self.name: str = checked_name(name_of(function) if name is None else name)
         self.__name__: str = getattr(function, "__name__", self.name)
         self.unbound: bool = _is_method(function)
         seen = cast("Callable[P, R]", types.MethodType(function, self)) if self.unbound else function
@@ -104,9 +104,9 @@ class FunctionTool(Generic[P, R]):
         doc = doc_of(function)
         self.spec: ToolSpec = ToolSpec(
             summary_of(doc) if description is None else description,
-            _input_schema(schema_of(adapter, "validation"), fields, parameter_docs(doc)),
+            self._input_schema(schema_of(adapter, "validation"), fields, parameter_docs(doc)),
             self.result.schema,
-            version=version,
+            version=checked_version(version, repr(self.name)),
             tags=tags,
             scopes=scopes,
             secrets=secrets,
@@ -119,7 +119,8 @@ class FunctionTool(Generic[P, R]):
             concurrency=concurrency,
             approval=approval,
         )
-        self._exact = JsonSchema(self.spec.input_schema) if _takes_one_for_true(self.spec.input_schema) else None
+        self._check_secrets()
+        self._exact = JsonSchema(self.spec.input_schema) if _says_more(self.spec.input_schema) else None
         self._threads = Threads(concurrency or _MAX_THREADS, self.name)
 
     def _check_parameters(self, fields: list[Parameter], sandbox: Sandboxing) -> None:
@@ -133,6 +134,37 @@ class FunctionTool(Generic[P, R]):
                 raise ConfigError(
                     f"the default of parameter {field.name!r} of {self.name!r} is a Field",
                     hint=f"write {field.name}: Annotated[…, Field(…)] = default",
+                )
+
+    def _input_schema(
+        self, schema: dict[str, Any] | None, fields: list[Parameter], docs: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        if schema is None:
+            label = repr(self.name)
+            lost = [field for field in fields if schema_of(hint_adapter(field, label), "validation") is None]
+            which = f"parameter {lost[0].name!r}" if lost else "a parameter"
+            raise ConfigError(
+                f"{which} of {label} has a type that no JSON can fill",
+                hint="bind it by functools.partial, or take a type pydantic has a JSON Schema for",
+            )
+        schema.pop("title", None)
+        properties = cast("dict[str, dict[str, Any]]", schema.setdefault("properties", {}))
+        for field in fields:
+            if field.name in properties:
+                annotate(properties[field.name], field, docs.get(field.name))
+        return schema
+
+    def _check_secrets(self) -> None:
+        """Each has to be the name of something that can be given: a misspelt one would hide nothing."""
+        given = Given(self.spec.input_schema)
+        for secret in sorted(self.spec.secrets):
+            if not given.has(secret):
+                near = difflib.get_close_matches(secret, given.names, 1)
+                raise ConfigError(
+                    f"{self.name!r} takes nothing that is called {secret!r}, as its secrets= say",
+                    hint=f"did you mean {near[0]!r}?"
+                    if near
+                    else f"it takes {', '.join(sorted(given.names)) or 'nothing'}",
                 )
 
     @property
@@ -285,36 +317,22 @@ def _is_method(function: Callable[..., Any]) -> bool:
     return first is not None and first.name == "self" and first.annotation is inspect.Parameter.empty
 
 
-def _takes_one_for_true(schema: Any) -> bool:
-    """A `Literal` with 0 or 1: to pydantic, as to Python, those are False and True; to a schema they are not."""
+def _says_more(schema: Any) -> bool:
+    """Whether a schema says what pydantic does not keep.
+
+    In a `Literal` 0 and 1 are False and True to it, as to Python; and a set takes an item twice.
+    """
     if isinstance(schema, list):
-        return any(_takes_one_for_true(each) for each in cast("list[Any]", schema))
+        return any(_says_more(each) for each in cast("list[Any]", schema))
     if not isinstance(schema, dict):
         return False
     parts = cast("dict[str, Any]", schema)
     values = [*cast("list[Any]", parts.get("enum") or ()), parts.get("const")]
-    return any(isinstance(value, int) and value in (0, 1) for value in values) or any(
-        _takes_one_for_true(part) for part in parts.values()
+    return (
+        parts.get("uniqueItems") is True
+        or any(isinstance(value, int) and value in (0, 1) for value in values)
+        or any(_says_more(part) for part in parts.values())
     )
-
-
-def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"{name!r} cannot be the name of a tool", hint="pass name= of 1 to 64 letters, digits, _ and -"
-        )
-    return name
-
-
-def _input_schema(schema: dict[str, Any] | None, fields: list[Parameter], docs: Mapping[str, str]) -> Mapping[str, Any]:
-    if schema is None:  # of a type that has none; what is wrong is still found
-        return {"type": "object"}
-    schema.pop("title", None)
-    properties = cast("dict[str, dict[str, Any]]", schema.setdefault("properties", {}))
-    for field in fields:
-        if field.name in properties:
-            annotate(properties[field.name], field, docs.get(field.name))
-    return schema
 
 
 def _integral(value: Any) -> Any:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from codin.tool._patterns import Patterns
+
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
-    from jsonschema.protocols import Validator
 
 _BestMatch: TypeAlias = "Callable[[Iterable[ValidationError]], ValidationError | None]"
 
@@ -40,23 +40,32 @@ class Misfit(Exception):
 class JsonSchema:
     """A compiled schema. It fetches nothing: what it refers to has to be in it.
 
+    Attributes:
+        unchecked: patterns that are left to whoever holds the tool: with look-around or back-references, or very large.
+
     Raises:
         SchemaBroken: it is no JSON Schema.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        from jsonschema import Draft202012Validator, SchemaError
+        from jsonschema import Draft202012Validator
         from jsonschema.validators import validator_for
         from jsonschema_specifications import REGISTRY
 
+        from codin.tool._json_keywords import PATTERNS_ONLY, bounded, strangers
+
+        self._patterns = Patterns()
         try:
             own = dict(schema)
-            kind: type[Validator] = validator_for(own, default=Draft202012Validator)
-            kind.check_schema(own)
-        except SchemaError as error:
-            raise SchemaBroken(f"{error.json_path}: {error.message[:_SHOWN]}") from None
-        except Exception as error:  # it is a stranger's, and may be anything
-            raise SchemaBroken(f"it cannot be read ({type(error).__name__})") from None
+            kind: Any = strangers(validator_for(own, default=Draft202012Validator))
+            checker = kind(kind.META_SCHEMA, registry=REGISTRY, format_checker=PATTERNS_ONLY)
+            with bounded(self._patterns, own, is_schema=True):
+                error = _first(checker.iter_errors(own))
+        except Exception as broken:  # it is a stranger's, and may be anything
+            raise SchemaBroken(f"it cannot be read ({type(broken).__name__})") from None
+        if error is not None:
+            raise SchemaBroken(f"{error.json_path}: {error.message[:_SHOWN]}")
+        self.unchecked: Sequence[str] = self._patterns.unknown
         # Without a registry the validator would fetch what a schema refers to, from wherever it says.
         self._validator = kind(own, registry=REGISTRY)
 
@@ -65,21 +74,33 @@ class JsonSchema:
 
         Raises:
             Misfit: it does not.
-            SchemaBroken: nobody can tell, because the schema refers to what is not there, or to itself without end.
+            SchemaBroken: nobody can tell: the schema refers to what is not there, or to itself without end, or it
+                would take more work than is in proportion to the value.
         """
-        from jsonschema import exceptions
         from referencing.exceptions import Unresolvable
 
-        best_match: _BestMatch = cast("Any", exceptions).best_match  # its type is not known to type checkers
+        from codin.tool._json_keywords import TooMuchWork, bounded
+
         try:
-            errors = cast("Iterable[ValidationError]", self._validator.iter_errors(value))
-            error = best_match(islice(errors, _LOOKED_AT))
+            with bounded(self._patterns, value):
+                error = _first(self._validator.iter_errors(value))
+                misfit = None if error is None else _misfit(error)
         except Unresolvable as broken:
             raise SchemaBroken(f"it refers to {str(broken.ref)[:_SHOWN]!r}, which is not in it") from None
-        except Exception as broken:  # a reference in a circle, a pattern that Python does not know
+        except TooMuchWork:
+            raise SchemaBroken("to check the value by it is too much work") from None
+        except Exception as broken:  # a reference in a circle, a pattern that nobody knows
             raise SchemaBroken(f"it cannot be followed ({type(broken).__name__})") from None
-        if error is not None:
-            raise _misfit(error)
+        if misfit is not None:
+            raise misfit
+
+
+def _first(errors: Iterable[ValidationError]) -> ValidationError | None:
+    """The most telling one."""
+    from jsonschema import exceptions
+
+    best_match: _BestMatch = cast("Any", exceptions).best_match  # its type is not known to type checkers
+    return best_match(islice(errors, _LOOKED_AT))
 
 
 def _misfit(error: ValidationError) -> Misfit:
@@ -88,18 +109,19 @@ def _misfit(error: ValidationError) -> Misfit:
     if rule == "required":
         path += [name for name in wanted if name not in error.instance][:1]
         return Misfit(".".join(path), "is missing")
+    if rule == "uniqueItems":
+        return Misfit(".".join(path), "has one item twice")
     if rule == "additionalProperties" and wanted is False and (unknown := _unknown(error)):
         return Misfit(".".join([*path, unknown]), "there is no such field")
     return Misfit(".".join(path), f"{_SAID.get(rule, f'should fit {rule}:')} {_short(wanted)}")
 
 
 def _unknown(error: ValidationError) -> str | None:
-    schema = cast("Mapping[str, Any]", error.schema)
-    patterns: Iterable[str] = schema.get("patternProperties", ())
-    for name in cast("Mapping[str, Any]", error.instance):
-        if name not in schema.get("properties", ()) and not any(re.search(pattern, name) for pattern in patterns):
-            return name[:_SHOWN]
-    return None
+    from codin.tool._json_keywords import uncovered
+
+    fields = cast("Mapping[str, Any]", error.instance)
+    name = next(uncovered(fields, cast("Mapping[str, Any]", error.schema)), None)
+    return None if name is None else name[:_SHOWN]
 
 
 def _short(value: Any) -> str:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 from codin.errors import ConfigError
 
-__all__ = ["Approval", "Sandboxing", "StreamingTool", "Tool", "ToolSpec", "check_sandboxing"]
+__all__ = [
+    "Approval",
+    "Sandboxing",
+    "StreamingTool",
+    "Tool",
+    "ToolSpec",
+    "check_sandboxing",
+    "checked_name",
+    "checked_version",
+]
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_VERSION = re.compile(r"v?\d[A-Za-z0-9.+-]{0,63}")
 
 Sandboxing: TypeAlias = Literal["required", "preferred", "off"]
 """Whether a tool is run in a sandbox: always, where there is one, or never."""
@@ -106,6 +119,22 @@ def check_sandboxing(said: Mapping[str, Sandboxing]) -> Mapping[str, Sandboxing]
         if word not in get_args(Sandboxing):
             raise ConfigError(f"{name}={word!r} is none of {', '.join(get_args(Sandboxing))}")
     return said
+
+
+def checked_name(name: Any) -> str:
+    """The same, if it can be the name of a tool. Raises ConfigError."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} cannot be the name of a tool", hint="it has 1 to 64 letters, digits, _ and -")
+    return name
+
+
+def checked_version(version: Any, tool: str) -> str:
+    """The same, if it can be the version of a tool, to be put in order with others. Raises ConfigError."""
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        raise ConfigError(
+            f"version={version!r} of {tool} is no version", hint="it begins with a number, such as 1.2.0 or 2.0.0-rc.1"
+        )
+    return version
 
 
 @runtime_checkable

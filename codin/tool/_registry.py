@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Any, cast
 
 from codin.errors import ConfigError, UnknownTool
 from codin.tool._function import FunctionTool
-from codin.tool._protocol import Tool, ToolSpec
+from codin.tool._json_schema import JsonSchema, SchemaBroken
+from codin.tool._protocol import Tool, ToolSpec, checked_name, checked_version
 from codin.tool._workspace import tools_of_folder
 from codin.trust import Caller
 
 __all__ = ["Listed", "ToolRegistry"]
 
+_logger = logging.getLogger("codin.tool")
 _GROUP = "codin.tools"
 _MARKED, _MENTIONED = 3, 1  # a word of a name or tag weighs more than one of a description
 _MOST = 100  # tools that a search gives at most
@@ -196,10 +199,48 @@ def _listed(tool: Any, origin: str) -> Listed:
         raise ConfigError(f"{tool!r}{_from(origin)} is no tool", hint=hint)
     if _unbound(tool):
         raise ConfigError(f"{tool!r}{_from(origin)} is a method without its instance", hint="add instance.method")
+    _check_told(tool, origin)
+    return Listed(tool.name, tool.spec, tool, f"{tool!r}{_from(origin)}")
+
+
+def _check_told(tool: Tool, origin: str) -> None:
+    """See to what a tool says of itself, while whoever wrote it is there to mend it.
+
+    Raises ConfigError, which names the field.
+
+    Codin's own adapters repeat what a server or a framework says of its tools: one that is broken fails when it is
+    called, and the others of that server are of use.
+    """
     name, spec = tool.name, tool.spec
-    if not name or "@" in name:
-        raise ConfigError(f"{name!r} cannot be the name of a tool: {tool!r}{_from(origin)}", hint="it has no @ in it")
-    return Listed(name, spec, tool, f"{tool!r}{_from(origin)}")
+    if type(tool).__module__.partition(".")[0] == "codin":
+        if not name or "@" in name:
+            raise ConfigError(f"{name!r} cannot be the name of a tool: {tool!r}{_from(origin)}")
+        return
+    label = repr(checked_name(name)) + _from(origin)
+    if not isinstance(cast("Any", spec), ToolSpec):
+        raise ConfigError(f"the spec of {label} is no ToolSpec, but {type(spec).__name__!r}")
+    checked_version(spec.version, label)
+    if not isinstance(cast("Any", spec.description), str):
+        raise ConfigError(f"the description of {label} is no text")
+    for field in ("input_schema", "output_schema"):
+        schema: Any = getattr(spec, field)
+        if schema is not None or field == "input_schema":
+            _check_schema(schema, f"{field} of {label}", is_input=field == "input_schema")
+
+
+def _check_schema(schema: Any, label: str, *, is_input: bool) -> None:
+    if not isinstance(schema, Mapping):
+        raise ConfigError(f"the {label} is no JSON Schema, but {type(schema).__name__!r}")
+    told = cast("Mapping[str, Any]", schema)
+    try:
+        read = JsonSchema(told)
+    except SchemaBroken as broken:
+        raise ConfigError(f"the {label} is of no use: {broken}") from None
+    kind: Any = told.get("type", "object")
+    if is_input and "object" not in ([kind] if isinstance(kind, str) else kind):
+        raise ConfigError(f"the {label} has the type {kind!r}", hint="arguments have names: it has to be 'object'")
+    for pattern in read.unchecked:
+        _logger.warning("the %s has the pattern %r, which is not checked: it looks around or back", label, pattern)
 
 
 def _unbound(tool: object) -> bool:

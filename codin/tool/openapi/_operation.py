@@ -41,6 +41,7 @@ _OURS = frozenset(
 _IN_TEMPLATE = re.compile(r"\{([^{}]*)\}")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 _DESCRIBED = 2000  # letters of what a document says of an operation
+_EMPTY = ("204", "205")
 _BYTES = {"type": "string", "contentEncoding": "base64"}
 
 
@@ -239,8 +240,10 @@ class _Reading:
                 if schema is None:
                     return None
                 found.append(schema)
-            if not content:
+            if status in _EMPTY:
                 found.append({"type": "null"})
+            elif not content:
+                return None  # very many documents leave out what they answer
         different = [schema for number, schema in enumerate(found) if schema not in found[:number]]
         if len(different) < 2:
             return different[0] if different else None

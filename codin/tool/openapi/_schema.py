@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from codin.errors import DocumentRefused
+from codin.tool._patterns import Patterns
 from codin.tool.openapi._document import Document, child, object_at
 
 __all__ = ["Direction", "Schemas"]
@@ -165,7 +166,7 @@ class Schemas:
                 here = child(place, key)
                 made[key] = {name: self._made(each, child(here, name), direction, read) for name, each in fields}
         self._directed(made, given, place, direction)
-        _with_python_patterns(made)
+        _without_broken_patterns(made)
         return _from_3_0(made, given) if self._document.is_3_0 else made
 
     def _directed(self, made: dict[str, Any], given: Mapping[str, Any], place: str, direction: Direction) -> None:
@@ -190,20 +191,22 @@ def _list(value: Any, place: str) -> Sequence[Any]:
     return cast("list[Any]", value)
 
 
-def _with_python_patterns(made: dict[str, Any]) -> None:
-    """The patterns are those of JavaScript. One that Python does not know is the server's to check."""
-    if "pattern" in made and not _compiles(made["pattern"]):
+def _without_broken_patterns(made: dict[str, Any]) -> None:
+    """One that no engine here knows is the server's to check."""
+    if "pattern" in made and not _is_pattern(made["pattern"]):
         del made["pattern"]
     if "patternProperties" in made:
+        # what such a pattern names must not count as unknown
         made["patternProperties"] = {
-            pattern: each for pattern, each in made["patternProperties"].items() if _compiles(pattern)
+            pattern if _is_pattern(pattern) else "": each if _is_pattern(pattern) else {}
+            for pattern, each in made["patternProperties"].items()
         }
 
 
-def _compiles(pattern: Any) -> bool:
+def _is_pattern(pattern: Any) -> bool:
     try:
-        re.compile(pattern)
-    except (re.error, TypeError, OverflowError, RecursionError):
+        Patterns().get(pattern)
+    except (ValueError, TypeError):
         return False
     return True
 

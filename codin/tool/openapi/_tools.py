@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
@@ -81,9 +82,8 @@ def openapi_tools(
                 hint=f"say base_url={server!r} if that is meant",
             )
         schemes = secrets.chosen(read, operation.own, operation.place)
-        tool = OpenApiTool(names.of(operation), operation, server, api, schemes, list(scopes))
-        _check_schema(tool, operation)
-        tools.append(tool)
+        checked = _checked_schemas(operation)
+        tools.append(OpenApiTool(names.of(operation), checked, server, api, schemes, list(scopes)))
     return tools
 
 
@@ -185,8 +185,14 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
-def _check_schema(tool: OpenApiTool, operation: Operation) -> None:
+def _checked_schemas(operation: Operation) -> Operation:
+    """The operation, whose arguments can be checked; what cannot be of its results is given as it comes."""
     try:
-        JsonSchema(tool.spec.input_schema)
+        JsonSchema(operation.input_schema)
     except SchemaBroken as broken:
         raise DocumentRefused(f"what it takes has a schema of no use: {broken}", place=operation.place) from None
+    try:
+        JsonSchema(operation.result or {})
+    except SchemaBroken:
+        return replace(operation, result=None)
+    return operation

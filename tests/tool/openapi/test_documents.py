@@ -48,7 +48,7 @@ def test_a_schema_is_what_this_side_may_say_and_a_circle_stays_one() -> None:
     pet = made.spec.input_schema["$defs"]["Pet"]
     assert pet["required"] == ["name", "secret"]
     assert "id" not in pet["properties"]
-    assert pet["properties"]["name"] == {"type": "string"}  # a pattern of JavaScript
+    assert pet["properties"]["name"] == {"type": "string", "pattern": r"^\p{L}+$"}  # as JavaScript has it
     assert pet["properties"]["nick"] == {"type": ["string", "null"], "enum": ["Rex", "Tom", None]}
     assert pet["properties"]["parent"] == {"$ref": "#/$defs/Pet"}
     assert made.spec.output_schema is not None
@@ -140,3 +140,30 @@ def test_a_document_without_a_server_needs_an_address() -> None:
         openapi_tools({"openapi": "3.1.0", "paths": {"/": {"get": {}}}})
     (tool,) = openapi_tools({"openapi": "3.1.0", "paths": {"/": {"get": {}}}}, base_url="http://127.0.0.1:8/x/")
     assert tool.url == "http://127.0.0.1:8/x/"
+
+
+def test_a_success_without_content_says_nothing_of_the_answer() -> None:
+    told: dict[str, Any] = {"description": "ok"}
+    json = {**told, "content": {"application/json": {"schema": {"type": "integer"}}}}
+    cases: list[tuple[dict[str, Any], Any]] = [
+        ({"200": told}, None),
+        ({"200": told, "201": json}, None),
+        ({"204": told}, {"type": "null"}),
+        ({"200": json, "204": told}, {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
+    ]
+    for responses, schema in cases:
+        (only,) = openapi_tools(document({"responses": responses}))
+        assert only.spec.output_schema == schema, responses
+
+
+def test_a_result_that_cannot_be_checked_is_given_as_it_comes() -> None:
+    answers = {"200": {"content": {"application/json": {"schema": {"type": "objekt"}}}}}
+    (only,) = openapi_tools(document({"responses": answers}))
+    assert only.spec.output_schema is None
+
+
+def test_names_by_a_pattern_that_is_none_are_not_refused() -> None:
+    schema = {"type": "object", "patternProperties": {"(": {"type": "integer"}}, "additionalProperties": False}
+    body = {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+    (only,) = openapi_tools(document(body))
+    assert only.spec.input_schema["properties"]["body"]["patternProperties"] == {"": {}}

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-import jsonschema
 from mcp import types
 from pydantic_core import to_json
 
 from codin import a2a
 from codin.agent.adapters._questions import object_of, parse_json
 from codin.task import Reject
+from codin.tool._json_schema import JsonSchema, Misfit, SchemaBroken
 
 __all__ = ["Tools", "mismatch"]
-
-_jsonschema = cast("Any", jsonschema)  # which the SDK brings, without types
 
 
 class Tools:
@@ -90,15 +88,13 @@ class Tools:
 
 def mismatch(value: Any, schema: Mapping[str, Any]) -> str:
     """What does not fit a JSON Schema; "" when all of it does, or when the schema is none."""
-    validator = _jsonschema.validators.validator_for(schema, _jsonschema.Draft202012Validator)(schema)
     try:
-        errors: list[Any] = sorted(validator.iter_errors(value), key=lambda error: len(error.absolute_path))
-    except Exception:  # a schema that is broken, or refers to what is not there: the server will say what it thinks
+        JsonSchema(schema).check(value)
+    except Misfit as misfit:
+        return str(misfit)
+    except SchemaBroken:  # the server will say what it thinks
         return ""
-    if not errors:
-        return ""
-    place = ".".join(map(str, errors[0].absolute_path))
-    return f"{place}: {errors[0].message}" if place else str(errors[0].message)
+    return ""
 
 
 def _text_field(schema: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,44 @@
+"""What can be given to a tool, by the names in its schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+__all__ = ["Given"]
+
+_JOINTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+_INNER = ("items", "additionalProperties", "not", "if", "then", "else")
+
+
+class Given:
+    """The names of fields, at any depth.
+
+    Attributes:
+        names: those that the schema has.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.names: set[str] = set()
+        self._open = False
+        self._read(schema)
+
+    def has(self, name: str) -> bool:
+        """Whether a field can be called so. Where a field takes any names, it can."""
+        return self._open or name in self.names
+
+    def _read(self, schema: Any) -> None:
+        if not isinstance(schema, dict):
+            return
+        parts = cast("dict[str, Any]", schema)
+        fields: dict[str, Any] = parts.get("properties") or {}
+        self.names.update(fields)
+        says_what = parts.keys() & {"type", "properties", "$ref", "enum", "const", *_JOINTS}
+        free = parts.get("type") == "object" and not fields and parts.get("additionalProperties") is not False
+        self._open = self._open or free or not says_what
+        held = [parts.get(joint) for joint in _JOINTS]
+        for inner in [*fields.values(), *parts.get("$defs", {}).values(), *(parts.get(name) for name in _INNER)]:
+            self._read(inner)
+        for several in held:
+            for inner in several or ():
+                self._read(inner)
