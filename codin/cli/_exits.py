@@ -20,7 +20,14 @@ from codin.errors import (
     UnknownTool,
 )
 
-__all__ = ["Exit", "exit_of", "for_programs", "hint_of"]
+__all__ = ["REFUSED", "Exit", "Unmendable", "exit_of", "for_programs", "hint_of"]
+
+REFUSED = 78
+"""How a process of `codin up` ends that no restart would mend; as in sysexits.h."""
+
+
+class Unmendable(ConfigError):
+    """A setting that is as wrong the next time: to start again mends nothing."""
 
 
 class Exit(IntEnum):

@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from codin import __version__
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from codin.errors import CodinError
+
+__all__ = ["main", "run"]
 
 _COMMANDS = {
     "serve": "Serve the agents of a Python file or module.",
@@ -107,6 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see `docs/cli.md`. An error is one line on standard error; `CODIN_DEBUG=1` lets it through.
     """
+    return run(arguments)
+
+
+def run(arguments: Sequence[str] | None = None, *, exit_of: Callable[[CodinError], int] | None = None) -> int:
+    """The same, for a program that tells errors apart: its own exit codes take the place of those in `docs/cli.md`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an old terminal shows what it can
@@ -121,19 +130,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("CODIN_DEBUG", "0") not in {"", "0"} and not isinstance(error, click.ClickException):
             raise
-        return _report(error)
+        return _report(error, exit_of)
     return code if isinstance(code, int) else 0
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception, exit_of: Callable[[CodinError], int] | None) -> int:
     """Say what went wrong in one line."""
-    from codin.cli._exits import Exit, exit_of, hint_of
+    from codin.cli._exits import Exit, hint_of
+    from codin.cli._exits import exit_of as documented
     from codin.cli._terminal import errors, plain
     from codin.errors import CodinError
 
     hint: str | None
     if isinstance(error, CodinError):
-        code, words, hint = exit_of(error), error.message, hint_of(error)
+        code, words, hint = (exit_of or documented)(error), error.message, hint_of(error)
     elif isinstance(error, click.ClickException):
         code, words, hint = Exit.USAGE, error.format_message(), None
         if isinstance(error, click.UsageError) and error.ctx is not None:

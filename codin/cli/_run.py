@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import click
@@ -16,18 +20,18 @@ from codin.cli._saving import saved
 from codin.cli._terminal import plain, say
 
 if TYPE_CHECKING:
-    from codin.runtime import Command, RuntimeResult, SandboxDemand
+    from codin.errors import WorkloadFailed
+    from codin.runtime import Command, OmniRuntime, RuntimeResult, SandboxDemand
+    from codin.sandbox import Guarantee, Output
 
 __all__ = ["run"]
 
 _MIB = 1024 * 1024
-_MOST_INPUT = 64 * _MIB
-
-# What the library says to programs, in the words of this command.
-_HINTS = {
-    "raise limits.memory of the workload": "--memory gives it more",
-    "raise limits.output of the workload": "let it write a file, and take that by --get",
-}
+_MOST = 64 * _MIB  # of its input, and of what it writes to each of the two streams
+_TIMEOUT = 124  # as `timeout` has it
+_SIGNAL = 128  # as a shell has it
+_LOCAL = "local"
+_WASM = "wasm"
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -39,6 +43,12 @@ _HINTS = {
     default="required",
     show_default=True,
     help="In a sandbox or not at all, where there is one, or on this machine as you.",
+)
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(["cpu", "memory", "processes", "syscalls"]),
+    help="What the sandbox of this machine need not keep, if it cannot; may be repeated.",
 )
 @click.option("--network", is_flag=True, help="Let it use the network.")
 @click.option("--cpu", type=click.FloatRange(0.01), default=1.0, show_default=True, help="Cores.")
@@ -57,13 +67,14 @@ _HINTS = {
     "patterns",
     multiple=True,
     metavar="PATTERN",
-    help="Take these files of its working folder; none that is here is written over.",
+    help="Take these files of its working folder; a * goes into its folders, and none that is here is written over.",
 )
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="The folder they go to.")
 def run(
     command: tuple[str, ...],
     on: str | None,
     sandbox: SandboxDemand,
+    without: tuple[Guarantee, ...],
     network: bool,
     cpu: float,
     memory: int,
@@ -75,83 +86,194 @@ def run(
 ) -> int:
     """Run a program, or a file of Python, in a sandbox. Options stand before the command.
 
-    Its working folder is a new one, with what --put puts there, and gone afterwards; with --sandbox off too.
+    Its working folder is a new one, with what --put puts there, and gone afterwards; with --sandbox off too. Its input
+    is read to the end before it begins.
 
     \b
     codin run --put numbers.csv --get "*.svg" analysis.py
     codin run --on docker ls -l /
     echo "print(6 * 7)" | codin run python3 -
 
-    It ends with the exit code of the command; 124 when it took too long, 1 when --get finds nothing to take.
+    It ends with the exit code of the command, 128 and the number of a signal that ended it; 124 when it took too long,
+    1 when not all that it wrote is there, or --get finds nothing to take.
     """
     from codin.runtime import Command
     from codin.sandbox import Limits
 
-    limits = Limits(cpu=cpu, memory=memory * _MIB, disk=disk * _MIB, time=seconds)
-    argv, files = _of_file(command)
+    if without and on not in (None, _LOCAL):
+        raise click.UsageError(f"--without is of the sandbox of this machine, and not of {on}")
+    argv, script = _of_file(command)
     work = Command(
         argv,
-        b"" if sys.stdin.isatty() else sys.stdin.buffer.read(_MOST_INPUT),
-        limits=limits,
+        b"" if sys.stdin.isatty() else _input(),
+        limits=Limits(cpu=cpu, memory=memory * _MIB, disk=disk * _MIB, time=seconds, output=_MOST),
         network="full" if network else "none",
-        files={**files, **{path.name: path.read_bytes() for path in put}},
+        files=_files([*script, *put]),
         artifacts=patterns,
         sandbox=sandbox,
         on=on,
     )
-    return anyio.run(_run, work, to)
+    with _remarks():
+        return anyio.run(_run, work, frozenset(without), to)
 
 
-def _of_file(command: Sequence[str]) -> tuple[Sequence[str], Mapping[str, bytes]]:
+def _of_file(command: Sequence[str]) -> tuple[Sequence[str], Sequence[Path]]:
     """A file of Python is put into the working folder and run by the Python that is there."""
     path = Path(command[0])
     if path.suffix != ".py" or not path.is_file():
-        return command, {}
-    return ["python3", path.name, *command[1:]], {path.name: path.read_bytes()}
+        return command, ()
+    return ["python3", path.name, *command[1:]], (path,)
 
 
-async def _run(work: Command, to: Path) -> int:
-    from codin.errors import WorkloadFailed, WorkloadTimeout
-    from codin.runtime import OmniRuntime
-
-    async with OmniRuntime() as runtime:
-        running = await runtime.run(work, stream=True)
-        try:
-            async for event in running:
-                _show(event)
-        except WorkloadTimeout as error:
-            say(f"{error.message}; --time gives it more", "red")
-            return 124
-        except WorkloadFailed as error:
-            if error.result is None or error.result.exit_code <= 0:
-                error.hint = _HINTS.get(error.hint or "", error.hint)
-                raise
-            return error.result.exit_code
-    return _report(running, work.artifacts, to)
+def _input() -> bytes:
+    given = sys.stdin.buffer.read(_MOST + 1)
+    if len(given) > _MOST:
+        raise click.UsageError(f"its input is longer than {_MOST // _MIB} MiB; --put gives it a file instead")
+    return given
 
 
-def _show(event: object) -> None:
+def _files(paths: Sequence[Path]) -> Mapping[str, bytes]:
+    """What is put into the working folder, by name."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        other = found.setdefault(path.name, path)
+        if not other.samefile(path):
+            raise click.UsageError(f"{other} and {path} would both be {path.name} in its working folder")
+    return {name: path.read_bytes() for name, path in found.items()}
+
+
+async def _run(work: Command, without: frozenset[Guarantee], to: Path) -> int:
+    from codin.errors import NoRuntime, WorkloadFailed
     from codin.sandbox import Output
 
-    if isinstance(event, Output):
-        stream = sys.stdout if event.stream == "stdout" else sys.stderr
-        if stream.isatty():
-            stream.write(plain(event.text))
-            stream.flush()
-        else:
-            stream.buffer.write(event.data)
-            stream.buffer.flush()
+    written: Counter[str] = Counter()
+    async with AsyncExitStack() as stack:
+        try:
+            running = await (await _runtime(stack, without)).run(work, stream=True)
+            async for event in running:
+                if isinstance(event, Output):
+                    written[event.stream] += len(event.data)
+                    _show(event)
+        except NoRuntime as error:
+            if work.sandbox == "required" and work.on in (None, _LOCAL):
+                error.hint = (await _lacking(work)).hint or error.hint
+            raise
+        except WorkloadFailed as error:
+            if error.result is None:
+                raise
+            code = await _failed(error, error.result, work)
+            _say_unkept(error.result)
+            return code
+    return _report(running, work.artifacts, [stream for stream, size in written.items() if size >= _MOST], to)
 
 
-def _report(done: RuntimeResult, patterns: Sequence[str], to: Path) -> int:
+async def _runtime(stack: AsyncExitStack, without: frozenset[Guarantee]) -> OmniRuntime:
+    from codin.runtime import LocalRuntime, OmniRuntime, runtimes
+    from codin.sandbox import Policy
+
+    if not without:
+        return await stack.enter_async_context(OmniRuntime())
+    local = await stack.enter_async_context(LocalRuntime(demands=Policy().demands - without))
+    return await stack.enter_async_context(OmniRuntime([local if name == _LOCAL else name for name in runtimes()]))
+
+
+async def _failed(error: WorkloadFailed, done: RuntimeResult, work: Command) -> int:
+    """Say why it has failed, where it has not said so itself. Gives the exit code."""
+    code = done.exit_code if done.exit_code >= 0 else _SIGNAL - done.exit_code
+    match done.ended:
+        case "time":
+            say(f"{error.message}; --time gives it more", "red")
+            return _TIMEOUT
+        case "memory":
+            say(f"{error.message}; --memory gives it more", "red")
+        case "output":
+            say(f"{error.message}; let it write a file, and take that by --get", "red")
+        case _ if done.exit_code < 0:
+            say(f"it was ended by {_name(-done.exit_code)}", "red")
+        case _ if done.exit_code == 0:
+            raise error
+        case _ if done.sandbox == _WASM:
+            why, hint = await _lacking(work)
+            words = f"it ran in a sandbox of kind {_WASM!r}, whose Python has no packages and starts no programs"
+            say(": ".join(filter(None, (words, why))) + (f". Hint: {hint}" if hint else ""), "dim")
+        case _:
+            pass
+    return code or Exit.TASK
+
+
+class _Lack(NamedTuple):
+    """Why the sandbox that holds every program cannot hold one here, and what a person can do."""
+
+    why: str = ""
+    hint: str | None = None
+
+
+async def _lacking(work: Command) -> _Lack:
+    from codin.errors import PolicyNotEnforced, SandboxUnavailable
+    from codin.sandbox import Policy, sandbox_of
+
+    try:
+        await sandbox_of(_LOCAL, Policy(limits=work.limits, network=work.network)).check()
+    except PolicyNotEnforced as error:
+        options = " ".join(f"--without {name}" for name in sorted(error.missing))
+        hint = "install libseccomp" if "syscalls" in error.missing else f"{options} runs it all the same"
+        return _Lack(error.message, hint)
+    except SandboxUnavailable as error:
+        return _Lack(error.message, error.hint)
+    return _Lack()
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of those that have no name
+        return f"signal {number}"
+
+
+def _show(output: Output) -> None:
+    stream = sys.stdout if output.stream == "stdout" else sys.stderr
+    if stream.isatty():
+        stream.write(plain(output.text))
+        stream.flush()
+    else:
+        stream.buffer.write(output.data)
+        stream.buffer.flush()
+
+
+def _report(done: RuntimeResult, patterns: Sequence[str], cut: Sequence[str], to: Path) -> int:
     for name, content in done.artifacts.items():
         path = to / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path = saved(path, content)
         say(f"{path}: {len(content)} bytes", "dim")
-    if done.unenforced:
-        say(f"not kept by {done.sandbox or done.runtime}: {', '.join(sorted(done.unenforced))}", "yellow")
+    _say_unkept(done)
+    for stream in cut:
+        say(f"its {stream} ends here, after {_MOST} bytes; let it write a file, and take that by --get", "red")
     missed = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in done.artifacts)]
     if missed:
         say(f"it has left no {' and no '.join(missed)} in its working folder", "red")
-    return Exit.TASK if missed else Exit.OK
+    return Exit.TASK if missed or cut else Exit.OK
+
+
+def _say_unkept(done: RuntimeResult) -> None:
+    if done.unenforced:
+        say(f"not kept by {done.sandbox or done.runtime}: {', '.join(sorted(done.unenforced))}", "yellow")
+
+
+class _Remarks(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage(), "dim")
+
+
+@contextmanager
+def _remarks() -> Generator[None]:
+    """Say what sandboxes do while somebody waits for them, such as that one is built for a minute."""
+    logger, handler = logging.getLogger("codin.sandbox"), _Remarks()
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

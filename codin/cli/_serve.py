@@ -12,7 +12,7 @@ from codin.cli._interpreter import go_on_in, python_option, typed
 from codin.cli._manifest import SERVED_KEYS, read_folders
 from codin.cli._memory_options import memory_options, what_is_remembered
 from codin.cli._spoken import spoken_options, what_is_spoken
-from codin.cli._tool_options import tool_options, what_tools_may
+from codin.cli._tool_options import check_tools, tool_options, what_tools_may
 
 __all__ = ["serve"]
 
@@ -97,15 +97,17 @@ def serve(targets: tuple[str, ...], python: str | None, reload: bool, **settings
     if settings["hsts"] is None:
         del settings["hsts"]
     extend = settings.pop("extended_card")
+    agents, tools_may = load_agents(targets, serving=True), what_tools_may(said)
+    check_tools(tools_may, agents)
     run(
-        *load_agents(targets, serving=True),
+        *agents,
         extended_card=None if extend is None else load_function(extend),
         trusted_proxies=proxies,
         keys=True if place is None else place or False,
         **who_may_call(said),
         **what_is_spoken(said),
         **what_is_remembered(said),
-        **what_tools_may(said),
+        **tools_may,
         **what_is_bounded(said),
         **settings,
     )

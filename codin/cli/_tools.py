@@ -26,7 +26,7 @@ from codin.cli._tool_options import tool_options, what_tools_may
 from codin.errors import ConfigError, UnknownTool
 
 if TYPE_CHECKING:
-    from codin.tool import Tool, ToolExecutor, ToolRegistry
+    from codin.tool import Sandboxing, Tool, ToolExecutor, ToolRegistry
     from codin.trust import Caller
 
 __all__ = ["tools"]
@@ -54,13 +54,18 @@ class _Place:
     def executor(self, said: Mapping[str, Any]) -> ToolExecutor:
         from codin.tool import ToolExecutor, in_runtime
 
-        registry, sandbox = self.registry(), what_tools_may(said).get("tool_sandbox", {})
+        registry = self.registry()
+        return ToolExecutor(registry, run=in_runtime(), sandbox=self.words(registry, said))
+
+    def words(self, registry: ToolRegistry, said: Mapping[str, Any]) -> Mapping[str, Sandboxing]:
+        """What `--tool-sandbox` says. Raises ConfigError when it speaks of a tool that is not there."""
+        words = what_tools_may(said).get("tool_sandbox", {})
         known = {tool.name for tool in registry}
-        for name in sandbox:
+        for name in words:
             if name not in known:
                 hint = f"there are {', '.join(sorted(known))}" if known else self.none()
                 raise ConfigError(f"--tool-sandbox names {name!r}, which is no tool here", hint=hint)
-        return ToolExecutor(registry, run=in_runtime(), sandbox=sandbox)
+        return words
 
     def none(self) -> str:
         """That there are no tools, with where they were looked for."""
@@ -127,8 +132,9 @@ def tools() -> None:
 @tools.command("list")
 @click.argument("words", nargs=-1)
 @_place_options
+@tool_options
 @_json_option
-def list_(words: tuple[str, ...], place: _Place, as_json: bool) -> int:
+def list_(words: tuple[str, ...], place: _Place, as_json: bool, **said: Sequence[str]) -> int:
     """Show the tools, or those with these words, the best first. Without --scope, whatever they need.
 
     \b
@@ -138,17 +144,25 @@ def list_(words: tuple[str, ...], place: _Place, as_json: bool) -> int:
     registry = place.registry()
     callers = [place.caller] if place.scopes else []
     found = registry.search(" ".join(words), *callers, limit=100) if words else registry.list(*callers)
+    chosen = place.words(registry, said)
+    rows: list[tuple[Tool, Sandboxing]] = [(tool, chosen.get(tool.name) or _where(registry, tool)) for tool in found]
     if as_json:
-        for tool in found:
-            write(json.dumps(_fields(tool), ensure_ascii=False) + "\n")
+        for tool, sandbox in rows:
+            write(json.dumps(_fields(tool, sandbox), ensure_ascii=False) + "\n")
     elif found:
-        _tabulate(found)
+        _tabulate(rows)
     if not found:
         say("there are no such tools" if len(registry) else place.none(), "dim")
     return Exit.OK if found else Exit.TASK
 
 
-def _fields(tool: Tool) -> dict[str, Any]:
+def _where(registry: ToolRegistry, tool: Tool) -> Sandboxing:
+    """Whether it runs in a sandbox, unless somebody says otherwise: as an executor has it."""
+    listed = registry.find(f"{tool.name}@{tool.spec.version}")
+    return "required" if listed.foreign else listed.spec.sandbox
+
+
+def _fields(tool: Tool, sandbox: Sandboxing) -> dict[str, Any]:
     spec = tool.spec
     return {
         "name": tool.name,
@@ -156,21 +170,21 @@ def _fields(tool: Tool) -> dict[str, Any]:
         "description": spec.description,
         "input_schema": dict(spec.input_schema),
         "output_schema": None if spec.output_schema is None else dict(spec.output_schema),
-        "sandbox": spec.sandbox,
+        "sandbox": sandbox,
         "scopes": sorted(spec.scopes),
     }
 
 
-def _tabulate(found: Sequence[Tool]) -> None:
+def _tabulate(rows: Sequence[tuple[Tool, Sandboxing]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("TOOL", "TAKES", "NEEDS", "SANDBOX", "DOES"):
         table.add_column(column, overflow="fold")
-    for tool in found:
+    for tool, sandbox in rows:
         takes = ", ".join(tool.spec.input_schema.get("properties", {}))
         does = tool.spec.description.strip().partition("\n")[0]
-        row = (tool.name, takes, ", ".join(sorted(tool.spec.scopes)), tool.spec.sandbox, does)
+        row = (tool.name, takes, ", ".join(sorted(tool.spec.scopes)), sandbox, does)
         table.add_row(*map(plain, row))
     results().print(table)
 

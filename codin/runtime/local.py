@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from codin.errors import NoRuntime, PolicyNotEnforced, SandboxUnavailable
@@ -12,7 +14,7 @@ from codin.runtime._protocol import Command, Container, Emit, Endpoint, Kind, Ou
 from codin.runtime._runtime import Runtime, able
 from codin.runtime._sandboxed import policy_of, run_in
 from codin.runtime.http import HttpRuntime
-from codin.sandbox import Code, Sandbox, sandbox_of
+from codin.sandbox import Code, Guarantee, Policy, Sandbox, sandbox_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -21,13 +23,20 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalRuntime"]
 
+_PYTHON = re.compile(r"python3?")  # with a path, or a version, it is one of this machine's that is meant
+_FLAG = re.compile(r"-[BEIPSsu]")  # which make no difference in a wasm sandbox
+_KNOWN = ("-", "-c", "-m")
+
 
 class LocalRuntime(Runtime):
     """Runs on this machine: in the first of its sandboxes that can keep the policy; without one only where the
     workload says `off`, or `preferred` and there is none.
 
     Args:
-        sandboxes: the kinds that may hold a workload, the best first. `wasm` holds Python code alone.
+        sandboxes: the kinds that may hold a workload, the best first. `wasm` holds Python code alone: `Code`, and the
+            commands of `python` or `python3`.
+        demands: what a sandbox has to keep where a workload requires one, everything when not given: without control
+            groups, `Policy().demands - {"memory"}` lets those run that are not root.
         guard: which addresses an endpoint may have, as `HttpRuntime` takes it.
 
     Example:
@@ -38,8 +47,15 @@ class LocalRuntime(Runtime):
     name: ClassVar[str] = "local"
     kinds: ClassVar[frozenset[Kind]] = frozenset({"function", "module", "command", "endpoint"})
 
-    def __init__(self, *, sandboxes: Sequence[str] = ("local", "wasm"), guard: AddressGuard | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        sandboxes: Sequence[str] = ("local", "wasm"),
+        demands: Collection[Guarantee] | None = None,
+        guard: AddressGuard | None = None,
+    ) -> None:
         self._sandboxes = tuple(sandboxes)
+        self._demands = Policy().demands if demands is None else Policy(demands=frozenset(demands)).demands
         self._http = HttpRuntime(guard=guard)
 
     async def missing(self, workload: Workload, /) -> str:
@@ -94,9 +110,10 @@ class LocalRuntime(Runtime):
     def _rooms(self, workload: Workload, reasons: list[str]) -> Iterator[Sandbox]:
         """A sandbox of each kind that can hold it; why the others cannot is added to the reasons."""
         policy = policy_of(workload)
+        policy = replace(policy, demands=policy.demands & self._demands)
         for kind in self._sandboxes:
-            if kind == "wasm" and not (isinstance(workload, Command) and isinstance(workload.command, Code)):
-                reasons.append("a sandbox of kind 'wasm' runs Python code alone")
+            if kind == "wasm" and (reason := _not_for_wasm(workload)):
+                reasons.append(f"a sandbox of kind 'wasm' {reason}")
                 continue
             try:
                 yield sandbox_of(kind, policy)
@@ -106,3 +123,18 @@ class LocalRuntime(Runtime):
 
 def _why(reasons: Sequence[str]) -> str:
     return "; ".join(reasons) or "no kind of sandbox was named"
+
+
+def _not_for_wasm(workload: Workload) -> str:
+    """Why its Python does not run the workload; empty if it does."""
+    if not isinstance(workload, Command):
+        return "runs Python code alone"
+    if isinstance(workload.command, Code):
+        return ""
+    program, *words = workload.command
+    if not _PYTHON.fullmatch(program):
+        return "runs Python code alone"
+    option = next((word for word in words if not _FLAG.fullmatch(word)), "-")
+    if option.startswith("-") and option not in _KNOWN:
+        return f"runs python3 with -c, -m, a file or -, and not with {option}"
+    return "has no network" if workload.network != "none" else ""

@@ -1,15 +1,41 @@
-"""`codin run`: how it ends, what it takes back, and where it runs."""
+"""`codin run`: how it ends, what goes in and comes back, and where it runs."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import run
+from codin.cli import main
+from tests.cli.command import CODIN, ROOT, run
+from tests.servers.fixtures import wasm_python as wasm_python
 
-pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bubblewrap")
+needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bubblewrap")
+needs_wasm = pytest.mark.usefixtures("wasm_python")
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> dict[str, str]:
+    """An environment whose PATH has no bubblewrap."""
+    (tmp_path / "bin").mkdir()
+    return {"PATH": str(tmp_path / "bin")}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a file of Python."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    (folder / "plot.py").write_text(
+        "import sys; open('plot.svg', 'w').write('<svg/>'); print(sum(map(int, sys.argv[1:])))"
+    )
+    return folder
 
 
 def test_an_unknown_runtime_is_answered_with_those_there_are() -> None:
@@ -19,6 +45,10 @@ def test_an_unknown_runtime_is_answered_with_those_there_are() -> None:
     assert "local" in done.stderr
 
 
+# -- how it ends -------------------------------------------------------------------------------------------------------
+
+
+@needs_bwrap
 def test_what_it_had_too_much_of_is_said() -> None:
     done = run("run", "--time", "0.5", "sleep", "60")
     assert done.returncode == 124
@@ -28,6 +58,58 @@ def test_what_it_had_too_much_of_is_said() -> None:
     assert "limits." not in done.stderr
 
 
+@needs_bwrap
+@pytest.mark.parametrize("command", ["kill -9 $$", "kill -15 $$", "exit 3", "exit 5", "no-such-program"])
+def test_it_ends_as_a_shell_has_it(command: str) -> None:
+    done = run("run", "sh", "-c", command)
+    shell = subprocess.run(["sh", "-c", f"sh -c '{command}'; exit $?"], check=False, capture_output=True)
+    assert done.returncode == shell.returncode
+    assert "--" not in done.stderr
+
+
+@needs_bwrap
+def test_a_signal_is_named() -> None:
+    done = run("run", "sh", "-c", "echo before; kill -15 $$")
+    assert (done.returncode, done.stdout, done.stderr) == (143, "before\n", "it was ended by SIGTERM\n")
+
+
+# -- what goes in and comes out ----------------------------------------------------------------------------------------
+
+
+@needs_bwrap
+def test_all_that_it_writes_arrives() -> None:
+    done = run("run", "head", "-c", "5000000", "/dev/zero")
+    assert (done.returncode, len(done.stdout), done.stderr) == (0, 5_000_000, "")
+
+
+@needs_bwrap
+@pytest.mark.parametrize(
+    ("size", "code", "said"), [("5000", 1, "its stdout ends here"), ("-0", 137, "it wrote too much")]
+)
+def test_output_that_does_not_all_arrive_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes], size: str, code: int, said: str
+) -> None:
+    monkeypatch.setattr("codin.cli._run._MOST", 1000)
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr("sys.stdin", nothing)
+        assert main(["run", "head", "-c", size, "/dev/zero"]) == code
+    out, err = capfdbinary.readouterr()
+    assert len(out) == 1000
+    assert said in err.decode()
+    assert "take that by --get" in err.decode()
+
+
+@needs_bwrap
+def test_input_that_is_too_long_is_refused_and_not_cut() -> None:
+    with tempfile.TemporaryFile() as much:
+        much.truncate((64 << 20) + 1)
+        done = subprocess.run([*CODIN, "run", "wc", "-c"], cwd=ROOT, stdin=much, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"64 MiB" in done.stderr
+    assert b"--put" in done.stderr
+
+
+@needs_bwrap
 def test_files_are_taken_over_none_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("mine")
     done = run("run", "--get", "*.txt", "--get", "*.png", "sh", "-c", "echo yours > a.txt", cwd=tmp_path)
@@ -36,9 +118,173 @@ def test_files_are_taken_over_none_that_is_there(tmp_path: Path) -> None:
     assert done.stderr.splitlines() == ["a-2.txt: 6 bytes", "it has left no *.png in its working folder"]
 
 
+@needs_bwrap
 @pytest.mark.parametrize("sandbox", ["required", "off"])
 def test_its_folder_is_a_new_one_with_what_is_put_there(tmp_path: Path, sandbox: str) -> None:
     (tmp_path / "a.txt").write_text("a")
     (tmp_path / "b.txt").write_text("b")
     done = run("run", "--sandbox", sandbox, "--put", "a.txt", "ls", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "a.txt\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [(["--put", "a/x.txt", "--put", "b/x.txt", "cat", "x.txt"], "x.txt"), (["--put", "a/x.py", "x.py"], "x.py")],
+)
+def test_two_files_of_one_name_are_refused(tmp_path: Path, words: list[str], named: str) -> None:
+    for path in ("a/x.txt", "b/x.txt", "a/x.py", "x.py"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(f"print({path!r})")
+    done = run("run", *words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"would both be {named}" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@needs_bwrap
+def test_one_file_that_is_named_twice_is_one(tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text("print('once')")
+    assert run("run", "--put", "x.py", "--put", "./x.py", "x.py", cwd=tmp_path).stdout == "once\n"
+
+
+# -- without bubblewrap ------------------------------------------------------------------------------------------------
+
+
+@needs_wasm
+@pytest.mark.parametrize("sandbox", ["required", "preferred"])
+@pytest.mark.parametrize("command", [["plot.py", "1", "2"], ["python3", "-u", "-", "1", "2"]])
+def test_python_runs_where_there_is_no_bubblewrap(
+    place: Path, bare: dict[str, str], sandbox: str, command: list[str]
+) -> None:
+    code = (place / "plot.py").read_text()
+    done = run("run", "--sandbox", sandbox, "--get", "*.svg", *command, stdin=code, env=bare, cwd=place)
+    assert (done.returncode, done.stdout) == (0, "3\n")
+    assert done.stderr == "plot.svg: 6 bytes\n"
+
+
+def test_python_that_needs_the_network_does_not_run_where_there_is_none(place: Path, bare: dict[str, str]) -> None:
+    refused = run("run", "--on", "local", "--network", "plot.py", env=bare, cwd=place)
+    assert refused.returncode == 5
+    assert "a sandbox of kind 'wasm' has no network" in refused.stderr
+    (Path(bare["PATH"]) / "python3").symlink_to(sys.executable)
+    done = run("run", "--network", "--sandbox", "preferred", "plot.py", "5", env=bare, cwd=place)
+    assert (done.returncode, done.stdout) == (0, "5\n")
+    assert done.stderr.startswith("not kept by host: ")
+
+
+@needs_wasm
+def test_what_its_python_has_not_is_explained(place: Path, bare: dict[str, str]) -> None:
+    (place / "plot.py").write_text("import numpy")
+    done = run("run", "plot.py", env=bare, cwd=place)
+    assert done.returncode == 1
+    assert "ModuleNotFoundError" in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert "'wasm'" in last
+    assert "bubblewrap" in last
+
+
+@pytest.mark.parametrize("command", [["ls"], ["python3", "-X", "dev", "plot.py"], ["./python3", "plot.py"]])
+def test_what_no_sandbox_can_hold_says_what_to_do(place: Path, bare: dict[str, str], command: list[str]) -> None:
+    done = run("run", "--on", "local", *command, env=bare, cwd=place)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.count("\n") == 1
+    assert "there is no `bwrap`" in done.stderr
+    assert "a sandbox of kind 'wasm' runs " in done.stderr
+    assert "Hint: install it (`apt install bubblewrap`" in done.stderr
+
+
+# -- as a user whose sandbox cannot keep everything --------------------------------------------------------------------
+
+
+class Somebody:
+    """A user who is not root, and has no control groups."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        packages = [path for path in sys.path if path.endswith("-packages")]
+        self._env = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *packages]),
+            "XDG_CACHE_HOME": str(home / "cache"),
+            "HOME": str(home),
+        }
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            ["/usr/bin/python3", "-B", "-m", "codin.cli", "run", *words],
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            user=65534,
+            group=65534,
+            extra_groups=[],
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if "No module named 'codin'" in done.stderr or "No module named 'click'" in done.stderr:
+            pytest.skip("nobody else may read the checkout, or the packages")
+        return done
+
+
+@pytest.fixture
+def somebody(wasm_python: None) -> Iterator[Somebody]:
+    from codin.sandbox._wasm._build import found
+
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    python = Path("/usr/bin/python3")
+    asked = subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout if python.exists() else ""
+    if not asked.startswith("Python {}.{}.".format(*sys.version_info)):
+        pytest.skip("needs an interpreter of this version that everybody may run")
+    interpreter = found()
+    assert interpreter is not None
+    with tempfile.TemporaryDirectory(prefix="codin-home-") as name:
+        home = Path(name)
+        cache = home / "cache" / "codin" / "wasm"
+        cache.mkdir(parents=True)
+        for file in (interpreter, interpreter.with_suffix(".sha256")):
+            shutil.copy(file, cache)
+        (home / "plot.py").write_text("print(6 * 7)")
+        cache.chmod(0o700)
+        for path in (home, *home.rglob("*")):
+            os.chown(path, 65534, 65534)
+        yield Somebody(home)
+
+
+@needs_bwrap
+def test_somebody_without_control_groups(somebody: Somebody) -> None:
+    refused = somebody.run("--on", "local", "ls", "/")
+    if refused.returncode == 0:
+        pytest.skip("this user has control groups")
+    assert refused.returncode == 5
+    assert refused.stderr.count("\n") == 1
+    assert "cannot keep memory here" in refused.stderr
+    assert "Hint: --without memory runs it all the same" in refused.stderr
+    done = somebody.run("plot.py")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "42\n", "")
+    done = somebody.run("--without", "memory", "sh", "-c", "test ! -e /home && echo held")
+    assert (done.returncode, done.stdout) == (0, "held\n")
+    assert done.stderr == "not kept by local: memory\n"
+    failed = somebody.run("--without", "memory", "sh", "-c", "exit 4")
+    assert (failed.returncode, failed.stderr) == (4, "not kept by local: memory\n")
+
+
+def test_what_need_not_hold_is_of_this_machine() -> None:
+    done = run("run", "--on", "docker", "--without", "memory", "true")
+    assert done.returncode == 2
+    assert "--without" in done.stderr
+    done = run("run", "--without", "memroy", "true")
+    assert done.returncode == 2
+    assert "'memroy'" in done.stderr
+
+
+def test_who_waits_for_the_interpreter_is_told(place: Path, bare: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "componentize_py.py").write_text("raise ImportError")  # so that it takes no minute
+    env = {**bare, "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = run("run", "--on", "local", "plot.py", env=env, cwd=place)
+    assert done.returncode == 5
+    building, refused = done.stderr.splitlines()
+    assert building.startswith("building the Python of wasm sandboxes, about a minute and once only: ")
+    assert "componentize-py is not installed" in refused

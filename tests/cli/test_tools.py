@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from codin import __version__
 from codin.agent.adapters.mcp import mcp_tools
 from codin.errors import ConfigError, ToolFailed
 from codin.tool import ToolExecutor
@@ -86,6 +88,33 @@ def test_they_are_listed(codin: Codin, folder: Path) -> None:
     assert json.loads(found.out)["input_schema"]["required"] == ["number"]
     nothing = codin("tools", "list", "--folder", folder, "harbour")
     assert (nothing.code, nothing.out) == (1, "")
+
+
+def test_where_they_would_run_is_shown(folder: Path, tmp_path: Path) -> None:
+    """An installed tool has no word in it, and whoever is at the command line has the last one."""
+    site = tmp_path / "site"
+    info = site / "inst-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: inst\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[codin.tools]\nwhoami = inst:whoami\n")
+    code = (
+        "import os\nfrom codin.tool import tool\n@tool(sandbox='off')\ndef whoami() -> int:\n    return os.getpid()\n"
+    )
+    (site / "inst.py").write_text(code)
+    env = {"PYTHONPATH": f"{site}{os.pathsep}{ROOT}"}
+
+    def where(*options: str) -> dict[str, str]:
+        done = run("tools", "list", "--folder", str(folder), "--json", *options, env=env)
+        told = map(json.loads, done.stdout.splitlines())
+        return {each["name"]: each["sandbox"] for each in told if each["name"] in ("shout", "whoami")}
+
+    assert where("--installed") == {"shout": "off", "whoami": "required"}
+    assert where("--installed", "--tool-sandbox", "whoami=off") == {"shout": "off", "whoami": "off"}
+    assert where("--tool-sandbox", "shout=required") == {"shout": "required"}
+    table = run("tools", "list", "--folder", str(folder), "--installed", "whoami", env=env).stdout
+    assert table.splitlines()[1].split()[:2] == ["whoami", "required"]
+    unknown = run("tools", "list", "--folder", str(folder), "--tool-sandbox", "whoami=off", env=env)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
 
 
 def test_what_a_caller_lacks_the_scope_for_is_not_there(codin: Codin, folder: Path) -> None:
@@ -168,6 +197,13 @@ def test_they_are_served_to_the_program_that_starts_it(folder: Path) -> None:
                 await executor.call("erase", {"name": "all"})
 
     asyncio.run(use())
+
+
+def test_a_client_is_told_whose_version_it_is(folder: Path) -> None:
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    asked = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})
+    done = run("tools", "serve", "--folder", str(folder), stdin=f"{asked}\n")
+    assert json.loads(done.stdout)["result"]["serverInfo"] == {"name": "codin", "version": __version__}
 
 
 def test_they_are_served_over_http_by_credential(folder: Path, tmp_path: Path) -> None:

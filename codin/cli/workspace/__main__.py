@@ -10,7 +10,9 @@ import signal
 import sys
 import threading
 
-from codin.cli import main
+from codin.cli._exits import REFUSED, Unmendable, exit_of
+from codin.cli._main import run
+from codin.errors import CodinError
 
 
 def _watch(leash: int, patience: float) -> None:
@@ -35,8 +37,13 @@ def _arrive(folder: str) -> None:
     os.dup2(1, 2)
 
 
+def _exit_of(error: CodinError) -> int:
+    """For the supervisor, which else would start it again and again."""
+    return REFUSED if isinstance(error, Unmendable) else exit_of(error)
+
+
 if __name__ == "__main__":
     folder, patience = sys.argv.pop(1), float(sys.argv.pop(1))
     _on_leash(patience)
     _arrive(folder)
-    sys.exit(main())
+    sys.exit(run(exit_of=_exit_of))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from codin.cli._exits import REFUSED
 from codin.cli.workspace._launch import HOST, Launch, Prepare
 from codin.cli.workspace._log import LogFile
 from codin.cli.workspace._restarts import Restarts
 from codin.cli.workspace._running import Running, held, plain
-from codin.errors import CodinError, ConfigError, PolicyNotEnforced, SandboxError
+from codin.errors import CodinError, ConfigError, PolicyNotEnforced, SandboxError, SandboxUnavailable
 from codin.net import Transport
 
 if TYPE_CHECKING:
@@ -127,7 +130,7 @@ class Process:
         self._act.clear()
         self._stopping.clear()
         self._set("starting")
-        why = ""
+        end: int | str | None = None
         async with AsyncExitStack() as stack:
             try:
                 launch = await asyncio.to_thread(self._prepare, self.port)
@@ -140,9 +143,14 @@ class Process:
                 await self._act.wait()
                 return
             if not self._stopping.is_set():
-                why = await self._once(launch, log, sandbox)
-        if why and not (self._ended or self._again):
-            await self._rest(why, log)
+                end = await self._once(launch, log, sandbox)
+        if end is None or self._ended or self._again:
+            return
+        if end == REFUSED:
+            self._set("refused", log.last)
+            await self._act.wait()
+        else:
+            await self._rest(_ending(end) if isinstance(end, int) else end, log)
 
     async def _opened(self, room: Room | None, stack: AsyncExitStack, log: LogFile) -> LocalSandbox | None:
         """Its sandbox, if it is to have one; None where it may go without, which is said.
@@ -160,7 +168,7 @@ class Process:
         except (OSError, SandboxError) as error:
             if room.is_required:
                 raise _refusal(error) from None
-            self._remark = f"in no sandbox: {error}"
+            self._remark = f"in no sandbox: {_advised(error)}"
             log.say(self._remark)
             self._set("starting", self._remark)
             return None
@@ -183,8 +191,8 @@ class Process:
             async with asyncio.timeout(wait):
                 await self._act.wait()
 
-    async def _once(self, launch: Launch, log: LogFile, sandbox: LocalSandbox | None) -> str:
-        """Run it to its end. Gives how it ended."""
+    async def _once(self, launch: Launch, log: LogFile, sandbox: LocalSandbox | None) -> int | str:
+        """Run it to its end. Gives its exit code, or why it has not begun."""
         log.last = ""
         starting = plain(launch, log, self._leash) if sandbox is None else held(launch, log, sandbox)
         async with AsyncExitStack() as stack:
@@ -201,7 +209,7 @@ class Process:
             finally:
                 looking.cancel()
                 self.pid = self._running = None
-        return _ending(code)
+        return code
 
     async def _to_its_end(self, running: Running, grace: float) -> int:
         ending = asyncio.create_task(running.wait())
@@ -245,11 +253,24 @@ class Process:
 
 def _refusal(error: OSError | SandboxError) -> ConfigError:
     """Why a process that has to be in a sandbox is not started, and what to do."""
-    words, hint = (error.message, error.hint) if isinstance(error, SandboxError) else (str(error), None)
+    words, hint = (error.message, _advice(error)) if isinstance(error, SandboxError) else (str(error), None)
     if isinstance(error, PolicyNotEnforced):
         lacks_library = "syscalls" in error.missing
         hint = "install libseccomp" if lacks_library else 'leave it out of [sandbox], or write policy = "preferred"'
     return ConfigError(f"it runs in a sandbox only: {words}", hint=hint)
+
+
+def _advised(error: OSError | SandboxError) -> str:
+    hint = _advice(error) if isinstance(error, SandboxError) else None
+    return str(error) if isinstance(error, OSError) else error.message + (f". Hint: {hint}" if hint else "")
+
+
+def _advice(error: SandboxError) -> str | None:
+    """What helps an agent. It is held by this kind of sandbox alone, and the error may speak of others."""
+    if not isinstance(error, SandboxUnavailable):
+        return error.hint
+    here = sys.platform != "linux" or shutil.which("bwrap") is not None
+    return None if here else "install it (`apt install bubblewrap`, `dnf install bubblewrap`)"
 
 
 def _ending(code: int) -> str:

@@ -183,11 +183,22 @@ async def tell(text: str, task: Task) -> str:
     place.agent("strict", code, 'sandbox = "off"\n[tools.where]\nsandbox = "required"')
     place.agent("nested", code, '[tools.where]\nsandbox = "required"')
     place.agent("wrong", code, '[tools.were]\nsandbox = "required"')
-    place.up()
+    rows = place.up()
     assert place.call("plain", "where") == "here"
     assert place.call("strict", "where") == ("there" if shutil.which("bwrap") else "ToolRefused")
     assert place.call("nested", "where") == "ToolRefused"
-    assert "tool_sandbox names 'were', which no agent here has as a tool" in place.log("wrong")
+    wrong = rows["wrong"]
+    assert (wrong["state"], wrong["starts"], wrong["pid"]) == ("refused", 1, None)
+    assert "the tool 'were', which no agent here has. Hint: there are where" in wrong["words"]
+
+
+def test_a_tool_that_is_none_is_mended_by_a_restart(place: Place) -> None:
+    pytest.importorskip("watchfiles", reason="pip install 'codin[cli]'")
+    folder = place.agent("shout", manifest='[tools.were]\nsandbox = "required"')
+    assert place.up("--reload")["shout"]["state"] == "refused"
+    (folder / "agent.toml").write_text("")
+    place.await_process("shout", lambda row: row["state"] == "ready")
+    assert place.call("shout", "Hi") == "HI"
 
 
 def test_how_long_an_agent_may_work(place: Place) -> None:

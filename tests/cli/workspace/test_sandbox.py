@@ -122,6 +122,7 @@ def test_required_without_bubblewrap_is_refused(place: Place, bare: dict[str, st
     assert rows["attempt"]["words"].startswith("it runs in a sandbox only: a local sandbox needs ")
     if sys.platform == "linux":
         assert "apt install bubblewrap" in rows["attempt"]["words"]
+    assert "wasm" not in rows["attempt"]["words"]  # which holds no agent
 
 
 def test_preferred_without_bubblewrap_says_so(place: Place, at_home: Path, bare: dict[str, str]) -> None:
@@ -134,6 +135,7 @@ def test_preferred_without_bubblewrap_says_so(place: Place, at_home: Path, bare:
     row = place.processes()["attempt"]
     assert (row["state"], row["sandbox"]) == ("ready", None)
     assert row["words"].startswith("in no sandbox: ")
+    assert "wasm" not in row["words"]
     assert place.call("attempt", f"read {at_home}") == "private"
     shown = run("ps", cwd=place.folder).stdout.splitlines()
     assert [row.split()[5] for row in shown[1:3]] == ["-", "-"]
