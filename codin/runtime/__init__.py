@@ -15,6 +15,7 @@ from codin.runtime._protocol import (
     Kind,
     Module,
     Outcome,
+    Raised,
     SandboxDemand,
     Workload,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "Module",
     "OmniRuntime",
     "Outcome",
+    "Raised",
     "Runtime",
     "RuntimeResult",
     "SandboxDemand",

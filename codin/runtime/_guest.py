@@ -7,7 +7,6 @@ A frame is 0x1E, the job's nonce, a blank, the length of the JSON in bytes, a li
 from __future__ import annotations
 
 import asyncio
-import base64
 import importlib
 import inspect
 import json
@@ -17,10 +16,14 @@ import runpy
 import shutil
 import sys
 import traceback
-import urllib.request
-from datetime import date
+from collections import deque
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from operator import attrgetter, methodcaller
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 FOLDER = Path(".codin")
 
@@ -33,10 +36,10 @@ def main() -> int:
         shutil.unpack_archive(library, FOLDER / "lib")
     sys.path[:0] = [str((FOLDER / "lib").resolve()), str(Path.cwd())]
 
-    def tell(kind: str, value: Any) -> None:
+    def tell(kind: str, value: Any, **more: Any) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
-        body = json.dumps({kind: value}, default=plain, allow_nan=False).encode()
+        body = _json({kind: value, **more})
         frame = b"\x1e%s %d\n%s\n" % (job["nonce"].encode(), len(body), body)
         while frame:
             frame = frame[os.write(channel, frame) :]
@@ -48,13 +51,49 @@ def main() -> int:
         if code is None or code == 0:
             tell("value", None)
             return 0
-        tell("error", f"the program ended itself: exit code {code}")
+        tell("error", f"the program ended itself: exit code {code}", raised=raised_by(error))
         return code if isinstance(code, int) else 1
     except BaseException as error:
         traceback.print_exc()
-        tell("error", f"{type(error).__name__}: {str(error)[:2000]}")
+        error = _lone(error)
+        tell("error", f"{type(error).__name__}: {str(error)[:2000]}", raised=raised_by(error))
         return 1
     return 0
+
+
+def _lone(error: BaseException) -> BaseException:
+    """What a task group raised, where that is one exception in a group."""
+    if type(error).__name__ not in ("ExceptionGroup", "BaseExceptionGroup"):  # which 3.9 does not have
+        return error
+    inside: Any = getattr(error, "exceptions", ())
+    return _lone(inside[0]) if len(inside) == 1 else error
+
+
+def raised_by(error: BaseException) -> dict[str, Any]:
+    """An exception by its kind and text, and what a ToolError of codin says beside them."""
+    told: dict[str, Any] = {"kind": type(error).__name__, "message": str(error)[:2000]}
+    if isinstance(error, NoJson):
+        told["code"] = "CODIN-1903"  # InvalidResult
+    elif any((kind.__module__, kind.__name__) == ("codin.errors", "ToolError") for kind in type(error).__mro__):
+        said = {word: getattr(error, word, None) for word in ("message", "code", "hint", "retryable", "field")}
+        told.update({word: text[:2000] if isinstance(text, str) else text is True for word, text in said.items()})
+    return told
+
+
+class NoJson(TypeError):
+    """A result that JSON has no word for."""
+
+
+def _json(told: Any) -> bytes:
+    """What has no word in JSON, such as NaN, is null."""
+    try:
+        try:
+            return json.dumps(told, default=plain, allow_nan=False).encode()
+        except ValueError:
+            said = json.loads(json.dumps(told, default=plain), parse_constant=lambda _: None)
+            return json.dumps(said).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NoJson(str(error)) from error
 
 
 def _function(job: dict[str, Any], tell: Any) -> Any:
@@ -88,26 +127,6 @@ def named(job: dict[str, Any]) -> Any:
     return found(*args, **kwargs)
 
 
-def _endpoint(job: dict[str, Any], tell: Any) -> Any:
-    body = None if job["body"] is None else base64.b64decode(job["body"])
-    request = urllib.request.Request(job["url"], data=body, headers=job["headers"], method=job["method"])
-    opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
-    pieces: list[bytes] = []
-    with opener.open(request) as answer:
-        while piece := answer.read1(65536):
-            pieces.append(piece)
-            tell("item", piece.decode(errors="replace"))
-        text = b"".join(pieces).decode(errors="replace")
-        return json.loads(text) if "json" in answer.headers.get("content-type", "") and text else text
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """An answer like any other: it may lead where nobody meant to go."""
-
-    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: Any) -> None:
-        return None
-
-
 def _result(value: Any, tell: Any) -> Any:
     if inspect.isasyncgen(value):
         return asyncio.run(_items(value, tell))
@@ -132,7 +151,7 @@ async def _awaited(value: Any) -> Any:
 def plain(value: Any) -> Any:
     """What JSON has no word for, in the words it has."""
     if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
+        return value.model_dump(mode="json", by_alias=True)
     if hasattr(value, "__dataclass_fields__"):
         return {name: getattr(value, name) for name in value.__dataclass_fields__}
     for kind, plain in _PLAIN.items():
@@ -141,8 +160,27 @@ def plain(value: Any) -> Any:
     raise TypeError(f"the result of a workload is JSON, and {type(value).__name__} is not; give files as artifacts")
 
 
-_PLAIN: dict[type, Any] = {set: list, frozenset: list, date: date.isoformat, os.PathLike: os.fspath}
-_JOBS = {"function": _function, "module": _module, "endpoint": _endpoint}
+def _duration(value: timedelta) -> str:
+    """As ISO 8601 has it."""
+    length = abs(value)
+    sign = "-" if value < timedelta() else ""
+    return f"{sign}P{length.days}DT{length.seconds}.{length.microseconds:06}S"
+
+
+_PLAIN: dict[type, Any] = {
+    set: list,
+    frozenset: list,
+    deque: list,
+    date: methodcaller("isoformat"),  # which a datetime has of its own
+    time: time.isoformat,
+    timedelta: _duration,
+    Decimal: str,
+    UUID: str,
+    Enum: attrgetter("value"),
+    bytes: bytes.decode,
+    os.PathLike: os.fspath,
+}
+_JOBS = {"function": _function, "module": _module}
 
 if __name__ == "__main__":
     sys.exit(main())

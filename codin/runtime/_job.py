@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import fnmatch
 import io
 import json
@@ -15,15 +14,17 @@ from importlib.resources import files as package_files
 from secrets import token_hex
 from typing import Any, ClassVar, cast
 
-from codin.errors import ConfigError, NoRuntime
-from codin.runtime._protocol import Command, Endpoint, Event, Function, Item, Kind, Module, Workload
+from codin.errors import ConfigError, InvalidResult, NoRuntime
+from codin.runtime._protocol import Command, Endpoint, Event, Function, Item, Kind, Module, Raised, Workload
 from codin.runtime._sources import importable, sources_of
 from codin.sandbox import Code, Output
 
-__all__ = ["Call", "Frames", "Job", "Sent", "call_of", "guest_job", "job_of", "wanted"]
+__all__ = ["Call", "Frames", "Job", "Sent", "body_of", "call_of", "guest_job", "job_of", "raised_of", "wanted"]
 
 _FOLDER = ".codin"
 _MARK = b"\x1e"
+_SAID = 4000  # letters of what a guest says of a failure
+_NAMED = 200  # letters of a name in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,12 @@ def job_of(workload: Workload) -> Job:
 
     Raises:
         ConfigError: a function or its arguments cannot be sent.
-        NoRuntime: a container has no command of its own.
+        NoRuntime: it is a container or an endpoint, which have no command of their own.
     """
     if isinstance(workload, Command):
         return Job(workload.command, workload.files, workload.stdin)
     if isinstance(workload, Sent):
         return guest_job(workload.call, workload.library, workload.files)
-    if isinstance(workload, Endpoint):
-        return guest_job(Call("endpoint", _request(workload)), {}, workload.files)
     if not isinstance(workload, Function | Module):
         raise NoRuntime(f"a {workload.kind} is not run as a command", able=())
     call = call_of(workload)
@@ -91,10 +90,12 @@ def call_of(workload: Function | Module) -> Call:
     if isinstance(workload, Function):
         told = {"python": sys.version_info[:2]}
         module: str = getattr(workload.function, "__module__", None) or "__main__"
-        if module == "__main__" or (importable(module) and not workload.by_value):
+        if module != "__main__" and importable(module) and not workload.by_value:
             return Call("function", told, _pickled(workload), module)
         with _by_value(module):
-            return Call("function", told, _pickled(workload))
+            code = _pickled(workload)
+        # Whoever writes a function for codin imports codin in it, such as an error to raise.
+        return Call("function", told, code, "codin" if b"codin" in code else None)
     return Call("module", _named(workload), module=workload.target.partition(":")[0])
 
 
@@ -122,6 +123,7 @@ class Frames:
     def __init__(self, nonce: str, limit: int) -> None:
         self.value: Any = None
         self.error: str = ""
+        self.raised: Raised | None = None
         self.ended: bool = False
         """The guest has told how it ended."""
         self._head = _MARK + nonce.encode() + b" "
@@ -149,7 +151,8 @@ class Frames:
             if "item" in frame:
                 yield Item(frame["item"])
             else:
-                self.value, self.error, self.ended = frame.get("value"), str(frame.get("error", "")), True
+                self.value, self.error, self.ended = frame.get("value"), _text(frame.get("error")), True
+                self.raised = raised_of(frame.get("raised"))
 
     def rest(self) -> Iterator[Event]:
         """What is left when the output has ended."""
@@ -168,7 +171,8 @@ class Frames:
         size = int(head) if head.isdigit() and len(head) < 12 else 0
         if not 0 < size <= self._limit:
             self._held = body
-            return {"error": f"a result of more than {self._limit} bytes; limits.output bounds it"}
+            message = f"a result of more than {self._limit} bytes; limits.output bounds it"
+            return {"error": message, "raised": Raised("", message, InvalidResult.code)}
         if len(body) <= size:
             return None
         self._held = body[size + 1 :]
@@ -177,6 +181,25 @@ class Frames:
         except ValueError:
             told = None
         return cast("dict[str, Any]", told) if isinstance(told, dict) else {"error": "a result that cannot be read"}
+
+
+def raised_of(told: Any) -> Raised | None:
+    """What a guest says of an exception. It is a sandbox that speaks: what has not the form is left out."""
+    if not isinstance(told, dict):
+        return told if isinstance(told, Raised) else None
+    words = cast("dict[str, Any]", told)
+    return Raised(
+        _text(words.get("kind"))[:_NAMED] or "Exception",
+        _text(words.get("message")),
+        _text(words.get("code"))[:_NAMED],
+        _text(words.get("hint")) or None,
+        words.get("retryable") is True,
+        _text(words.get("field"))[:_NAMED],
+    )
+
+
+def _text(told: Any) -> str:
+    return told[:_SAID].encode(errors="replace").decode() if isinstance(told, str) else ""
 
 
 def wanted(path: str, patterns: Sequence[str]) -> bool:
@@ -206,7 +229,8 @@ def _by_value(name: str) -> Generator[None]:
     """Meanwhile what this module has is sent as code, as what `__main__` has always is."""
     import cloudpickle
 
-    if (module := sys.modules.get(name)) is None or name in cloudpickle.list_registry_pickle_by_value():
+    module = None if name == "__main__" else sys.modules.get(name)
+    if module is None or name in cloudpickle.list_registry_pickle_by_value():
         yield
         return
     cloudpickle.register_pickle_by_value(module)  # pyright: ignore[reportUnknownMemberType]
@@ -223,16 +247,6 @@ def _named(workload: Module) -> dict[str, Any]:
         "kwargs": dict(workload.kwargs),
         "init": dict(workload.init),
         "method": workload.method,
-    }
-
-
-def _request(workload: Endpoint) -> dict[str, Any]:
-    body, headers = body_of(workload)
-    return {
-        "url": workload.url,
-        "method": workload.method,
-        "headers": headers,
-        "body": None if body is None else base64.b64encode(body).decode(),
     }
 
 

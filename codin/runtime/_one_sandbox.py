@@ -21,7 +21,7 @@ class SandboxRuntime(Runtime):
 
     async def missing(self, workload: Workload, /) -> str:
         if workload.kind not in self.kinds:
-            return f"it does not run a {workload.kind}"
+            return f"it runs no {workload.kind}"
         try:
             await self._sandbox(workload).check()
         except (SandboxUnavailable, PolicyNotEnforced) as error:

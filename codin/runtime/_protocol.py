@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from codin.errors import ConfigError
 from codin.sandbox import Code, ExecResult, Limits, Output
+from codin.sandbox._checks import check_env
 
 __all__ = [
     "Command",
@@ -20,6 +21,7 @@ __all__ = [
     "Kind",
     "Module",
     "Outcome",
+    "Raised",
     "SandboxDemand",
     "Workload",
 ]
@@ -70,6 +72,12 @@ class Workload:
         one_of("sandbox", self.sandbox, (None, *get_args(SandboxDemand)))
         if not _is_a(self.limits, Limits):
             raise ConfigError(f"limits={self.limits!r} are none", hint="limits=Limits(time=10)")
+        check_env(self.env)
+        if not _is_a(self.retries, int) or self.retries < 0:
+            raise ConfigError(f"retries={self.retries!r} is no number of times")
+        for path, content in self.files.items():
+            if not _is_a(content, bytes):
+                raise ConfigError(f"files: {path!r} is no bytes", hint='files={"in.txt": b"text"}')
 
     @property
     def demand(self) -> SandboxDemand:
@@ -119,6 +127,11 @@ class Module(Workload):
     kwargs: Mapping[str, Any] = field(default_factory=_nothing)
     init: Mapping[str, Any] = field(default_factory=_nothing)
     method: str = ""
+
+    def __post_init__(self) -> None:
+        Workload.__post_init__(self)
+        if not _is_a(self.init, Mapping):
+            raise ConfigError(f"init={self.init!r} is no mapping", hint='init={"name": value}, by keyword')
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +196,24 @@ Event = Output | Item
 Emit = Callable[[Event], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What a function or module raised, in words that code in a sandbox has chosen: bounded text, and nothing more.
+
+    Args:
+        kind: the name of its class.
+        message: its text.
+        code, hint, retryable, field: of an error of codin, what it says beside that.
+    """
+
+    kind: str
+    message: str = ""
+    code: str = ""
+    hint: str | None = None
+    retryable: bool = False
+    field: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a back-end tells of one attempt.
@@ -190,6 +221,7 @@ class Outcome:
     Args:
         value: what a function gave: a JSON value.
         error: why it failed, one line; empty when it did not.
+        raised: the exception, where it failed by one.
         ended: as in `ExecResult`.
         artifacts: the files that were asked for, by path.
         sandbox: the kind of sandbox that held it; None without one.
@@ -199,6 +231,7 @@ class Outcome:
     value: Any = None
     exit_code: int = 0
     error: str = ""
+    raised: Raised | None = None
     ended: Literal["exited", "killed", "memory", "output", "time"] = "exited"
     artifacts: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     sandbox: str | None = None

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from codin.errors import WorkloadFailed, WorkloadTimeout
-from codin.runtime._protocol import Event, Item, Outcome
+from codin.runtime._protocol import Event, Item, Outcome, Raised
 from codin.sandbox import Limits, Stream
 
 __all__ = ["Record", "RuntimeResult"]
+
+_CANCELLED = Outcome(exit_code=-9, ended="killed", error="it was cancelled")
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class RuntimeResult:
         self._record = record
         self._coming = coming
         self._work = work
+        self._is_cancelled = False
 
     @property
     def runtime(self) -> str:
@@ -90,6 +93,21 @@ class RuntimeResult:
         return self._outcome.exit_code
 
     @property
+    def ended(self) -> Literal["exited", "killed", "memory", "output", "time"]:
+        """By itself, or what ended it."""
+        return self._outcome.ended
+
+    @property
+    def error(self) -> str:
+        """Why it failed, one line; empty when it did not."""
+        return self._outcome.error
+
+    @property
+    def raised(self) -> Raised | None:
+        """What a function or module raised, where it failed by that."""
+        return self._outcome.raised
+
+    @property
     def stdout(self) -> bytes:
         return bytes(self._record.written["stdout"])
 
@@ -117,14 +135,15 @@ class RuntimeResult:
         """What that sandbox did not keep, by the words of `codin.sandbox.Guarantee`."""
         return self._outcome.unenforced
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
+    async def __aiter__(self) -> AsyncGenerator[Event]:
         """What the workload writes and yields, as it comes.
 
         Raises:
             WorkloadError: at the end, if the workload failed.
         """
-        async for event in self._events():
-            yield event
+        async with aclosing(self._events()) as events:
+            async for event in events:
+                yield event
         await self.wait()
 
     async def wait(self) -> RuntimeResult:
@@ -132,14 +151,23 @@ class RuntimeResult:
         async for _ in self._events():
             pass
         if self._work is not None:
-            await self._work
+            try:
+                await self._work
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not self._is_cancelled or (task is not None and task.cancelling()):
+                    raise
+                return self.check()  # it is the workload that was cancelled, and not who waits for it
         return self
 
     async def cancel(self) -> None:
         """End the workload, and wait until nothing of it runs any more. Does nothing when it has ended."""
         if self._work is not None:
+            self._is_cancelled = not self._work.done()
             self._work.cancel()
             await asyncio.wait([self._work])
+            if not self._work.cancelled():
+                self._work.exception()  # it is nobody's any more, and asyncio would say so
         if self._coming is not None:
             self._coming.close()
 
@@ -159,7 +187,7 @@ class RuntimeResult:
             error, hint = f"it wrote too much ({error})", "raise limits.output of the workload"
         raise WorkloadFailed(f"the workload failed on {self.runtime!r}: {error}", result=self, hint=hint)
 
-    async def _events(self) -> AsyncIterator[Event]:
+    async def _events(self) -> AsyncGenerator[Event]:
         """What is still to come, for whoever asks first."""
         if self._coming is not None:
             with suppress(anyio.EndOfStream, anyio.ClosedResourceError):
@@ -170,5 +198,9 @@ class RuntimeResult:
     @property
     def _outcome(self) -> Outcome:
         if self._record.outcome is None:
+            if self._is_cancelled and self._work is not None and self._work.cancelled():
+                return _CANCELLED
+            if self._work is not None and self._work.done():
+                self._work.result()  # raises why there is none
             raise RuntimeError("the workload still runs: iterate over the result, or await its wait()")
         return self._record.outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -28,6 +29,8 @@ class Runtime(ABC):
     Attributes:
         name: its name in settings and results.
         kinds: the kinds of workloads it can run.
+        named_by: the variable of the environment without which nobody means it who does not name it; empty where it
+            can always be meant.
 
     Example:
         async with LocalRuntime() as runtime:
@@ -37,6 +40,7 @@ class Runtime(ABC):
 
     name: ClassVar[str]
     kinds: ClassVar[frozenset[Kind]]
+    named_by: ClassVar[str] = ""
     _margin: float = _MARGIN
 
     async def __aenter__(self) -> Self:
@@ -69,7 +73,14 @@ class Runtime(ABC):
         return RuntimeResult(record, coming, asyncio.create_task(self._streamed(workload, record, send)))
 
     def run_sync(self, workload: Workload, /) -> RuntimeResult:
-        """`run` for programs without an event loop."""
+        """`run` for programs without an event loop.
+
+        Raises:
+            ConfigError: there is one; await `run`.
+        """
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            raise ConfigError("run_sync is for programs without an event loop", hint="await run(workload)")
 
         async def run() -> RuntimeResult:
             async with self:

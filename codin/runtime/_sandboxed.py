@@ -47,7 +47,7 @@ def told(outcome: Outcome, frames: Frames) -> Outcome:
     """The outcome of a guest: its own word on the value and the error, if it came to say one."""
     if not frames.ended and not outcome.error:
         return replace(outcome, error="it ended without a result, or with one larger than limits.output")
-    return replace(outcome, value=frames.value, error=frames.error or outcome.error)
+    return replace(outcome, value=frames.value, error=frames.error or outcome.error, raised=frames.raised)
 
 
 async def _artifacts(sandbox: Sandbox, workload: Workload) -> dict[str, bytes]:

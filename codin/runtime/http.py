@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from codin.errors import AddressRefused, ConnectError, DeadlineExceeded, NoRuntime, RuntimeUnavailable, TransportError
+from codin.errors import AddressRefused, ConnectError, DeadlineExceeded, RuntimeUnavailable, TransportError
 from codin.net import AddressGuard, Transport, open_transport
+from codin.runtime._endpoint import TOO_LONG, answered, lost, refused
 from codin.runtime._job import body_of
 from codin.runtime._protocol import Emit, Endpoint, Item, Kind, Outcome, Workload
 from codin.runtime._runtime import Runtime
@@ -36,7 +36,7 @@ class HttpRuntime(Runtime):
         self._is_ours = transport is None
 
     async def missing(self, workload: Workload, /) -> str:
-        return "" if isinstance(workload, Endpoint) else f"it does not run a {workload.kind}"
+        return "" if isinstance(workload, Endpoint) else f"it runs no {workload.kind}"
 
     async def _execute(self, workload: Workload, emit: Emit, /) -> Outcome:
         assert isinstance(workload, Endpoint)
@@ -57,19 +57,18 @@ class HttpRuntime(Runtime):
         if self._transport is None:
             self._transport = open_transport(guard=self._guard)
         try:
+            if self._is_ours:
+                self._guard.check_written(workload.url)
             async with asyncio.timeout(workload.limits.time):
                 return await _called(self._transport, workload, emit)
         except AddressRefused as error:
-            raise NoRuntime(error.message, able=(), hint="HttpRuntime(guard=AddressGuard(…)) says which may") from error
+            raise refused(error.message) from error
         except (DeadlineExceeded, TimeoutError):
             return Outcome(exit_code=1, ended="time", error=f"no answer within {workload.limits.time} s")
         except ConnectError as error:
             raise RuntimeUnavailable(error.message, hint=error.hint) from error
         except TransportError as error:
-            raise RuntimeUnavailable(
-                f"{workload.url} did not answer to the end: {error.message}",
-                hint="whether it acted is unknown; a workload that is idempotent may say retries",
-            ) from error
+            raise lost(workload.url, error.message) from error
 
 
 async def _called(transport: Transport, workload: Endpoint, emit: Emit) -> Outcome:
@@ -82,21 +81,8 @@ async def _called(transport: Transport, workload: Endpoint, emit: Emit) -> Outco
         async for chunk in answer.chunks:
             left -= len(chunk)
             if left < 0:
-                return Outcome(exit_code=1, ended="output", error="the answer is longer than limits.output")
+                return Outcome(exit_code=1, ended="output", error=TOO_LONG)
             pieces.append(chunk)
             await emit(Item(chunk.decode(errors="replace")))
-        return _told(answer.status, answer.headers.get("content-type", ""), b"".join(pieces))
-
-
-def _told(status: int, content_type: str, body: bytes) -> Outcome:
-    text = body.decode(errors="replace")
-    value: Any = text
-    error = ""
-    if "json" in content_type:
-        try:
-            value = json.loads(text)
-        except ValueError:
-            error = "the endpoint says JSON, and its answer is none"
-    if status >= 400:
-        error = f"the endpoint answered HTTP {status}: {text[:300]}"
-    return Outcome(value=value, exit_code=1 if error else 0, error=error)
+        text = b"".join(pieces).decode(errors="replace")
+        return answered(answer.status, answer.headers.get("content-type", ""), text)

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from codin.errors import CodinError, NoRuntime
+from codin.net import AddressGuard
+from codin.runtime._endpoint import RemoteCall
 from codin.runtime._kubernetes_api import Api
 from codin.runtime._kubernetes_deployment import Deployment, deployed
 from codin.runtime._kubernetes_job import Settings, closed, plan_of
 from codin.runtime._kubernetes_run import attempt
-from codin.runtime._protocol import Emit, Kind, Outcome, Workload
+from codin.runtime._protocol import Emit, Endpoint, Kind, Outcome, Workload
 from codin.runtime._runtime import Runtime, able
 from codin.sandbox import Guarantee, Limits
 
@@ -33,6 +35,8 @@ class KubernetesRuntime(Runtime):
         start_within: seconds until a pod has to run, its image pulled.
         patience: seconds for which an API server that is away is asked again.
         keep: seconds for which the cluster keeps a Job that has ended, if nobody is there to delete it.
+        guard: which addresses an endpoint may have, as `HttpRuntime` takes it; a Service of the cluster is a private
+            one.
 
     Example:
         async with KubernetesRuntime(namespace="jobs", image="registry.example/tools:1") as runtime:
@@ -54,15 +58,19 @@ class KubernetesRuntime(Runtime):
         start_within: float = 120.0,
         patience: float = 30.0,
         keep: float = 300.0,
+        guard: AddressGuard | None = None,
     ) -> None:
         self._settings = Settings(namespace, image, pod or {}, frozenset(enforces), start_within, keep)
         self._api = Api(kubeconfig, context, patience)
+        self._guard = guard or AddressGuard()
         self._margin = start_within + 120.0
 
     async def missing(self, workload: Workload, /) -> str:
         if shortfall := self._shortfall(workload):
             return shortfall
         try:
+            if isinstance(workload, Endpoint):
+                workload = (await RemoteCall.of(workload, self._guard)).workload
             plan = plan_of(workload, self._settings)
             # The cluster looks at it as if it were meant, and forgets it.
             path = f"/apis/batch/v1/namespaces/{self._settings.namespace}/jobs"
@@ -114,6 +122,12 @@ class KubernetesRuntime(Runtime):
                 able=able(workload.kind),
                 hint="KubernetesRuntime(enforces=…) says what the cluster keeps; sandbox='preferred' does without",
             )
+        if isinstance(workload, Endpoint):
+            call = await RemoteCall.of(workload, self._guard)
+            return call.told(await self._attempt(call.workload, call.heard(emit)))
+        return await self._attempt(workload, emit)
+
+    async def _attempt(self, workload: Workload, emit: Emit) -> Outcome:
         outcome = await attempt(self._api, plan_of(workload, self._settings), workload, emit, self._settings)
         return replace(outcome, sandbox=self.name, unenforced=self._unenforced(workload))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import ClassVar, get_args
@@ -19,7 +20,8 @@ class OmniRuntime(Runtime):
     """Runs a workload on the first back-end that can: the one it names, or else the first in the order given.
 
     Args:
-        among: the back-ends, by name or made by the caller, the best first; all that are installed when not given.
+        among: the back-ends, by name or made by the caller, the best first; all that are installed when not given, of
+            which a Ray cluster is one only where RAY_ADDRESS names it, or the workload says `on="ray"`.
         sandbox: the least that every workload has to ask of a sandbox, whatever it says itself: `required` makes it so
             for all, `off` leaves it to each.
 
@@ -37,6 +39,7 @@ class OmniRuntime(Runtime):
 
     def __init__(self, among: Sequence[str | Runtime] | None = None, *, sandbox: SandboxDemand = "off") -> None:
         one_of("sandbox", sandbox, get_args(SandboxDemand))
+        self._is_found = among is None
         self._among: tuple[str | Runtime, ...] = tuple(runtimes() if among is None else among)
         self._floor: SandboxDemand = sandbox
         self._made: dict[str, Runtime] = {}
@@ -90,9 +93,13 @@ class OmniRuntime(Runtime):
             if workload.on is not None and workload.on != name:
                 continue
             try:
-                if workload.kind not in (runtime_class(one) if isinstance(one, str) else one).kinds:
+                known = runtime_class(one) if isinstance(one, str) else one
+                if workload.kind not in known.kinds:
                     if workload.on is not None:
-                        reasons.append(f"{name}: it does not run a {workload.kind}")
+                        reasons.append(f"{name}: it runs no {workload.kind}")
+                    continue
+                if self._is_found and workload.on is None and known.named_by and known.named_by not in os.environ:
+                    reasons.append(f"{name}: none is named, by {known.named_by} or with on={name!r}")
                     continue
                 yield self._runtime(one)
             except RuntimeUnavailable as error:

@@ -1,6 +1,6 @@
 """What an agent can use: functions and other tools, which there are for whom, and how they are used."""
 
-from codin.tool._call import RunTool, ToolCall
+from codin.tool._call import RunStream, RunTool, ToolCall
 from codin.tool._decorator import tool
 from codin.tool._executor import ToolExecutor
 from codin.tool._function import FunctionTool
@@ -13,6 +13,7 @@ from codin.tool._workspace import workspace_tools
 __all__ = [
     "Approval",
     "FunctionTool",
+    "RunStream",
     "RunTool",
     "Sandboxing",
     "StreamingTool",

@@ -28,13 +28,13 @@ from codin.errors import (
 from codin.task import LimitReached, NeedAuth, NeedInput, Reject, ResumeMismatch, Task
 from codin.task._asking import asking
 from codin.task._tool_use import ToolUse
-from codin.tool._call import INLINE, RunTool, ToolCall
+from codin.tool._call import INLINE, RunStream, RunTool, ToolCall
 from codin.tool._door import Door
 from codin.tool._limits import ToolLimits
-from codin.tool._pieces import whole
+from codin.tool._pieces import parts, whole
 from codin.tool._protocol import Sandboxing, StreamingTool, Tool, check_sandboxing
 from codin.tool._registry import Listed, ToolRegistry
-from codin.tool._sandboxed import WorkloadTool
+from codin.tool._sandboxed import WorkloadTool, told_of
 from codin.trust import ANONYMOUS, Caller
 
 __all__ = ["ToolExecutor"]
@@ -130,8 +130,12 @@ class ToolExecutor:
         A stream is not tried again. Whoever leaves it early closes it (`contextlib.aclosing`), and the tool is stopped.
         """
         async with self._using(name, arguments, task, caller) as (call, door):
-            if not call.spec.streams or self._goes_out(call):
+            if not call.spec.streams:
                 yield await self._once(call, door)
+                return
+            if not self._streams(call):
+                for piece in parts(await self._once(call, door)):
+                    yield piece
                 return
             await door.gate.turn()
             async with aclosing(self._pieces(call, door)) as pieces:
@@ -197,7 +201,8 @@ class ToolExecutor:
         plain: dict[str, Any] = from_json(body)
         given = door.bind(plain, body)
         timeout = door.spec.timeout or self.limits.timeout
-        return ToolCall(door.name, door.spec, door.tool, plain, timeout, task, given=given)
+        size = self.limits.max_result
+        return ToolCall(door.name, door.spec, door.tool, plain, timeout, task, given=given, max_result=size)
 
     async def _permitted(self, call: ToolCall, task: Task) -> None:
         refused = await task.permit(call.name, call.arguments)
@@ -238,7 +243,7 @@ class ToolExecutor:
     async def _once(self, call: ToolCall, door: Door) -> Any:
         """One try."""
         await door.gate.turn()
-        if call.spec.streams and not self._goes_out(call):
+        if call.spec.streams and self._streams(call):
             async with aclosing(self._pieces(call, door)) as pieces:
                 value = whole([piece async for piece, _ in pieces], call.spec)
         else:
@@ -253,11 +258,10 @@ class ToolExecutor:
             async with scope:
                 if self._sandboxed is not None and self._goes_out(call):
                     try:
+                        call.backend = ""  # it says so itself
                         return await self._sandboxed(call)
                     except NoRuntime as error:
-                        if call.spec.sandbox == "required":
-                            raise self._no_sandbox(call, f": {error.message}", error.hint) from error
-                        call.backend = INLINE
+                        self._stay_here(call, error)
                 if door.function is not None:
                     return await door.function.run(call.given, call.task)
                 return await call.tool.invoke(**call.given)
@@ -265,7 +269,7 @@ class ToolExecutor:
             self._fail(call, door, error, expired=scope.expired())
 
     async def _pieces(self, call: ToolCall, door: Door) -> AsyncGenerator[tuple[Any, bytes], None]:
-        """What a streaming tool gives in this process, each piece with its JSON. It has the time for all of them."""
+        """What a streaming tool gives, each piece with its JSON. It has the time for all of them."""
         ends = asyncio.get_running_loop().time() + call.timeout
         size = 0
         async with aclosing(self._begun(call, door)) as pieces:
@@ -288,10 +292,39 @@ class ToolExecutor:
         asks = call.spec.sandbox != "off" or isinstance(call.tool, WorkloadTool)
         return asks and self._sandboxed is not None
 
+    def _streams(self, call: ToolCall) -> bool:
+        """Whether the pieces of a tool that streams can be had as they come."""
+        return not self._goes_out(call) or isinstance(self._sandboxed, RunStream)
+
     def _begun(self, call: ToolCall, door: Door) -> AsyncGenerator[Any, None]:
+        if self._goes_out(call) and isinstance(self._sandboxed, RunStream):
+            return self._sent(self._sandboxed, call, door)
+        return self._here(call, door)
+
+    def _here(self, call: ToolCall, door: Door) -> AsyncGenerator[Any, None]:
         if door.function is not None:
             return door.function.pieces(call.given, call.task)
         return cast("StreamingTool", call.tool).stream(**call.given)
+
+    async def _sent(self, run: RunStream, call: ToolCall, door: Door) -> AsyncGenerator[Any, None]:
+        """The pieces from elsewhere; from here if they cannot be had there."""
+        call.backend = ""  # it says so itself
+        try:
+            async with aclosing(run.stream(call)) as pieces:
+                async for piece in pieces:
+                    yield piece
+                return
+        except NoRuntime as error:  # which comes before the first piece
+            self._stay_here(call, error)
+        async with aclosing(self._here(call, door)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def _stay_here(self, call: ToolCall, error: NoRuntime) -> None:
+        """Run it in this process, as nothing else can. Raises ToolRefused where that may not be."""
+        if call.spec.sandbox == "required":
+            raise self._no_sandbox(call, f": {error.message}", error.hint) from error
+        call.backend = INLINE
 
     def _no_sandbox(self, call: ToolCall, why: str = "", hint: str | None = None) -> ToolRefused:
         return ToolRefused(
@@ -319,16 +352,19 @@ class ToolExecutor:
             told = f"{call.name!r} took longer than {call.timeout:g} s, and was stopped"
             raise ToolTimeout(told, tool=call.name, retryable=call.spec.idempotent) from None
         if isinstance(error, (ToolError, *_OF_THE_RUN)):
+            if isinstance(error, ToolError) and not error.tool:
+                error.tool = call.name
             raise error
-        if stopped:
+        kind, said = told_of(error)
+        if stopped or kind == "CancelledError":
             raise ToolFailed(f"{call.name!r} stopped itself", tool=call.name) from None
-        said = str(error).strip().partition("\n")[0]
+        said = said.strip().partition("\n")[0]
         hides = door.redaction.needed
         said = (door.redaction.clean(said, call.arguments) if hides else said)[:_SHOWN]
         # A traceback has the exception's text, and so what may be secret in it.
         trace = None if hides else error
-        _logger.warning("tool %s raised %s: %s", call.name, type(error).__name__, said, exc_info=trace)
-        reason = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        reason = ": ".join(filter(None, (kind, said)))
+        _logger.warning("tool %s failed: %s", call.name, reason, exc_info=trace)
         raise ToolFailed(f"{call.name!r} failed: {reason}", tool=call.name, retryable=call.spec.idempotent) from trace
 
 

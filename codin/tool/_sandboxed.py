@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from codin.errors import ConfigError, NoRuntime, WorkloadFailed, WorkloadTimeout
+import anyio
+
+from codin.errors import (
+    ConfigError,
+    InvalidArguments,
+    InvalidResult,
+    NoRuntime,
+    ToolBusy,
+    ToolError,
+    ToolFailed,
+    ToolRefused,
+    ToolTimeout,
+    UnknownTool,
+    WorkloadFailed,
+    WorkloadTimeout,
+)
 from codin.tool._call import RunTool, ToolCall
 from codin.tool._function import FunctionTool
-from codin.tool._pieces import whole
+from codin.tool._pieces import parts, whole
 from codin.tool._protocol import Tool
 
 if TYPE_CHECKING:
-    from codin.runtime import Function, Runtime, RuntimeResult, Workload
+    from codin.runtime import Function, Raised, Runtime, RuntimeResult, Workload
 
-__all__ = ["WorkloadTool", "in_runtime"]
+__all__ = ["WorkloadTool", "in_runtime", "told_of"]
+
+_LOGGED = 4000  # letters of what it wrote, in the log
+_ENDED = {
+    "memory": "it took more memory than it may",
+    "output": "it wrote more than anybody reads",
+    "killed": "it was killed",
+}
+_KINDS = (UnknownTool, InvalidArguments, InvalidResult, ToolRefused, ToolBusy, ToolTimeout, ToolFailed, ToolError)
+_ERRORS: Mapping[str, type[ToolError]] = {kind.code: kind for kind in _KINDS}
 
 
 @runtime_checkable
@@ -31,8 +54,8 @@ class WorkloadTool(Tool, Protocol):
         """What is to be run for these arguments."""
         ...
 
-    def told(self, done: RuntimeResult, /) -> Any:
-        """The result of the tool, of a workload that has ended, well or not. Raises ToolError when it is none."""
+    def told(self, done: RuntimeResult, /, *args: Any, **kwargs: Any) -> Any:
+        """The result for these arguments, of a workload that ended, well or not. Raises ToolError when it is none."""
         ...
 
 
@@ -45,27 +68,65 @@ def in_runtime(runtime: Runtime | None = None) -> RunTool:
     Args:
         runtime: where; an `OmniRuntime` of its own for each call when not given. It stays its owner's to close.
     """
+    return _InRuntime(runtime)
 
-    async def run(call: ToolCall) -> Any:
+
+class _InRuntime:
+    """Runs tools as workloads, and gives their pieces as they come."""
+
+    def __init__(self, runtime: Runtime | None) -> None:
+        self._runtime = runtime
+
+    async def __call__(self, call: ToolCall, /) -> Any:
+        try:
+            async with self._begun(call) as running:
+                done = await running.wait()
+        except WorkloadFailed as error:
+            if error.result is None or isinstance(error, WorkloadTimeout) or not isinstance(call.tool, WorkloadTool):
+                raise
+            done = error.result
+        if isinstance(call.tool, WorkloadTool):
+            return call.tool.told(done, **call.given)
+        return whole(done.items, call.spec) if call.spec.streams else done.value
+
+    async def stream(self, call: ToolCall, /) -> AsyncGenerator[Any, None]:
+        """The pieces of a tool that streams."""
+        from codin.runtime import Item
+
+        if isinstance(call.tool, WorkloadTool):
+            for piece in parts(await self(call)):
+                yield piece
+            return
+        async with self._begun(call) as running, aclosing(aiter(running)) as events:
+            async for event in events:
+                if isinstance(event, Item):
+                    yield event.value
+
+    @asynccontextmanager
+    async def _begun(self, call: ToolCall) -> AsyncGenerator[RuntimeResult]:
+        """The workload of a call, which has ended when this is left."""
         workload = _bounded(call, _workload_of(call))
-        async with _open(runtime) as place:
+        running = None
+        async with _open(self._runtime) as place:
             try:
-                done = await place.run(workload)
+                running = await place.run(workload, stream=True)
+                call.backend = running.runtime
+                yield running
+                call.backend = _where(running)
             except ConfigError as error:
                 raise NoRuntime(error.message, hint=error.hint) from error
             except WorkloadFailed as error:
                 if error.result is None:
                     raise
                 call.backend = _where(error.result)
-                if isinstance(error, WorkloadTimeout) or not isinstance(call.tool, WorkloadTool):
-                    raise
-                done = error.result
-        call.backend = _where(done)
-        if isinstance(call.tool, WorkloadTool):
-            return call.tool.told(done)
-        return whole(done.items, call.spec) if call.spec.streams else done.value
-
-    return run
+                if (own := _own_error(call, error.result.raised)) is not None:
+                    raise own from error
+                error.add_note(error.result.stderr.decode(errors="replace")[-_LOGGED:])  # its traceback, for the log
+                raise
+            finally:
+                if running is not None:
+                    with anyio.CancelScope(shield=True):
+                        await running.cancel()
 
 
 @asynccontextmanager
@@ -90,7 +151,7 @@ def _workload_of(call: ToolCall) -> Workload:
         return call.tool.workload(**call.given)
     tool: Any = call.tool
     if not isinstance(tool, FunctionTool):
-        return _sent(tool.invoke, call)
+        return _sent(tool.stream if call.spec.streams else tool.invoke, call)
     if tool.works_in_task:
         raise NoRuntime(f"{call.name!r} asks for the task, which no sandbox has")
     return _sent(tool.function, call)
@@ -98,19 +159,47 @@ def _workload_of(call: ToolCall) -> Workload:
 
 def _sent(function: Callable[..., Any], call: ToolCall) -> Function:
     """The call as a workload. What the file of the function has goes along as code: it need not be imported there, and
-    the file of a workspace's tool is on no path there. A method takes its instance along, whose class may need codin.
+    the file of a workspace's tool is on no path there.
     """
     from codin.runtime import Function
-    from codin.runtime._sources import sources_of
+    from codin.sandbox import Limits
 
     if find_spec("cloudpickle") is None:
         raise NoRuntime(
             "a function is sent with the package cloudpickle, which is not installed",
             hint="pip install 'codin[runtime]'",
         )
-    library = sources_of("codin" if inspect.ismethod(function) else None)  # nothing where it is installed
-    files = {f".codin/lib/{path}": file for path, file in library.items()}
-    return Function(function, kwargs=call.given, by_value=True, files=files)
+    # What it prints counts as well, and the JSON that comes from there is longer than the one that is measured here.
+    limits = Limits(output=Limits().output + 4 * call.max_result)
+    return Function(function, kwargs=call.given, by_value=True, limits=limits)
+
+
+def _own_error(call: ToolCall, raised: Raised | None) -> ToolError | None:
+    """The `ToolError` that a tool raised, as far as the word of a sandbox goes: one of ours, with bounded text."""
+    kind = None if raised is None else _ERRORS.get(raised.code)
+    if raised is None or kind is None:
+        return None
+    if not raised.kind:
+        reason = f"the result of {call.name!r} has more than {call.max_result} bytes"
+        return InvalidResult(reason, tool=call.name, hint="ask for less of it")
+    if raised.kind == "NoJson":
+        return InvalidResult(f"the result of {call.name!r} is not JSON", tool=call.name)
+    if kind is InvalidArguments:
+        return InvalidArguments(raised.message, tool=call.name, field=raised.field, hint=raised.hint)
+    return kind(raised.message, tool=call.name, retryable=raised.retryable, hint=raised.hint)
+
+
+def told_of(error: BaseException) -> tuple[str, str]:
+    """What a tool failed by: the kind of an exception, or nothing, and words. Of a workload it is what that said: the
+    rest of its error is for whoever runs it.
+    """
+    if not isinstance(error, WorkloadFailed) or error.result is None:
+        return type(error).__name__, str(error)
+    done = error.result
+    if done.raised is not None:
+        return done.raised.kind, done.raised.message
+    ended = "killed" if done.ended == "exited" and done.exit_code < 0 else done.ended  # by a signal
+    return "", _ENDED.get(ended, done.error)
 
 
 def _where(done: RuntimeResult) -> str:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import aiodocker
 import pytest
+
+from codin.sandbox.docker import DockerSandbox
+from tests.servers.cloud import Cloud
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -85,6 +92,14 @@ SHOWN = {
         "translate says: bonjour",
         "Mallory: the card of 'translate' is not trusted",
     ],
+    "runtime_workloads.py": [
+        "function: weaves.",
+        "module: 5.0",
+        "class: October 1843",
+        "command: 6 words, in local",
+        "endpoint: weaver",
+        "container: 3 letter.txt on docker",
+    ],
     "runtime_ray.py": ["RAY_ADDRESS names no cluster"],  # likewise
     "several.py": ["HELLO\n", "HELLO HELLO", "COMPLETED", "COMPLETED"],
     "runtime_kubernetes.py": ["no cluster is known"],
@@ -107,6 +122,28 @@ SHOWN = {
         "there is no tool 'remove_book'",
         "2 are left",
     ],
+    "tools_mcp.py": [
+        "there are: homes, hours\n",
+        "hours {'result': 1.5}",
+        "homes {'result': []}",
+        "there is no tool 'pay'",
+        "there are: homes, hours, pay",
+        "pay 12.5 paid",
+    ],
+    "tools_openapi.py": [
+        "Sketch of the Analytical Engine",
+        "the API answered 404 Not Found",
+        "there is no book 9",
+        "number: should fit minimum: 1",
+    ],
+    "tools_shared.py": [
+        "token-of-waiter sees order, stock",
+        "3 of tea are left",
+        "Really order cake?",
+        "cake is ordered",
+        "token-of-guest sees stock\n",
+        "there is no tool 'order'",
+    ],
     "traced.py": [
         "HELLO HELLO",
         "client SendMessage",
@@ -120,8 +157,29 @@ SHOWN = {
 }
 
 
-NEEDED = {"sandbox_docker.py": "docker_host", "sandbox_wasm.py": "wasm_python"}
+NEEDED = {"runtime_workloads.py": "busybox", "sandbox_docker.py": "docker_host", "sandbox_wasm.py": "wasm_python"}
 """What has to run, or be built, for an example: a fixture."""
+
+# What its output has where its vendor is there: one that stands in for it.
+RENTED = {
+    "runtime_daytona.py": ("daytona_cloud", ["Python 3.", "in daytona without disk, memory, syscalls"]),
+    "sandbox_daytona.py": ("daytona_cloud", ["sorted: ['1', '2', '3']", "not kept: syscalls"]),
+    "sandbox_e2b.py": ("e2b_cloud", ["sum: 6", "not kept: cpu, disk, memory"]),
+}
+
+
+@pytest.fixture
+def busybox(docker_host: str) -> None:
+    """An image of that name, which is made of codin's own: no registry is asked."""
+
+    async def tag() -> None:
+        async with DockerSandbox(), aiodocker.Docker() as client:
+            docker: Any = client  # its listings are untyped
+            tags = [tag for image in await docker.images.list() for tag in image["RepoTags"] or ()]
+            own = next(tag for tag in tags if tag.startswith("codin-sandbox"))
+            await docker.images.tag(own, "busybox", tag="latest")
+
+    asyncio.run(tag())
 
 
 def _run(*arguments: str) -> str:
@@ -141,9 +199,20 @@ def _programs() -> set[str]:
 def test_an_example_runs_and_ends(name: str, request: pytest.FixtureRequest) -> None:
     if name in NEEDED:
         request.getfixturevalue(NEEDED[name])
-    output = _run(f"examples/{name}")
+    _shows(_run(f"examples/{name}"), SHOWN[name])
+
+
+@pytest.mark.parametrize("name", RENTED)
+def test_an_example_at_a_vendors_runs_and_leaves_nothing(name: str, request: pytest.FixtureRequest) -> None:
+    needed, shown = RENTED[name]
+    cloud: Cloud = request.getfixturevalue(needed)
+    _shows(_run(f"examples/{name}"), shown)
+    assert not cloud.machines
+
+
+def _shows(output: str, shown: Sequence[str]) -> None:
     place = 0
-    for words in SHOWN[name]:
+    for words in shown:
         found = output.find(words, place)
         assert found >= 0, f"{words!r} is not in\n{output[place:]}"
         place = found + len(words)

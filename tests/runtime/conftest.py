@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from codin.runtime import LocalRuntime, Runtime, RuntimeResult, SandboxDemand, Workload, runtime_of
+from codin.runtime.ray import RayRuntime
+from tests.sandbox.conftest import own_daemon
+from tests.sandbox.remains import children, groups, left
 from tests.servers.fixtures import daytona_cloud as daytona_cloud
 from tests.servers.fixtures import daytona_server as daytona_server
-from tests.servers.fixtures import docker_daemon, docker_host
+from tests.servers.fixtures import docker_daemon, docker_host, wasm_python
 from tests.servers.fixtures import kubernetes_cluster as kubernetes_cluster
 from tests.servers.fixtures import kubernetes_config as kubernetes_config
-from tests.servers.ray_fixtures import KeptRay, ray_cluster, ray_environment, ray_runtime
+from tests.servers.kubernetes import Cluster
+from tests.servers.ray_fixtures import KeptRay, ray_cluster, ray_environment, ray_here, ray_runtime
 
 __all__ = [
     "NEEDED",
@@ -24,10 +30,13 @@ __all__ = [
     "anyio_backend",
     "docker_daemon",
     "docker_host",
+    "own_daemon",
     "place",
     "ray_cluster",
     "ray_environment",
+    "ray_here",
     "ray_runtime",
+    "wasm_python",
     "where",
 ]
 
@@ -58,13 +67,20 @@ PLACES: dict[str, Callable[[], Place]] = {
     "kubernetes": lambda: Place("kubernetes", runtime_of("kubernetes", **IN_CLUSTER), "required"),
     "ray": lambda: Place("ray", KeptRay.one, "required"),
     "ray-worker": lambda: Place("ray-worker", KeptRay.one, "off"),
+    "ray-here": lambda: Place("ray-here", RayRuntime(driver="here"), "off"),
 }
 
-NEEDED = {"docker": "docker_host", "kubernetes": "kubernetes_config", "ray": "ray_runtime", "ray-worker": "ray_runtime"}
+NEEDED = {
+    "docker": "docker_host",
+    "kubernetes": "kubernetes_config",
+    "ray": "ray_runtime",
+    "ray-worker": "ray_runtime",
+    "ray-here": "ray_here",
+}
 """What has to run for a place: a fixture."""
 
 
-CLUSTERS = ("kubernetes", "ray", "ray-worker")
+CLUSTERS = ("kubernetes", "ray", "ray-worker", "ray-here")
 """Places that take minutes: `make test-distributed` tests them, and nothing else."""
 HERE = [name for name in PLACES if (name in CLUSTERS) is ("CODIN_DISTRIBUTED" in os.environ)]
 
@@ -82,8 +98,25 @@ def where(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.fixture
-async def place(where: str) -> AsyncIterator[Place]:
+async def place(where: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    """A runtime. Whatever the test ran there, nothing is left of it."""
     place = PLACES[where]()
-    async with place.runtime:
-        yield place
+    before = set(children())
+    with pytest.MonkeyPatch.context() as here:
+        here.setattr(tempfile, "tempdir", str(tmp_path))
+        async with place.runtime:
+            yield place
+    assert names_in(tmp_path) == []
+    if where == "docker":
+        assert await left(request.getfixturevalue("docker_host")) == []
+    elif where == "kubernetes":
+        cluster: Cluster = request.getfixturevalue("kubernetes_config")
+        assert (cluster.node.running(), cluster.left()) == ([], [])
+    elif where in ("host", "local"):
+        assert groups() == []
+        assert {child: command for child, command in children().items() if child not in before} == {}

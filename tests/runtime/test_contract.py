@@ -209,9 +209,10 @@ async def test_output_comes_as_it_is_written(place: Place) -> None:
         async for event in running:
             if isinstance(event, Output) and b"ready" in event.data:
                 break
+        with pytest.raises(RuntimeError, match="still runs"):
+            _ = running.value
         await running.cancel()
-    with pytest.raises(RuntimeError, match="still runs"):
-        _ = running.value
+    assert (running.exit_code, running.ended, running.error) == (-9, "killed", "it was cancelled")
 
 
 async def test_a_flood_is_cut(place: Place) -> None:

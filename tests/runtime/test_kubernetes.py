@@ -16,7 +16,7 @@ from codin.errors import ConfigError, FileRefused, NoRuntime, RuntimeUnavailable
 from codin.runtime import Command, Container, Endpoint, Function, RuntimeResult, Workload
 from codin.runtime.kubernetes import KubernetesRuntime
 from codin.sandbox import Code, Limits, Output
-from tests.runtime.test_http import endpoint, said
+from tests.runtime.test_http import NEAR, endpoint, said
 from tests.servers.kubernetes import Cluster
 from tests.servers.kubernetes_node import kills_for_memory
 
@@ -79,12 +79,26 @@ async def test_bytes_that_are_no_text_come_back_as_they_are(runtime: KubernetesR
     assert (await runtime.run(Command(["cat"], everything))).stdout == everything
 
 
-async def test_an_endpoint_is_called_from_inside_the_pod(runtime: KubernetesRuntime) -> None:
+async def test_an_endpoint_is_called_from_inside_the_pod(cluster: Cluster) -> None:
     async def answer(body: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(said(200, b'{"got": %s}' % body, "application/json"))
+        if body == b"[0]":
+            writer.write(said(422, b"no nought"))
+        elif body == b"[9]":
+            writer.transport.abort()
+        else:
+            writer.write(said(200, b'{"got": %s}' % body, "application/json"))
 
-    async with endpoint(answer) as url:
+    async with KubernetesRuntime(image="codin/python:1", guard=NEAR) as runtime, endpoint(answer) as url:
+        with pytest.raises(WorkloadFailed, match="HTTP 422: no nought"):
+            await runtime.run(Endpoint(url, body=[0]))
+        with pytest.raises(RuntimeUnavailable, match="unknown"):
+            await runtime.run(Endpoint(url, body=[9]))
         assert (await runtime.run(Endpoint(url, body=[1]))).value == {"got": [1]}
+
+
+async def test_an_endpoint_inside_is_refused_unless_somebody_said_so(runtime: KubernetesRuntime) -> None:
+    with pytest.raises(NoRuntime, match=r"127\.0\.0\.1"):
+        await runtime.run(Endpoint("http://127.0.0.1:9/"))
 
 
 async def test_a_pod_is_nobody_and_writes_nowhere_but_its_folders(runtime: KubernetesRuntime, cluster: Cluster) -> None:
@@ -143,6 +157,7 @@ async def test_an_image_that_is_not_there(runtime: KubernetesRuntime, cluster: C
     with pytest.raises(RuntimeUnavailable, match="ImagePullBackOff: pull access denied"):
         await runtime.run(Container("codin/none:1"))
     assert cluster.left() == []
+    assert (await runtime.run(Command(["echo", "next"]))).text == "next\n"
 
 
 async def test_a_pod_for_which_there_is_no_room(cluster: Cluster) -> None:
@@ -157,6 +172,8 @@ async def test_a_pod_that_is_evicted_for_what_it_wrote_has_failed(runtime: Kuber
     cluster.node.evict(cluster.names("pods")[0], 'Usage of EmptyDir volume "box" exceeds the limit "64Mi".')
     with pytest.raises(WorkloadFailed, match="evicted: Evicted: Usage of EmptyDir"):
         await running.wait()
+    assert cluster.left() == []
+    assert (await runtime.run(Command(["echo", "next"]))).text == "next\n"
 
 
 async def test_a_pod_that_is_evicted_for_others_is_lost(runtime: KubernetesRuntime, cluster: Cluster) -> None:
@@ -165,6 +182,7 @@ async def test_a_pod_that_is_evicted_for_others_is_lost(runtime: KubernetesRunti
     with pytest.raises(RuntimeUnavailable, match="low on resource"):
         await running.wait()
     assert cluster.left() == []
+    assert (await runtime.run(Command(["echo", "next"]))).text == "next\n"
 
 
 def failed(reason: str, message: str) -> dict[str, Any]:

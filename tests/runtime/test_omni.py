@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -16,6 +22,7 @@ from codin.runtime import (
     Function,
     Kind,
     LocalRuntime,
+    Module,
     OmniRuntime,
     Outcome,
     Runtime,
@@ -73,8 +80,70 @@ async def test_an_impossible_cell_names_those_that_could() -> None:
     with pytest.raises(NoRuntime) as told:
         await OmniRuntime(["local"]).run(Container("busybox"))
     assert told.value.able == ("docker", "kubernetes", "daytona")
-    with pytest.raises(NoRuntime, match="it does not run a container"):
+    with pytest.raises(NoRuntime, match="it runs no container"):
         await OmniRuntime(["local"]).run(Container("busybox", on="local"))
+
+
+CELLS: dict[str, tuple[Workload, set[str]]] = {
+    "function": (Function(len, [""]), {"local", "docker", "kubernetes", "ray"}),
+    "module": (Module("statistics:fmean", [[1]]), {"local", "docker", "kubernetes", "ray"}),
+    "command": (Command(["true"]), {"local", "docker", "kubernetes", "daytona"}),
+    "container": (Container("busybox"), {"docker", "kubernetes", "daytona"}),
+    "endpoint": (Endpoint("http://127.0.0.1:9/"), {"local", "docker", "kubernetes", "ray", "http"}),
+}
+IMPOSSIBLE = [
+    (kind, name)
+    for kind, (_, able) in CELLS.items()
+    for name in ("local", "docker", "kubernetes", "ray", "http", "daytona")
+    if name not in able
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), IMPOSSIBLE)
+async def test_every_impossible_cell_names_those_that_could(kind: str, name: str) -> None:
+    work, able = CELLS[kind]
+    async with runtime_of(name) as runtime:
+        assert await runtime.missing(work) != ""
+        with pytest.raises(NoRuntime) as told:
+            await runtime.run(work)
+        assert set(told.value.able) == able
+        assert all(each in str(told.value) for each in able)
+        with pytest.raises(NoRuntime, match=f"{name}: it runs no {kind}"):
+            await OmniRuntime([runtime]).run(replace(work, on=name))
+
+
+WITHOUT_BUBBLEWRAP = """
+import asyncio
+from codin.errors import NoRuntime
+from codin.runtime import Command, OmniRuntime
+from codin.sandbox import Code
+from codin.tool import ToolExecutor, in_runtime
+from codin.tool.ready import Python
+
+async def main():
+    code = Code("open('a.txt', 'w').write('kept'); print(6 * 7)")
+    async with OmniRuntime(["local"]) as runtime:
+        done = await runtime.run(Command(code, artifacts=["*.txt"]))
+        print(done.text.strip(), done.runtime, done.sandbox, dict(done.artifacts))
+        try:
+            await runtime.run(Command(["true"], sandbox="required"))
+        except NoRuntime as error:
+            print("no `bwrap`" in error.message)
+    print((await ToolExecutor([Python()], run=in_runtime()).call("python", {"code": "print(6 * 7)"}))["stdout"])
+
+asyncio.run(main())
+"""
+
+
+async def test_where_there_is_no_bubblewrap_code_runs_in_wasm(wasm_python: None, tmp_path: Path) -> None:
+    # In a process of its own: what a machine has is looked at once.
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WITHOUT_BUBBLEWRAP, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, said = await program.communicate()
+    assert said.decode() == ""
+    assert out.decode().rstrip().splitlines() == ["42 local wasm {'a.txt': b'kept'}", "True", "42"]
 
 
 @pytest.mark.parametrize(
@@ -139,3 +208,10 @@ async def test_a_name_that_nobody_has_is_no_back_end() -> None:
 def test_what_cannot_be_is_refused_with_its_name(make: Callable[[], object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         make()
+
+
+async def test_a_cluster_that_nobody_has_named_gets_no_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("codin.runtime.omni.runtimes", lambda: ["ray"])
+    with pytest.raises(NoRuntime, match="ray: none is named, by RAY_ADDRESS or with on='ray'"):
+        await OmniRuntime().choose(Function(print))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
 from codin.sandbox import Policy, Sandbox, sandbox_of
+from tests.sandbox.remains import children, groups, on_daemon
+from tests.servers.cloud import Cloud
+from tests.servers.docker import DockerDaemon
 from tests.servers.fixtures import (
     daytona_cloud,
     daytona_server,
@@ -16,10 +20,12 @@ from tests.servers.fixtures import (
     docker_host,
     e2b_cloud,
     e2b_server,
+    need_docker,
     wasm_python,
 )
 
 __all__ = [
+    "GUESTS",
     "NEEDED",
     "ROOMS",
     "Room",
@@ -30,6 +36,8 @@ __all__ = [
     "docker_host",
     "e2b_cloud",
     "e2b_server",
+    "opened",
+    "own_daemon",
     "room",
     "wasm_python",
 ]
@@ -76,6 +84,14 @@ def _rented(kind: str, short: set[str]) -> Callable[[], Room]:
     return lambda: Room(kind, make)
 
 
+def _gvisor() -> Room:
+    def make(policy: Policy | None) -> Sandbox:
+        policy = policy or Policy()
+        return sandbox_of("docker", replace(policy, demands=policy.demands - {"processes"}), runtime="runsc")
+
+    return Room("gvisor", make)
+
+
 ROOMS: dict[str, Callable[[], Room]] = {
     "local": _local,
     "wasm": _wasm,
@@ -83,8 +99,16 @@ ROOMS: dict[str, Callable[[], Room]] = {
     "e2b": _rented("e2b", {"memory", "cpu", "disk"}),
     "daytona": _rented("daytona", {"memory", "cpu", "disk", "syscalls"}),
 }
+GUESTS: dict[str, Callable[[], Room]] = {"gvisor": _gvisor}
+"""Those with a kernel of their own: some of what would be a hole in the host's is theirs to give."""
 
-NEEDED = {"docker": "docker_host", "wasm": "wasm_python", "e2b": "e2b_cloud", "daytona": "daytona_cloud"}
+NEEDED = {
+    "docker": "docker_host",
+    "gvisor": "docker_host",
+    "wasm": "wasm_python",
+    "e2b": "e2b_cloud",
+    "daytona": "daytona_cloud",
+}
 """What has to run for a kind: a fixture."""
 
 
@@ -93,8 +117,33 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture
+def own_daemon() -> Iterator[DockerDaemon]:
+    """A Docker daemon for a test that harms it."""
+    need_docker()
+    daemon = DockerDaemon()
+    try:
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.stop()
+
+
 @pytest.fixture(params=ROOMS)
-def room(request: pytest.FixtureRequest) -> Room:
-    if (needed := NEEDED.get(request.param)) is not None:
-        request.getfixturevalue(needed)
-    return ROOMS[request.param]()
+def room(request: pytest.FixtureRequest) -> Iterator[Room]:
+    """A kind of sandbox. Whatever was tried in those of the test, nothing is left of them."""
+    yield from opened(request)
+
+
+def opened(request: pytest.FixtureRequest) -> Iterator[Room]:
+    """The kind that a fixture is asked for, and a look at what is left of it."""
+    needed = NEEDED.get(request.param)
+    server: Any = None if needed is None else request.getfixturevalue(needed)
+    before = set(children())
+    yield {**ROOMS, **GUESTS}[request.param]()
+    assert groups() == []
+    assert {child: command for child, command in children().items() if child not in before} == {}
+    if isinstance(server, Cloud):
+        assert not server.machines
+    elif isinstance(server, str):
+        assert on_daemon(server) == []

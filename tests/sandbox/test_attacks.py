@@ -7,21 +7,24 @@ import os
 import re
 import secrets
 import socket
+import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from codin.errors import FileRefused
+from codin.errors import FileRefused, SandboxClosed
 from codin.sandbox import Code, ExecResult, Limits, Policy, Sandbox
-from tests.sandbox.conftest import Room
+from tests.sandbox.conftest import GUESTS, ROOMS, Room, opened
 from tests.sandbox.test_contract import OBEDIENT, Words, first_line
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).resolve().parents[2]
 MIB = 1024 * 1024
 TIGHT = Limits(memory=128 * MIB, processes=32, disk=8 * MIB, files=500, time=10.0, output=64 * 1024)
 
@@ -55,6 +58,16 @@ DOORS = {
     "perf_event_open": "call((298, 241), (ctypes.c_uint32 * 30)(0, 120), 0, -1, -1, 0)",
     "userfaultfd": "call((323, 282), 0)",
     "process_vm_readv": "call((310, 270), 1, None, 0, None, 0, 0)",
+    "process_vm_writev": "call((311, 271), 1, None, 0, None, 0, 0)",
+    "be traced": "call('ptrace', 0, 0, None, None)",
+    "trace another": """
+import signal
+child = os.fork() or signal.pause()
+try:
+    call('ptrace', 16, child, None, None)
+finally:
+    os.kill(child, 9)
+""",
     "chroot": "call('chroot', b'/tmp')",
     "settimeofday": "call('settimeofday', (ctypes.c_long * 2)(), None)",
     "sethostname": "call('sethostname', b'x', 1)",
@@ -95,11 +108,21 @@ def attempt(source: str) -> Code:
     )
 
 
+@pytest.fixture(params=[*ROOMS, *GUESTS])
+def room(request: pytest.FixtureRequest) -> Iterator[Room]:
+    yield from opened(request)
+
+
+on_this_kernel = pytest.mark.parametrize("room", ROOMS, indirect=True)
+"""For what a sandbox with a kernel of its own does in another way."""
+
+
 async def use(sandbox: Sandbox) -> None:
     """Whatever was tried in it, it is still good for the next command."""
     assert (await sandbox.exec(Code("print('next')"))).check().text == "next\n"
 
 
+@on_this_kernel
 @pytest.mark.parametrize("name", DOORS)
 async def test_doors_of_the_kernel(room: Room, name: str) -> None:
     async with asyncio.timeout(60), room() as sandbox:
@@ -108,11 +131,72 @@ async def test_doors_of_the_kernel(room: Room, name: str) -> None:
         await use(sandbox)
 
 
+@on_this_kernel
 @pytest.mark.parametrize("name", REFUSED)
 async def test_what_is_refused(room: Room, name: str) -> None:
     async with asyncio.timeout(60), room() as sandbox:
         done = await sandbox.exec(attempt(REFUSED[name]))
         assert done.check().text.startswith("held"), done
+
+
+# Doors of the kernel that gVisor is itself: what they lead to is its own, and no process of the host.
+GIVEN = {
+    *("unshare", "unshare the mounts", "clone into a user namespace", "io_uring", "be nicer to itself"),
+    *("be traced", "trace another"),
+}
+
+
+@pytest.mark.parametrize("room", GUESTS, indirect=True)
+async def test_what_a_kernel_of_its_own_gives(room: Room) -> None:
+    rows = {**{name: CALL + source for name, source in DOORS.items()}, **REFUSED}
+    async with asyncio.timeout(120), room() as sandbox:
+        told = {name: (await sandbox.exec(attempt(source))).text for name, source in rows.items()}
+        await use(sandbox)
+    assert {name for name, text in told.items() if "BROKEN" in text} == GIVEN
+
+
+# TIOCSTI, on every terminal that can be found.
+TYPED = """
+import fcntl, glob
+places = ("/proc/[0-9]*/fd/*", "/dev/tty", "/dev/pts/*", "/run/dev/tty", "/run/dev/pts/*")
+for place in sum(map(glob.glob, places), []):
+    try:
+        with open(place, "rb", buffering=0) as terminal:
+            fcntl.ioctl(terminal, 0x5412, b"X")
+    except OSError:
+        pass
+"""
+AT_A_TERMINAL = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[1])
+from codin.sandbox import Code
+from tests.sandbox.conftest import GUESTS, ROOMS
+from tests.sandbox.test_attacks import TYPED
+
+async def main():
+    async with {**ROOMS, **GUESTS}[sys.argv[2]]()() as sandbox:
+        await sandbox.exec(Code(TYPED))
+
+asyncio.run(main())
+"""
+
+
+async def test_nothing_is_typed_into_the_terminal_of_whoever_opened_it(room: Room) -> None:
+    ours, theirs = os.openpty()
+    command = ["setsid", "--ctty", "--wait", sys.executable, "-c", AT_A_TERMINAL, str(ROOT), room.kind]
+    try:
+        program = await asyncio.create_subprocess_exec(
+            *command, stdin=theirs, stdout=theirs, stderr=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(60):
+            _, said = await program.communicate()
+        assert (program.returncode, said) == (0, b"")
+        os.set_blocking(ours, False)
+        with pytest.raises(BlockingIOError):  # a terminal shows what is typed
+            os.read(ours, 1)
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 # Files and secrets of the host
@@ -155,6 +239,7 @@ async def test_no_secret_of_the_hosts_environment_is_seen(room: Room, monkeypatc
         assert secret not in (await sandbox.exec(Code(dedent(source)))).check().text
 
 
+@on_this_kernel
 async def test_nothing_is_inherited(room: Room) -> None:
     if not room.commands:
         pytest.skip(f"{room.kind} has no descriptors of the host")
@@ -166,6 +251,7 @@ async def test_nothing_is_inherited(room: Room) -> None:
     assert kinds <= {"pipe", "/dev/null", "/proc/self/fd"}, done.text
 
 
+@on_this_kernel
 async def test_what_is_mounted_is_as_the_policy_says(room: Room) -> None:
     if not room.commands:
         pytest.skip(f"{room.kind} sees no folders of the host")
@@ -264,7 +350,7 @@ async def test_no_process_of_the_host_is_seen(room: Room) -> None:
     if not room.commands:
         pytest.skip(f"{room.kind} has no processes")
     async with room() as sandbox:
-        done = await sandbox.exec(["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '; ls /proc | grep -c '^[0-9]'"])
+        done = await sandbox.exec(["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '; set -- /proc/[0-9]*; echo $#"])
     assert "pytest" not in done.check().text
     assert int(done.text.rsplit(maxsplit=1)[-1]) < 12
 
@@ -322,6 +408,7 @@ FORKS = {
 }
 
 
+@on_this_kernel
 @pytest.mark.parametrize("name", FORKS)
 async def test_a_fork_bomb(room: Room, name: str) -> None:
     async with asyncio.timeout(120), room(Policy(limits=Limits(processes=32, time=2.0))) as sandbox:
@@ -333,6 +420,7 @@ async def test_a_fork_bomb(room: Room, name: str) -> None:
         await nothing_runs(room, sandbox)
 
 
+@on_this_kernel
 async def test_a_thread_bomb(room: Room) -> None:
     source = """
         import threading
@@ -425,6 +513,7 @@ def ran_out_of_memory(done: ExecResult) -> bool:
     return not done.ok and (done.ended == "memory" or b"MemoryError" in done.stderr)
 
 
+@on_this_kernel
 async def test_a_memory_bomb(room: Room) -> None:
     source = "kept = []\nwhile True: kept.append(bytearray(b'x') * (4 * 1024 * 1024))"
     async with asyncio.timeout(120), room(Policy(limits=TIGHT)) as sandbox:
@@ -432,6 +521,7 @@ async def test_a_memory_bomb(room: Room) -> None:
         await use(sandbox)
 
 
+@on_this_kernel
 async def test_a_memory_bomb_of_many_processes(room: Room) -> None:
     if not room.commands:
         pytest.skip(f"{room.kind} has no processes")
@@ -453,6 +543,7 @@ async def test_a_memory_bomb_of_many_processes(room: Room) -> None:
         await use(sandbox)
 
 
+@on_this_kernel
 async def test_memory_that_no_process_owns(room: Room) -> None:
     source = """
         import os
@@ -465,6 +556,25 @@ async def test_memory_that_no_process_owns(room: Room) -> None:
     async with asyncio.timeout(120), room(Policy(limits=TIGHT)) as sandbox:
         assert not (await sandbox.exec(Code(dedent(source)))).ok
         await use(sandbox)
+
+
+MEMORY = {
+    "one": "kept = []\nwhile True: kept.append(bytearray(b'x') * (4 * 1024 * 1024))",
+    "nobody's": "import os\nwhile True: os.write(os.memfd_create('x'), bytes(16 * 1024 * 1024))",
+    "recursion": "import sys\nsys.setrecursionlimit(10**9)\ndef deeper(): deeper()\ndeeper()",
+    **FORKS,
+}
+
+
+@pytest.mark.parametrize("room", GUESTS, indirect=True)
+@pytest.mark.parametrize("name", MEMORY)
+async def test_a_kernel_of_its_own_ends_with_what_takes_too_much(room: Room, name: str) -> None:
+    async with asyncio.timeout(120):
+        async with room(Policy(limits=replace(TIGHT, time=3.0))) as sandbox:
+            with suppress(SandboxClosed):
+                assert not (await sandbox.exec(Code(dedent(MEMORY[name])))).ok or name in FORKS
+        async with room() as another:
+            await use(another)
 
 
 FILL = """
@@ -567,6 +677,7 @@ async def test_closed_folders_and_odd_names(room: Room) -> None:
         await use(sandbox)
 
 
+@on_this_kernel
 @pytest.mark.parametrize(
     "source",
     [
@@ -602,6 +713,7 @@ async def test_descriptors_run_out(room: Room) -> None:
         await use(sandbox)
 
 
+@on_this_kernel
 async def test_share_of_the_processors(room: Room) -> None:
     """Three busy processes get as much as one processor has, when that is the bound."""
     if not room.commands or len(os.sched_getaffinity(0)) < 2:

@@ -10,8 +10,6 @@ import platform
 import signal
 import sys
 import tarfile
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,8 @@ import pytest
 
 from codin.errors import FileRefused, PolicyNotEnforced, SandboxClosed, SandboxError, SandboxUnavailable
 from codin.sandbox import Code, Limits, Mount, Output, Policy, Sandbox
+from tests.sandbox.remains import client, left
 from tests.servers.docker import DockerDaemon
-from tests.servers.fixtures import need_docker
 
 aiodocker = pytest.importorskip("aiodocker", reason="pip install 'codin[docker]'")
 
@@ -49,32 +47,6 @@ PROCESSES = Code(
     "import os\nprint(*(p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid()"
     " and os.stat('/proc/' + p).st_uid == os.getuid() and 'docker-init' not in open(f'/proc/{p}/cmdline').read()))"
 )
-
-
-@pytest.fixture
-def own_daemon() -> Iterator[DockerDaemon]:
-    """A daemon for a test that harms it."""
-    need_docker()
-    daemon = DockerDaemon()
-    try:
-        daemon.start()
-        yield daemon
-    finally:
-        daemon.stop()
-
-
-@asynccontextmanager
-async def client(host: str) -> AsyncGenerator[Any]:
-    async with aiodocker.Docker(url=host) as docker:
-        yield docker
-
-
-async def left(host: str) -> list[str]:
-    """What is on the daemon beside its images."""
-    async with client(host) as docker:
-        containers = [container.id for container in await docker.containers.list(all=True)]
-        volumes = [volume["Name"] for volume in (await docker.volumes.list())["Volumes"] or ()]
-    return containers + volumes
 
 
 async def container_of(host: str) -> Any:

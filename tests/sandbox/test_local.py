@@ -30,6 +30,7 @@ from codin.sandbox._local.boot import modules
 from codin.sandbox._local.filter import filter_program
 from codin.sandbox._local.groups import Group, Groups
 from codin.sandbox.local import NO_LIMITS, LocalSandbox
+from tests.sandbox.remains import groups
 from tests.sandbox.test_attacks import open_descriptors
 from tests.sandbox.test_contract import OBEDIENT, Words, first_line
 
@@ -42,25 +43,17 @@ as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, re
 MIB = 1024 * 1024
 
 
-def ours() -> list[Path]:
-    """The control groups of this process's sandboxes."""
-    folders = set(Groups.found().folders.values())
-    return [
-        place for folder in folders if folder.is_dir() for place in folder.iterdir() if f"-{os.getpid()}-" in place.name
-    ]
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     yield
-    assert [place for place in ours() if place.is_dir()] == []
+    assert [place for place in groups() if place.is_dir()] == []
 
 
 @as_root
 async def test_everything_is_kept() -> None:
     async with LocalSandbox() as sandbox:
         assert sandbox.unenforced == frozenset()
-        assert ours()
+        assert groups()
 
 
 # Bounds
@@ -527,7 +520,7 @@ async def test_cancelled_at_every_step_of_opening() -> None:
         await asyncio.wait([opening])
         if not opening.cancelled():
             await sandbox.__aexit__(None, None, None)
-        assert (ours(), with_word(str(marked)), open_descriptors()) == ([], [], descriptors), turns
+        assert (groups(), with_word(str(marked)), open_descriptors()) == ([], [], descriptors), turns
         turns += 1 + turns // 4
 
 
@@ -566,7 +559,7 @@ async def test_cancelled_while_the_kernel_makes_the_group(monkeypatch: pytest.Mo
     go_on.set()
     await to_thread.run_sync(made.wait, 60)
     await asyncio.wait([opening])
-    assert (opening.cancelled(), ours()) == (True, [])
+    assert (opening.cancelled(), groups()) == (True, [])
 
 
 # Control groups

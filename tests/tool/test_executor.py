@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -25,7 +25,7 @@ from codin.errors import (
     UnknownTool,
     WorkloadTimeout,
 )
-from codin.tool import ToolCall, ToolExecutor, ToolLimits, ToolSpec, tool
+from codin.tool import FunctionTool, Sandboxing, ToolCall, ToolExecutor, ToolLimits, ToolSpec, tool
 from codin.trust import Caller
 
 pytestmark = pytest.mark.anyio
@@ -132,9 +132,6 @@ async def test_arguments_are_held_to_any_schema(arguments: Any, field: str, said
 @pytest.mark.parametrize(
     "schema",
     [
-        {"type": 5},
-        {"$schema": 5},
-        {"type": "object", "properties": {"a": {"pattern": "("}}},
         {"$ref": "http://127.0.0.1:9/schema.json"},
         {"$ref": "#/$defs/gone"},
         {"$ref": "#"},
@@ -630,6 +627,57 @@ async def test_what_a_sandbox_gives_is_checked() -> None:
         await ToolExecutor([count], run=lies).call("count")
     with pytest.raises(ToolTimeout):
         await ToolExecutor([count], run=late).call("count")
+
+
+class Streaming(Elsewhere):
+    """Has the pieces as they come."""
+
+    async def stream(self, call: ToolCall) -> AsyncGenerator[Any, None]:
+        self.calls.append(call)
+        if self.error is not None:
+            raise self.error
+        for letter in call.arguments["text"]:
+            yield f"{letter}!"
+
+
+def _spelling(sandbox: Sandboxing) -> FunctionTool[..., Any]:
+    @tool(sandbox=sandbox)
+    async def spell(text: str) -> AsyncIterator[str]:
+        for letter in text:
+            yield letter
+
+    return spell
+
+
+async def test_pieces_from_elsewhere() -> None:
+    spell, asked = _spelling("required"), {"text": "tea"}
+    streaming = ToolExecutor([spell], run=Streaming())
+    assert [piece async for piece in streaming.stream("spell", asked)] == ["t!", "e!", "a!"]
+    assert await streaming.call("spell", asked) == "t!e!a!"
+
+    async def at_once(call: ToolCall) -> Any:
+        return [1, 2]
+
+    @tool(sandbox="required")
+    async def numbers() -> AsyncIterator[int]:
+        yield 0
+
+    whole = ToolExecutor([spell, numbers], run=at_once)
+    assert [piece async for piece in whole.stream("numbers")] == [1, 2]
+    assert await whole.call("numbers") == [1, 2]
+    said = ToolExecutor([spell], run=Elsewhere())
+    assert [piece async for piece in said.stream("spell", asked)] == ["spell tea elsewhere"]
+
+
+async def test_pieces_where_there_is_no_sandbox() -> None:
+    run, asked = Streaming(NoRuntime("nothing here can")), {"text": "tea"}
+    preferred, required = (ToolExecutor([_spelling(word)], run=run) for word in ("preferred", "required"))
+    assert [piece async for piece in preferred.stream("spell", asked)] == ["t", "e", "a"]
+    with pytest.raises(ToolRefused, match="in a sandbox only, and there is none here: nothing here can"):
+        await anext(required.stream("spell", asked))
+    lost = ToolExecutor([_spelling("preferred")], run=Streaming(WorkloadTimeout("late")))
+    with pytest.raises(ToolTimeout):
+        await anext(lost.stream("spell", asked))
 
 
 # -- approval, where there is nobody to ask ----------------------------------------------------------------------------

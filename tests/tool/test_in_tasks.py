@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -24,9 +25,10 @@ from codin.errors import (
     ToolTimeout,
     UnknownTool,
 )
+from codin.runtime import Command, OmniRuntime
 from codin.task import AgentResponse, Decision, Entry, Limits, MemoryStore, NeedInput, Task
 from codin.testing import serving
-from codin.tool import ToolExecutor, ToolSpec, tool
+from codin.tool import ToolExecutor, ToolSpec, in_runtime, tool
 from codin.trust import Caller
 from tests.task.desk import Desk, entries_of, message_of, state_of, text_of
 
@@ -81,6 +83,56 @@ async def test_a_use_is_two_private_entries() -> None:
         {"name": "shout", "version": "1.2.0", "arguments": {"text": "hi"}},
         {"name": "shout", "version": "1.2.0", "outcome": "done", "began": 3, "backend": "inline"},
     ]
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bubblewrap")
+async def test_the_record_says_where_it_ran() -> None:
+    @tool(sandbox="required")
+    def double(number: int) -> int:
+        return 2 * number
+
+    @tool(sandbox="required")
+    def fail() -> str:
+        raise ValueError("x")
+
+    @tool(sandbox="required")
+    async def wait() -> AsyncIterator[int]:
+        yield 1
+        await asyncio.Event().wait()
+
+    here = ToolExecutor([double, fail, wait], run=in_runtime())
+    nowhere = ToolExecutor([double], run=in_runtime(OmniRuntime(["http"])))
+
+    async def work(task: Task) -> list[Any]:
+        given = await here.call("double", {"number": 21}, task=task)
+        pieces = [piece async for piece in here.stream("double", {"number": 4}, task=task)]
+        for executor, name in ((here, "fail"), (nowhere, "double")):
+            with pytest.raises(ToolError):
+                await executor.call(name, {} if name == "fail" else {"number": 1}, task=task)
+        async with aclosing(here.stream("wait", task=task)) as stream:
+            await anext(stream)
+        return [given, *pieces]
+
+    desk = desk_of(here, work)
+    task = await desk.send()
+    assert text_of(task) == "[42, 8]"
+    ends = [record for record in uses(await desk.log(task["id"])) if "outcome" in record]
+    *whole, left = [(record["name"], record["outcome"], record["backend"]) for record in ends]
+    missing = await _unenforced()
+    assert whole == [
+        ("double", "done", f"local: local{missing}"),
+        ("double", "done", f"local: local{missing}"),
+        ("fail", ToolFailed.code, f"local: local{missing}"),
+        ("double", ToolRefused.code, ""),
+    ]
+    assert left == ("wait", "canceled", "local")  # it was stopped before it could say more
+
+
+async def _unenforced() -> str:
+    """What the sandboxes of this machine do not keep, in the words of a record."""
+    async with OmniRuntime() as runtime:
+        done = await runtime.run(Command(["true"], sandbox="required"))
+    return f" without {', '.join(sorted(done.unenforced))}" if done.unenforced else ""
 
 
 async def test_it_begins_when_its_record_is_committed() -> None:

@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 
+import codin
+from codin.agent import agent
+from codin.agent.adapters import share_tools, shared_tools
 from codin.errors import ConfigError, ToolFailed, ToolRefused, ToolTimeout
 from codin.runtime import OmniRuntime
-from codin.task import Task
+from codin.task import AgentResponse, Task
+from codin.testing import serving
 from codin.tool import ToolExecutor, ToolRegistry, ToolSpec, in_runtime, tool
 
 pytestmark = [
@@ -62,6 +66,12 @@ def hang() -> str:
     """Never end."""
     while True:
         pass
+
+
+@tool(sandbox="required")
+def refuse() -> str:
+    """Refuse."""
+    raise ToolRefused("not today", tool="refuse", hint="come back on Tuesday")
 
 
 @tool(sandbox="off")
@@ -152,3 +162,18 @@ async def test_without_a_sandbox_the_reason_is_told() -> None:
     async with OmniRuntime(["http"]) as runtime:
         with pytest.raises(ToolRefused, match="nothing here can run this function"):
             await ToolExecutor([process], run=in_runtime(runtime)).call("process", {"number": 1})
+
+
+async def test_a_served_agent_and_one_that_shares_its_tools_give_the_same() -> None:
+    @agent(tools=[count])
+    async def counts(task: Task) -> AgentResponse:
+        """Use it."""
+        return AgentResponse.completed(data={"result": await task.tool("count", to=3)})
+
+    async with serving(counts) as url, codin.connect(url) as peer:
+        assert (await peer.send("count")).data == {"result": [0, 1, 2]}
+    async with serving(share_tools([count, refuse])) as url, codin.connect(url) as peer:
+        shared = ToolExecutor(await shared_tools(peer))
+        assert await shared.call("count", {"to": 3}) == [0, 1, 2]
+        with pytest.raises(ToolRefused, match=r"not today\. Hint: come back on Tuesday"):
+            await shared.call("refuse")

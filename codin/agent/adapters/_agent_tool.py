@@ -81,8 +81,12 @@ async def tell(event: Event) -> None:
         await task.status(news)
 
 
-def ended(reply: Reply, name: str) -> None:
-    """Raise the error that stands for a reply which is no result."""
+def ended(reply: Reply, name: str, *, hint: str = "say it when you call it again") -> None:
+    """Raise the error that stands for a reply which is no result.
+
+    Args:
+        hint: what to do about a question.
+    """
     state = reply.state
     if state is None or state is a2a.TaskState.COMPLETED:
         return
@@ -90,7 +94,5 @@ def ended(reply: Reply, name: str) -> None:
     if state is a2a.TaskState.REJECTED:
         raise ToolRefused(f"{name!r} refused: {said}", tool=name)
     if state.interrupted:
-        raise ToolFailed(
-            f"{name!r} asks, and nobody can be asked here: {said}", tool=name, hint="say it when you call it again"
-        )
+        raise ToolFailed(f"{name!r} asks, and nobody can be asked here: {said}", tool=name, hint=hint)
     raise ToolFailed(f"{name!r} failed: {said or state.name.lower()}", tool=name)

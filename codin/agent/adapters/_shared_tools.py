@@ -152,7 +152,7 @@ class SharedTool:
             reply = await self._remote.invoke({"tool": self.name, "arguments": arguments}, on_event=tell)
         except TransportError as error:
             raise ToolFailed(f"{self.name!r} failed: {error.message}", tool=self.name, retryable=True) from None
-        ended(reply, self.name)
+        ended(reply, self.name, hint="use it in a task, whose caller is asked")
         data = object_of(reply.data)
         if "result" in data:
             return data["result"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
-from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, Unpack, cast
+from typing import Any, Unpack, cast
 
 from mcp import McpError, types
 from mcp.server.fastmcp import FastMCP
@@ -17,18 +15,17 @@ from mcp.server.lowlevel import Server
 from codin import a2a
 from codin.agent.adapters._activity import ACTIVITY_KEY, ToolActivity
 from codin.agent.adapters._profile import AdapterOptions, Profile
-from codin.agent.adapters.mcp._connect import Connect, http, in_thread, stdio
+from codin.agent.adapters.mcp._connect import Connect, http, in_thread, meanwhile, program
 from codin.agent.adapters.mcp._input import Tools
 from codin.agent.adapters.mcp._output import respond
 from codin.agent.adapters.mcp._questions import elicit
 from codin.agent.adapters.mcp._session import Call, Listing, Session, Unreachable, listing_of, why
 from codin.errors import ConfigError
+from codin.sandbox import Policy
 from codin.task import AgentResponse, Task
-from codin.tool import ToolSpec
+from codin.tool import Sandboxing, ToolSpec
 
-__all__ = ["McpAgent", "McpOptions", "adapt", "meanwhile", "server"]
-
-T = TypeVar("T")
+__all__ = ["McpAgent", "McpOptions", "adapt", "server"]
 
 
 class McpOptions(AdapterOptions, total=False):
@@ -66,6 +63,9 @@ def server(
     env: Mapping[str, str] | None = None,
     cwd: str | Path | None = None,
     headers: Mapping[str, str] | None = None,
+    sandbox: Sandboxing = "off",
+    policy: Policy | None = None,
+    kind: str = "local",
     **options: Unpack[McpOptions],
 ) -> McpAgent:
     """An MCP server elsewhere as an agent: `server("uvx mcp-server-time")`, `server("https://example.com/mcp")`.
@@ -75,8 +75,12 @@ def server(
     Args:
         target: a command that speaks MCP over stdio, or the URL of a server that speaks streamable HTTP.
         env: for the command, beside the few variables that the SDK passes on.
-        cwd: the folder the command runs in.
+        cwd: the folder the command runs in, where it runs without a sandbox.
         headers: of every request, e.g. an authorization.
+        sandbox: `required`, or `preferred` where there is one; `off` starts the command as this process does everything
+            else, and so within the sandbox that the agent has itself.
+        policy: of the sandbox, e.g. `Policy(network="full")`. The bound on time does not count.
+        kind: of the sandbox.
 
     Raises:
         ConfigError: there is no such server, it does not answer, or it has no tools.
@@ -85,9 +89,7 @@ def server(
         connect = http(target, headers)
     else:
         words = shlex.split(target) if isinstance(target, str) else list(target)
-        if not words:
-            raise ConfigError("there is no command to run", hint='server("uvx mcp-server-time")')
-        connect = stdio(words, env=env, cwd=cwd)
+        connect = program(words, env=env, cwd=cwd, sandbox=sandbox, policy=policy, kind=kind)
     try:
         listing = meanwhile(listing_of(connect))
     except Exception as error:
@@ -101,12 +103,6 @@ async def _listing(low: Server[Any, Any]) -> Listing:
     handler = low.request_handlers.get(types.ListToolsRequest)
     told: Any = await handler(types.ListToolsRequest()) if handler is not None else None
     return Listing(low.name, low.instructions or "", told.root.tools if told is not None else ())
-
-
-def meanwhile(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, also where an event loop runs already."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 class McpTool:

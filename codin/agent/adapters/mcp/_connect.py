@@ -6,12 +6,13 @@ import asyncio
 import logging
 import math
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 from mcp import StdioServerParameters, stdio_client, types
@@ -19,12 +20,22 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 
-from codin.errors import AddressRefused, CodinError, ConnectError
+from codin.errors import (
+    AddressRefused,
+    CodinError,
+    ConfigError,
+    ConnectError,
+    PolicyNotEnforced,
+    SandboxUnavailable,
+)
 from codin.net import AddressGuard
 from codin.net._httpx import guarded_client
-from codin.sandbox import Execution, Sandbox
+from codin.sandbox import Execution, Policy, Sandbox, sandbox_of
+from codin.tool import Sandboxing, check_sandboxing
 
-__all__ = ["Connect", "http", "in_sandbox", "in_thread", "innermost", "stdio"]
+__all__ = ["Connect", "http", "in_sandbox", "in_thread", "innermost", "meanwhile", "program", "stdio"]
+
+T = TypeVar("T")
 
 _SHOWN = 2000  # letters of what a program says beside its messages
 _LINES = 5  # of them at most, in an error
@@ -44,6 +55,46 @@ def stdio(command: Sequence[str], *, env: Mapping[str, str] | None, cwd: str | P
     program, *arguments = command
     given = dict(env) if env is not None else None
     return partial(stdio_client, StdioServerParameters(command=program, args=arguments, env=given, cwd=cwd))
+
+
+def program(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None,
+    cwd: str | Path | None,
+    sandbox: Sandboxing,
+    policy: Policy | None,
+    kind: str,
+) -> Connect:
+    """A program that speaks MCP over its standard input and output, in a sandbox if that is wanted.
+
+    Raises:
+        ConfigError: there is no command, or `sandbox` is none of the three words.
+    """
+    check_sandboxing({"sandbox": sandbox})
+    if not command:
+        raise ConfigError("there is no command to run", hint='such as "uvx mcp-server-time"')
+    if sandbox != "off":
+        policy = policy or Policy()
+        policy = replace(policy, limits=replace(policy.limits, time=None))
+        make = partial(sandbox_of, kind, policy)
+        if sandbox == "required" or meanwhile(_opens(make)):
+            return in_sandbox(command, make, env)
+    return stdio(command, env=env, cwd=cwd)
+
+
+async def _opens(make: Callable[[], Sandbox]) -> bool:
+    try:
+        await make().check()
+    except (SandboxUnavailable, PolicyNotEnforced):
+        return False
+    return True
+
+
+def meanwhile(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end, also where an event loop runs already."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def http(url: str, headers: Mapping[str, str] | None, guard: AddressGuard | None = None) -> Connect:

@@ -20,8 +20,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from codin import __version__
 from codin.errors import TokenRefused, ToolError
-from codin.tool import Tool, ToolExecutor, ToolRegistry, ToolSpec
+from codin.tool import Tool, ToolExecutor, ToolRegistry, ToolSpec, in_runtime
 from codin.tool._pieces import whole
 from codin.trust import ANONYMOUS, PEER_ADDRESS, Authenticator, Caller, challenge_of
 
@@ -38,7 +39,8 @@ class ToolServer:
     approval here, so tools that want it are refused.
 
     Args:
-        tools: an executor, a registry, or tools.
+        tools: a registry or tools, of which those that ask for a sandbox have one; or an executor, which knows itself
+            where its tools run.
         caller: who calls, where nobody is authenticated. Without scopes by default.
         name, instructions: what the server says of itself.
     """
@@ -51,9 +53,9 @@ class ToolServer:
         name: str = "codin",
         instructions: str | None = None,
     ) -> None:
-        self._executor = tools if isinstance(tools, ToolExecutor) else ToolExecutor(tools)
+        self._executor = tools if isinstance(tools, ToolExecutor) else ToolExecutor(tools, run=in_runtime())
         self._caller = caller
-        self._server: Server[Any, Any] = Server(name, instructions=instructions)
+        self._server: Server[Any, Any] = Server(name, __version__, instructions)
         self._server.request_handlers[types.ListToolsRequest] = self._list
         self._server.request_handlers[types.CallToolRequest] = self._call
 

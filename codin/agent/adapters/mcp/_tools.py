@@ -14,15 +14,14 @@ from typing import Any, Self
 from mcp import McpError, types
 
 from codin.agent.adapters._activity import ACTIVITY_KEY
-from codin.agent.adapters.mcp._agent import meanwhile
-from codin.agent.adapters.mcp._connect import Connect, http, in_sandbox, stdio
+from codin.agent.adapters.mcp._connect import Connect, http, meanwhile, program
 from codin.agent.adapters.mcp._questions import elicit
 from codin.agent.adapters.mcp._session import Call, Session, Unreachable, listing_of, why
-from codin.errors import ConfigError, PolicyNotEnforced, SandboxUnavailable, ToolFailed, UnknownTool
+from codin.errors import ConfigError, ToolFailed, UnknownTool
 from codin.net import AddressGuard
-from codin.sandbox import Policy, Sandbox, sandbox_of
+from codin.sandbox import Policy
 from codin.task import Task, current_task
-from codin.tool import Sandboxing, ToolRegistry, ToolSpec, check_sandboxing
+from codin.tool import Sandboxing, ToolRegistry, ToolSpec
 
 __all__ = ["McpServerTool", "McpTools", "mcp_tools"]
 
@@ -84,16 +83,7 @@ def mcp_tools(
     if url is not None:
         connect = http(url, headers, guard)
     else:
-        check_sandboxing({"sandbox": sandbox})
-        if not words:
-            raise ConfigError("there is no command to run")
-        connect = stdio(words, env=env, cwd=cwd)
-        if sandbox != "off":
-            policy = policy or Policy()
-            policy = replace(policy, limits=replace(policy.limits, time=None))
-            make = partial(sandbox_of, kind, policy)
-            if sandbox == "required" or meanwhile(_opens(make)):
-                connect = in_sandbox(words, make, env)
+        connect = program(words, env=env, cwd=cwd, sandbox=sandbox, policy=policy, kind=kind)
     tools = McpTools(connect, only, prefix, ToolSpec("", scopes=scopes, timeout=timeout), registry)
     try:
         told = meanwhile(listing_of(connect)).tools
@@ -109,14 +99,6 @@ def mcp_tools(
         )
     tools.take(told)
     return tools
-
-
-async def _opens(make: partial[Sandbox]) -> bool:
-    try:
-        await make().check()
-    except (SandboxUnavailable, PolicyNotEnforced):
-        return False
-    return True
 
 
 class McpTools:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 from codin.agent.adapters.mcp import McpAgent, server
 from codin.errors import ConfigError
+from codin.sandbox import Mount, Policy
+from codin.tool import Sandboxing
 from tests.agent.adapters.desk import Desk
 from tests.agent.adapters.mcp.kit import PNG
 from tests.agent.adapters.mcp.programs import ROOT, command, free_port, serving
@@ -32,6 +35,14 @@ async def stdio(anyio_backend: str) -> AsyncIterator[McpAgent]:
 
 
 @pytest.fixture
+async def sandboxed(anyio_backend: str) -> AsyncIterator[McpAgent]:
+    policy = Policy(mounts=(Mount(source=ROOT),), env={"PYTHONPATH": str(ROOT)})
+    agent = server(command("kit"), sandbox="required", policy=policy)
+    yield agent
+    await agent.close()
+
+
+@pytest.fixture
 async def http(anyio_backend: str) -> AsyncIterator[McpAgent]:
     port = free_port()
     with serving("kit", port):
@@ -40,7 +51,7 @@ async def http(anyio_backend: str) -> AsyncIterator[McpAgent]:
         await agent.close()
 
 
-@pytest.fixture(params=["stdio", "http"])
+@pytest.fixture(params=["stdio", "sandboxed", "http"])
 def agent(request: pytest.FixtureRequest) -> McpAgent:
     return request.getfixturevalue(request.param)
 
@@ -173,3 +184,32 @@ async def test_the_environment_is_what_is_given(tmp_path: Path) -> None:
         await agent.close()
     finally:
         del os.environ["NOT_FOR_OTHERS"]
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bubblewrap")
+async def test_a_sandboxed_server_sees_nothing_of_the_host(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("k3y", encoding="utf-8")
+    program = (
+        "import os\n"
+        "from mcp.server.fastmcp import FastMCP\n"
+        "server = FastMCP('look', log_level='ERROR')\n"
+        "@server.tool()\n"
+        "def there(path: str) -> bool:\n"
+        "    return os.path.exists(path)\n"
+        "server.run()\n"
+    )
+    words: tuple[Sandboxing, ...] = ("off", "preferred", "required")
+    for sandbox in words:
+        agent = server([sys.executable, "-c", program], sandbox=sandbox)
+        turn = await Desk(agent).send(str(tmp_path / "secret.txt"))
+        assert turn.data == {"result": sandbox == "off"}
+        await agent.close()
+
+
+def test_a_server_that_has_to_be_in_a_sandbox_is_in_none_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))  # no bubblewrap
+    with pytest.raises(ConfigError, match="cannot be asked for its tools"):
+        server(command("kit"), sandbox="required")
+    wrong: Any = "maybe"
+    with pytest.raises(ConfigError, match="maybe"):
+        server(command("kit"), sandbox=wrong)

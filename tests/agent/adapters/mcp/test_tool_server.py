@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,14 @@ from pydantic import BaseModel
 
 from codin.agent.adapters.mcp import ToolServer, mcp_tools
 from codin.errors import ConfigError
-from codin.tool import ToolExecutor, ToolRegistry, tool
+from codin.tool import Tool, ToolExecutor, ToolRegistry, tool
+from codin.tool.ready import Python
 from codin.trust import BearerTokens, Caller
 from tests.server.sockets import listening
 
 pytestmark = pytest.mark.anyio
+
+in_a_sandbox = pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bubblewrap")
 
 
 class Book(BaseModel):
@@ -58,6 +63,25 @@ async def pay(amount: float) -> float:
 async def burn() -> str:
     """Burn it."""
     return "burnt"
+
+
+@tool(sandbox="preferred")
+async def process() -> int:
+    """Say where it runs."""
+    return os.getpid()
+
+
+@tool(sandbox="required")
+async def spell(text: str) -> AsyncIterator[str]:
+    """Letter by letter."""
+    for letter in text:
+        yield letter
+
+
+@tool(sandbox="required")
+def numbers(to: int) -> Iterator[int]:
+    """Count."""
+    yield from range(to)
 
 
 REGISTRY = ToolRegistry([shout, read, count, pay, burn])
@@ -119,6 +143,64 @@ async def test_mcps_own_client_uses_it() -> None:
         assert wrong.isError
         assert "text: Input should be a valid string" in wrong.content[0].text  # type: ignore[union-attr]
         assert (await session.call_tool("burn")).isError  # nobody can be asked
+
+
+@asynccontextmanager
+async def client_of_all(*tools: Tool) -> AsyncGenerator[ClientSession]:
+    async with listening(ToolServer(tools).app()) as served, client_of(served.url, "") as session:
+        yield session
+
+
+@in_a_sandbox
+async def test_what_asks_for_a_sandbox_has_one() -> None:
+    async with client_of_all(Python(), process) as session:
+        done = await session.call_tool("python", {"code": "import os; print(os.getpid())"})
+        assert done.structuredContent is not None
+        assert (done.structuredContent["ok"], done.structuredContent["stdout"] == f"{os.getpid()}\n") == (True, False)
+        where = await session.call_tool("process")
+        assert where.structuredContent is not None
+        assert where.structuredContent["result"] != os.getpid()
+
+
+async def test_what_needs_a_sandbox_is_refused_where_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "serve.py").write_text(
+        "import asyncio, os\n"
+        "from codin.agent.adapters.mcp import ToolServer\n"
+        "from codin.tool import tool\n"
+        "def process() -> int:\n"
+        "    return os.getpid()\n"
+        "tools = [tool(name=word, sandbox=word)(process) for word in ('off', 'preferred', 'required')]\n"
+        "asyncio.run(ToolServer(tools).stdio())\n"
+    )
+    nothing = {"PATH": "", "DOCKER_HOST": "unix:///nowhere.sock"}  # neither bubblewrap nor Docker
+    program = StdioServerParameters(command=sys.executable, args=[str(tmp_path / "serve.py")], env=nothing)
+    async with stdio_client(program) as (read, write), ClientSession(read, write) as session:
+        await session.initialize()
+        for name in ("off", "preferred"):
+            assert not (await session.call_tool(name)).isError
+        refused = await session.call_tool("required")
+        assert refused.isError
+        said = str(refused.content[0].text)  # type: ignore[union-attr]
+        assert said.startswith("'required' runs in a sandbox only, and there is none here: nothing here can run this")
+        assert "there is no `bwrap`" in said
+
+
+@in_a_sandbox
+async def test_a_sandboxed_tool_tells_its_pieces_as_progress() -> None:
+    told: list[tuple[float, str | None]] = []
+
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, message))
+
+    async with client_of_all(spell, numbers) as session:
+        spelled = await session.call_tool("spell", {"text": "tea"}, progress_callback=tell)
+        assert spelled.content[0].text == "tea"  # type: ignore[union-attr]
+        assert told == [(1, "t"), (2, "e"), (3, "a")]
+        told.clear()
+        counted = await session.call_tool("numbers", {"to": 2}, progress_callback=tell)
+        assert counted.structuredContent == {"result": [0, 1]}
+        assert told == [(1, "0"), (2, "1")]
+        assert (await session.call_tool("numbers", {"to": 2})).structuredContent == {"result": [0, 1]}
 
 
 async def test_ours_uses_it() -> None:

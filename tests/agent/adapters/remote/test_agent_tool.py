@@ -109,6 +109,14 @@ async def test_approval_there_is_asked_here() -> None:
             assert "was not approved" in refused.text
 
 
+async def test_what_needs_approval_says_where_it_is_asked_for() -> None:
+    async with serving(share_tools(REGISTRY)) as url, codin.connect(url) as theirs:
+        executor = ToolExecutor(await shared_tools(theirs, only=["burn"]))
+        with pytest.raises(ToolFailed, match="nobody can be asked here: May burn be called") as refused:
+            await executor.call("burn", {"what": "tea"})
+    assert refused.value.hint == "use it in a task, whose caller is asked"
+
+
 async def test_an_agent_that_shares_none_says_so(peer: Peer) -> None:
     with pytest.raises(ConfigError, match="shares no tools"):
         await shared_tools(peer)
