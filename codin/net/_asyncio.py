@@ -17,7 +17,7 @@ from codin.net._connection import Connection
 from codin.net._guard import AddressGuard
 from codin.net._protocol import MAX_BODY, Response, StreamingResponse, Transport
 from codin.net._proxy import Proxies
-from codin.net._wording import cause, within
+from codin.net._wording import cause, shown, within
 
 __all__ = ["AsyncioTransport"]
 
@@ -135,9 +135,9 @@ class AsyncioTransport:
                 self._guard.connected(origin.host, address)
                 return connection
         except TimeoutError as error:
-            raise DeadlineExceeded(f"{url} did not answer {within(timeout)}.") from error
+            raise DeadlineExceeded(f"{shown(url)} did not answer {within(timeout)}.") from error
         except OSError as error:
-            raise ConnectError(f"{url} could not be reached: {cause(error)}") from error
+            raise ConnectError(f"{shown(url)} could not be reached: {cause(error)}") from error
 
     def give_back(self, origin: _Origin, connection: Connection) -> None:
         self._busy.discard(connection)
@@ -265,9 +265,9 @@ def _start(method: str, url: str) -> tuple[_Origin, str]:
         authority = named if parts.port is None else f"{named}:{port}"
         start = f"{method} {target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: codin\r\nAccept-Encoding: identity\r\n"
     except ValueError as error:
-        raise ConnectError(f"{url!r} is not a URL: {error}") from error
+        raise ConnectError(f"{shown(url)!r} is not a URL: {error}") from error
     if start.count("\n") != 4 or not start.isascii() or " " in authority:
-        raise ConnectError(f"{url!r} is not a URL.")
+        raise ConnectError(f"{shown(url)!r} is not a URL.")
     return _Origin(host, port, tls), start
 
 

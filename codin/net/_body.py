@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 
 from codin.errors import BadResponse, ResponseTooLarge
+from codin.net._wording import shown
 
 __all__ = ["check_encoding", "check_length", "read_bounded"]
 
@@ -13,7 +14,7 @@ def check_encoding(headers: Mapping[str, str], url: str) -> None:
     """Refuse a body in an encoding that was not asked for."""
     encoding = headers.get("content-encoding")
     if encoding is not None and encoding.lower() != "identity":
-        raise BadResponse(f"{url} answered with Content-Encoding {encoding!r}, which was not accepted.")
+        raise BadResponse(f"{shown(url)} answered with Content-Encoding {encoding!r}, which was not accepted.")
 
 
 def check_length(headers: Mapping[str, str], limit: int, url: str) -> int | None:
@@ -41,4 +42,4 @@ async def read_bounded(chunks: AsyncIterator[bytes], limit: int, url: str) -> by
 
 def too_large(limit: int, url: str) -> ResponseTooLarge:
     """The error for a body that is longer than allowed."""
-    return ResponseTooLarge(f"The answer of {url} is longer than {limit} bytes.")
+    return ResponseTooLarge(f"The answer of {shown(url)} is longer than {limit} bytes.")

@@ -14,7 +14,7 @@ from typing import cast
 import httptools
 
 from codin.errors import BadResponse, DeadlineExceeded, ResponseTooLarge, TransportError
-from codin.net._wording import lost, within
+from codin.net._wording import lost, shown, within
 
 __all__ = ["Connection"]
 
@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
         while piece := await self.chunk():
             size += len(piece)
             if size > limit:
-                raise ResponseTooLarge(f"The answer of {self._url} is longer than {limit} bytes.")
+                raise ResponseTooLarge(f"The answer of {shown(self._url)} is longer than {limit} bytes.")
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -135,7 +135,7 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def _late(self) -> None:
-        self._fail(DeadlineExceeded(f"{self._url} did not answer {within(self._timeout)}."))
+        self._fail(DeadlineExceeded(f"{shown(self._url)} did not answer {within(self._timeout)}."))
 
     def _silent(self) -> None:
         assert self._timeout is not None
@@ -161,9 +161,9 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(BadResponse(f"{self._url} does not answer in HTTP: {error}"))
+            self._fail(BadResponse(f"{shown(self._url)} does not answer in HTTP: {error}"))
         if not self._head_done and self._head_size > _MAX_HEAD:
-            self._fail(ResponseTooLarge(f"The headers of {self._url} are longer than {_MAX_HEAD} bytes."))
+            self._fail(ResponseTooLarge(f"The headers of {shown(self._url)} are longer than {_MAX_HEAD} bytes."))
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -195,7 +195,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self._complete:  # a second answer to one question: whose would it be?
             self._reusable = False
-            raise BadResponse(f"{self._url} answered twice.")
+            raise BadResponse(f"{shown(self._url)} answered twice.")
 
     def on_message_complete(self) -> None:
         assert self._parser is not None

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from codin.errors import AddressRefused, ConnectError
-from codin.net._wording import cause
+from codin.net._wording import cause, shown
 from codin.net._zone import Zone, literal, zone_of
 
 __all__ = ["AddressGuard", "Resolve"]
@@ -82,7 +82,7 @@ class AddressGuard:
         try:
             await self.addresses(host, port)
         except OSError as error:
-            raise ConnectError(f"{url} could not be reached: {cause(error)}") from error
+            raise ConnectError(f"{shown(url)} could not be reached: {cause(error)}") from error
 
     async def check_from_here(self, url: str) -> None:
         """Look at what can be seen of an address that a proxy will connect to. It may know names that we do not.
@@ -218,9 +218,9 @@ def _host_of(url: str) -> tuple[str, int]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise AddressRefused(f"{url!r} is not a URL: {error}") from None
+        raise AddressRefused(f"{shown(url)!r} is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise AddressRefused(f"{url!r} is not an http(s) URL, and nothing else is called.")
+        raise AddressRefused(f"{shown(url)!r} is not an http(s) URL, and nothing else is called.")
     return _canonical(parts.hostname), port or (443 if parts.scheme == "https" else 80)
 
 

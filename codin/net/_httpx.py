@@ -17,7 +17,7 @@ from codin.net._guard import AddressGuard
 from codin.net._pinned import PinnedTransport
 from codin.net._protocol import MAX_BODY, Response
 from codin.net._proxy import Proxies
-from codin.net._wording import cause, lost, within
+from codin.net._wording import cause, lost, shown, within
 
 __all__ = ["HttpxTransport", "guarded_client"]
 
@@ -112,7 +112,7 @@ class HttpxTransport:
                 extensions={"timeout": timeout},
             )
         except httpx.InvalidURL as error:
-            raise ConnectError(f"{url!r} is not a URL: {error}") from error
+            raise ConnectError(f"{shown(url)!r} is not a URL: {error}") from error
 
     async def aclose(self) -> None:
         if self._owned is not None:
@@ -233,8 +233,8 @@ def _translated(
     error: Exception, url: str, timeout: float | None, size: int = 0, proxies: Proxies | None = None
 ) -> TransportError:
     if isinstance(error, (TimeoutError, httpx.TimeoutException)):
-        return DeadlineExceeded(f"{url} did not answer {within(timeout)}.")
+        return DeadlineExceeded(f"{shown(url)} did not answer {within(timeout)}.")
     if isinstance(error, (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol)):
         through = proxies.named(url) if proxies else ""
-        return ConnectError(f"{url} could not be reached{through}: {cause(error)}")
+        return ConnectError(f"{shown(url)} could not be reached{through}: {cause(error)}")
     return lost(url, error, size)

@@ -14,6 +14,7 @@ import anyio
 
 from codin.errors import ConnectError, DeadlineExceeded, ResponseTooLarge, TransportError
 from codin.net._protocol import MAX_BODY, Response
+from codin.net._wording import shown
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message
@@ -52,7 +53,7 @@ class MemoryTransport:
                 async with self.stream(method, url, headers=headers, content=content, timeout=None) as answer:
                     return Response(answer.status, answer.headers, await answer.read(limit))
         except TimeoutError:
-            raise DeadlineExceeded(f"{url} did not answer within {timeout} s.") from None
+            raise DeadlineExceeded(f"{shown(url)} did not answer within {timeout} s.") from None
 
     @asynccontextmanager
     async def stream(
@@ -156,7 +157,7 @@ class _Exchange:
         except TimeoutError:
             raise self._too_late() from None
         if not self.status:
-            raise TransportError(f"{self._url} ended without an answer.")
+            raise TransportError(f"{shown(self._url)} ended without an answer.")
 
     def __aiter__(self) -> Self:
         return self
@@ -170,7 +171,7 @@ class _Exchange:
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             if self._complete:
                 raise StopAsyncIteration from None
-            raise TransportError(f"The connection to {self._url} was lost.") from None
+            raise TransportError(f"The connection to {shown(self._url)} was lost.") from None
 
     async def read(self, limit: int | None = None) -> bytes:
         """The rest of the body."""
@@ -179,7 +180,7 @@ class _Exchange:
         async for chunk in self.chunks:
             body += chunk
             if len(body) > limit:
-                raise ResponseTooLarge(f"The answer of {self._url} is longer than {limit} bytes.")
+                raise ResponseTooLarge(f"The answer of {shown(self._url)} is longer than {limit} bytes.")
         return bytes(body)
 
     def hang_up(self) -> None:
@@ -187,7 +188,7 @@ class _Exchange:
         self._out.close()
 
     def _too_late(self) -> DeadlineExceeded:
-        return DeadlineExceeded(f"{self._url} did not answer within {self._silence} s.")
+        return DeadlineExceeded(f"{shown(self._url)} did not answer within {self._silence} s.")
 
 
 def _scope(method: str, url: str, headers: Mapping[str, str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codin.errors import TransportError
 
-__all__ = ["cause", "lost", "within"]
+__all__ = ["cause", "lost", "shown", "within"]
 
 _LARGE = 4 * 1024 * 1024  # bytes of a request that a peer may well refuse
 
@@ -17,7 +17,15 @@ def cause(error: BaseException | None) -> str:
 def lost(url: str, error: BaseException | None, size: int) -> TransportError:
     """The connection was lost after a request of `size` bytes had begun."""
     hint = f"the request has {size} bytes; a peer that takes less may hang up without a word" if size > _LARGE else None
-    return TransportError(f"The connection to {url} was lost: {cause(error)}", hint=hint)
+    return TransportError(f"The connection to {shown(url)} was lost: {cause(error)}", hint=hint)
+
+
+def shown(url: str) -> str:
+    """A URL as errors tell it: without credentials, and without its query, which may hold one."""
+    place, query, _ = url.partition("?")
+    scheme, slashes, rest = place.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{authority.rpartition('@')[2]}{slash}{path}{'?…' if query else ''}"
 
 
 def within(timeout: float | None) -> str:

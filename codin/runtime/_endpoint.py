@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from codin.errors import AddressRefused, NoRuntime, RuntimeUnavailable
 from codin.net import AddressGuard
+from codin.net._wording import shown
 from codin.runtime._job import Call, Sent, body_of
 from codin.runtime._protocol import Emit, Endpoint, Event, Item, Kind, Outcome
 
@@ -96,7 +97,7 @@ class RemoteCall:
         if "refused" in said:
             raise refused(str(said["refused"]))
         if "unreached" in said:
-            raise RuntimeUnavailable(f"{url} could not be reached: {said['unreached']}")
+            raise RuntimeUnavailable(f"{shown(url)} could not be reached: {said['unreached']}")
         if "long" in said:
             return replace(outcome, value=None, exit_code=1, ended="output", error=TOO_LONG)
         if not isinstance(status := said.get("status"), int):
@@ -114,15 +115,16 @@ def answered(status: int, content_type: str, text: str) -> Outcome:
             value = json.loads(text)
         except ValueError:
             error = "the endpoint says JSON, and its answer is none"
-    if status >= 400:
-        error = f"the endpoint answered HTTP {status}: {text[:300]}"
+    if not 200 <= status < 300:
+        kind = ", a redirect, which is not followed" if 300 <= status < 400 else ""
+        error = f"the endpoint answered HTTP {status}{kind}: {text[:300]}"
     return Outcome(value=value, exit_code=1 if error else 0, error=error)
 
 
 def lost(url: str, reason: str) -> RuntimeUnavailable:
     """The error of an answer that did not come to its end."""
     return RuntimeUnavailable(
-        f"{url} did not answer to the end: {reason}",
+        f"{shown(url)} did not answer to the end: {reason}",
         hint="whether it acted is unknown; a workload that is idempotent may say retries",
     )
 

@@ -165,7 +165,7 @@ class Container(Workload):
 @dataclass(frozen=True, slots=True)
 class Endpoint(Workload):
     """A call of an HTTP endpoint. The value is the body, read as JSON if it says so, else as text; events are its
-    pieces as they come. A status from 400 on is a failure.
+    pieces as they come. A status other than 2xx is a failure.
     """
 
     kind: ClassVar[Kind] = "endpoint"

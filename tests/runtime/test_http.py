@@ -239,7 +239,7 @@ async def test_an_endpoint_that_needs_a_sandbox_needs_the_network_too(docker_hos
     assert told.value.able == ("local", "docker", "kubernetes", "ray", "http")
 
 
-async def test_a_redirect_is_an_answer_and_is_not_followed(runtime: Runtime, at: At) -> None:
+async def test_a_redirect_is_no_success_and_is_not_followed(runtime: Runtime, at: At) -> None:
     calls = 0
 
     async def away(body: bytes, writer: asyncio.StreamWriter) -> None:
@@ -248,8 +248,17 @@ async def test_a_redirect_is_an_answer_and_is_not_followed(runtime: Runtime, at:
         writer.write(b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 4\r\n\r\nmove")
 
     async with at(away) as url:
-        assert (await runtime.run(Endpoint(url))).value == "move"
+        with pytest.raises(WorkloadFailed, match="302, a redirect, which is not followed: move"):
+            await runtime.run(Endpoint(url))
     assert calls == 1
+
+
+async def test_an_error_tells_no_secret_of_a_url(runtime: Runtime) -> None:
+    with pytest.raises(RuntimeUnavailable) as told:
+        await runtime.run(Endpoint("http://ada:PASSWORD@127.0.0.1:9/path?key=SECRET"))
+    assert "127.0.0.1:9/path?…" in str(told.value)
+    assert "PASSWORD" not in str(told.value)
+    assert "SECRET" not in str(told.value)
 
 
 async def test_letters_may_be_cut_in_two(runtime: Runtime, at: At) -> None:
