@@ -177,7 +177,7 @@ class ToolExecutor:
     def _door(self, name: str, task: Task | None, caller: Caller | None) -> Door:
         named = [task.caller if task is not None else None, caller]
         callers = [each for each in named if each is not None] or [ANONYMOUS]
-        listed = self.registry.find(name, *callers, *([self._agent] if self._agent is not None else []))
+        listed = self.registry.find(str(name), *callers, *([self._agent] if self._agent is not None else []))
         door = self._doors.get(listed)
         if door is None:
             door = self._doors[listed] = Door(listed, self.limits.wait, self._sandbox_of(listed))
@@ -188,9 +188,14 @@ class ToolExecutor:
         said = self._sandbox.get(listed.name)
         return "required" if said is None and listed.foreign else said
 
-    def _checked(self, door: Door, arguments: Mapping[str, Any], task: Task | None) -> ToolCall:
+    def _checked(self, door: Door, arguments: Any, task: Task | None) -> ToolCall:
+        if not isinstance(arguments, Mapping):  # models send a text, too
+            raise InvalidArguments(
+                f"the arguments of {door.name!r} are no object", tool=door.name, hint="give them by their names"
+            )
         try:
-            body = to_json({name: _bare(value) for name, value in arguments.items()}, inf_nan_mode="null")
+            given = cast("Mapping[Any, Any]", arguments)
+            body = to_json({name: _bare(value) for name, value in given.items()}, inf_nan_mode="null")
         except (ValueError, TypeError, RecursionError):
             raise InvalidArguments(f"the arguments of {door.name!r} are not JSON", tool=door.name) from None
         if len(body) > self.limits.max_arguments:
@@ -199,10 +204,10 @@ class ToolExecutor:
                 tool=door.name,
             )
         plain: dict[str, Any] = from_json(body)
-        given = door.bind(plain, body)
+        bound = door.bind(plain, body)
         timeout = door.spec.timeout or self.limits.timeout
         size = self.limits.max_result
-        return ToolCall(door.name, door.spec, door.tool, plain, timeout, task, given=given, max_result=size)
+        return ToolCall(door.name, door.spec, door.tool, plain, timeout, task, given=bound, max_result=size)
 
     async def _permitted(self, call: ToolCall, task: Task) -> None:
         refused = await task.permit(call.name, call.arguments)

@@ -194,7 +194,10 @@ def told_of(error: BaseException) -> tuple[str, str]:
     rest of its error is for whoever runs it.
     """
     if not isinstance(error, WorkloadFailed) or error.result is None:
-        return type(error).__name__, str(error)
+        try:
+            return type(error).__name__, str(error)
+        except Exception:  # an exception of somebody's own may raise when it is asked for its words
+            return type(error).__name__, ""
     done = error.result
     if done.raised is not None:
         return done.raised.kind, done.raised.message

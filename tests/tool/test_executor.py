@@ -700,3 +700,32 @@ async def test_what_has_to_be_approved_needs_a_task() -> None:
             await executor.call(name, {"amount": 50})
     with pytest.raises(ToolRefused, match="nobody can tell"):
         await ToolExecutor([tool(approval=broken)(pay)]).call("pay", {"amount": 1})
+
+
+# -- what a model, or a tool, should not have said ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", ["tea", [("text", "tea")], 5])
+async def test_arguments_that_are_no_object(said: Any) -> None:
+    with pytest.raises(InvalidArguments, match="are no object"):
+        await ToolExecutor([_spelling("off")]).call("spell", said)
+
+
+async def test_a_name_that_is_none() -> None:
+    nobody: Any = None
+    with pytest.raises(UnknownTool):
+        await ToolExecutor([_spelling("off")]).call(nobody)
+
+
+async def test_an_exception_that_has_no_words() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    @tool
+    async def hush() -> str:
+        """Says nothing."""
+        raise Mute
+
+    with pytest.raises(ToolFailed, match="'hush' failed: Mute"):
+        await ToolExecutor([hush]).call("hush")
