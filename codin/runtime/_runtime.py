@@ -63,9 +63,7 @@ class Runtime(ABC):
             WorkloadTimeout: it took longer than `limits.time`.
         """
         if checked(workload).kind not in self.kinds:
-            raise NoRuntime(
-                f"{self.name!r} does not run a {workload.kind}", able=able(workload.kind), hint=_hint(workload)
-            )
+            raise NoRuntime(f"{self.name!r} runs no {workload.kind}", able=able(workload.kind), hint=_hint(workload))
         record = Record(self.name, workload.limits)
         if not stream:
             return await self._attempts(workload, record, None)

@@ -63,7 +63,7 @@ async def test_a_container(runtime: Runtime, daytona_cloud: Cloud) -> None:
     [
         (Container("python:3.12-slim"), "give the container a command"),
         (Command(Code("1")), "cannot keep"),
-        (Function(len, [""]), "does not run a function"),
+        (Function(len, [""]), "runs no function"),
     ],
     ids=["image", "code", "function"],
 )

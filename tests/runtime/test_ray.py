@@ -263,7 +263,7 @@ async def test_what_no_node_has_is_told_after_a_while(ray_cluster: RayCluster) -
 
 async def test_missing_asks_a_node_for_its_sandbox(ray_runtime: RayRuntime) -> None:
     assert await ray_runtime.missing(Function(chores.double, [1], sandbox="required")) == ""
-    assert "does not run a command" in await ray_runtime.missing(Command(["true"]))
+    assert "it runs no command" in await ray_runtime.missing(Command(["true"]))
 
 
 async def test_a_node_that_is_lost_ends_its_tasks_and_streams(ray_cluster: RayCluster, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ async def test_the_fields_of_a_query(http: httpx.AsyncClient) -> None:
         ("contextId=a%20b%26c", [asked]),
         ("context_id=a%20b%26c", [done, asked]),  # another name, and passed over
         ("status=TASK_STATE_COMPLETED", [done]),
-        ("statusTimestampAfter=2001-01-01T00:00:00Z&pageSize=1", [done]),
+        ("statusTimestampAfter=2001-01-01T00:00:00Z&status=TASK_STATE_COMPLETED&pageSize=1", [done]),
         ("statusTimestampAfter=2999-01-01T00:00:00.000Z", []),
     ):
         page = (await http.get(f"/tasks?{query}")).json()

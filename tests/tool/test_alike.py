@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -189,8 +190,7 @@ def endless() -> Iterator[str]:
 def drips() -> Iterator[int]:
     """Give one, and hang."""
     yield 1
-    while True:
-        pass
+    Event().wait()
 
 
 class Steps:
