@@ -25,6 +25,7 @@ from codin.sandbox import Limits
 from tests.runtime import chores
 from tests.runtime.conftest import ray_cluster, ray_here, ray_runtime
 from tests.runtime.test_http import endpoint, said
+from tests.sandbox.remains import children
 from tests.servers.kubernetes_node import kills_for_memory
 from tests.servers.ray import RayCluster
 from tests.servers.ray_fixtures import connect
@@ -291,8 +292,7 @@ async def test_a_node_that_is_lost_ends_its_tasks_and_streams(ray_cluster: RayCl
 
 def _drivers() -> set[int]:
     """The processes of ours that are connected to a cluster."""
-    children = [int(child) for of in Path("/proc/self/task").glob("*/children") for child in of.read_text().split()]
-    return {child for child in children if b"_ray_child" in Path(f"/proc/{child}/cmdline").read_bytes()}
+    return {child for child, command in children().items() if "_ray_child" in command}
 
 
 async def test_a_driver_that_dies_is_told_and_replaced(ray_cluster: RayCluster, tmp_path: Path) -> None:

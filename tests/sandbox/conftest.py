@@ -20,7 +20,7 @@ from tests.servers.fixtures import (
     docker_host,
     e2b_cloud,
     e2b_server,
-    need_docker,
+    started_daemon,
     wasm_python,
 )
 
@@ -120,13 +120,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 def own_daemon() -> Iterator[DockerDaemon]:
     """A Docker daemon for a test that harms it."""
-    need_docker()
-    daemon = DockerDaemon()
-    try:
-        daemon.start()
-        yield daemon
-    finally:
-        daemon.stop()
+    yield from started_daemon()
 
 
 @pytest.fixture(params=ROOMS)

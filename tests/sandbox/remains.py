@@ -22,13 +22,21 @@ def groups() -> list[Path]:
     ]
 
 
-def children() -> dict[int, str]:
-    """The processes that this one has begun, the dead that nobody has looked after among them, by their number."""
+def children(process: int | str = "self") -> dict[int, str]:
+    """What a process has begun, the dead that nobody has looked after among them: the command line of each."""
     found: dict[int, str] = {}
-    for listed in Path("/proc/self/task").glob("*/children"):
-        for child in listed.read_text().split():
-            found[int(child)] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    for listed in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in _read(listed).split():
+            found[int(child)] = _read(Path(f"/proc/{child}/cmdline")).replace(b"\0", b" ").decode()
     return found
+
+
+def _read(file: Path) -> bytes:
+    """Nothing, where the thread or the process has ended since."""
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 @asynccontextmanager

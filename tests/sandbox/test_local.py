@@ -14,8 +14,8 @@ import subprocess
 import sys
 import threading
 import venv
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from textwrap import dedent
 
@@ -30,8 +30,8 @@ from codin.sandbox._local.boot import modules
 from codin.sandbox._local.filter import filter_program
 from codin.sandbox._local.groups import Group, Groups
 from codin.sandbox.local import NO_LIMITS, LocalSandbox
-from tests.sandbox.remains import groups
-from tests.sandbox.test_attacks import open_descriptors
+from tests.sandbox.remains import children, groups
+from tests.sandbox.test_attacks import FORKS, open_descriptors
 from tests.sandbox.test_contract import OBEDIENT, Words, first_line
 
 pytestmark = [
@@ -268,11 +268,6 @@ def supervisors(host: int) -> list[int]:
     return made
 
 
-def children(process: int) -> list[int]:
-    threads = Path(f"/proc/{process}/task").glob("*/children")
-    return [int(child) for thread in threads for child in thread.read_text().split()]
-
-
 async def gone(pid: int) -> None:
     """Wait until a process of the host is gone."""
     try:
@@ -333,8 +328,9 @@ async def test_a_command_goes_before_the_supervisor_when_memory_is_short() -> No
         assert done.check().text == ours
 
 
-async def test_killing_the_keeper_ends_the_command() -> None:
-    source = "import os, time\nos.kill(os.getppid(), 9)\nwhile True: time.sleep(0.05)"
+@asynccontextmanager
+async def beside_another() -> AsyncGenerator[LocalSandbox]:
+    """A sandbox in which a command runs, to the good end that others must not take from it."""
     words = Words()
     async with (
         asyncio.timeout(60),
@@ -342,10 +338,16 @@ async def test_killing_the_keeper_ends_the_command() -> None:
         sandbox.start(OBEDIENT, stdin=words) as other,
     ):
         await first_line(other)
-        assert (await sandbox.exec(Code(source))).exit_code == -signal.SIGKILL
-        assert "time.sleep" not in (await sandbox.exec(["sh", "-c", "cat /proc/[0-9]*/cmdline"])).text
+        yield sandbox
         words.say(b"on\n")
         assert (await other.result()).check()
+
+
+async def test_killing_the_keeper_ends_the_command() -> None:
+    source = "import os, time\nos.kill(os.getppid(), 9)\nwhile True: time.sleep(0.05)"
+    async with beside_another() as sandbox:
+        assert (await sandbox.exec(Code(source))).exit_code == -signal.SIGKILL
+        assert "time.sleep" not in (await sandbox.exec(["sh", "-c", "cat /proc/[0-9]*/cmdline"])).text
 
 
 async def running(sandbox: LocalSandbox, word: str) -> bool:
@@ -387,20 +389,20 @@ async def test_each_command_has_what_it_leaves_as_long_as_it_runs() -> None:
 
 async def test_a_stopped_keeper_keeps_nothing_alive() -> None:
     stop = "import os, signal, time\nos.kill(os.getppid(), signal.SIGSTOP)\nprint('602', flush=True)\ntime.sleep(602)"
-    words = Words()
-    async with (
-        asyncio.timeout(60),
-        LocalSandbox(await relaxed()) as sandbox,
-        sandbox.start(OBEDIENT, stdin=words) as other,
-    ):
-        await first_line(other)
+    async with beside_another() as sandbox:
         async with sandbox.start(["python3", "-c", stop]) as stopping:
             await first_line(stopping)
             await stopping.kill()
             assert (await stopping.result()).exit_code == -signal.SIGKILL
         assert not await running(sandbox, "602")
-        words.say(b"on\n")
-        (await other.result()).check()
+
+
+async def test_a_slippery_command_is_caught_beside_another() -> None:
+    """It is never there for long, and the other must not go with it."""
+    async with beside_another() as sandbox:
+        for _ in range(20):
+            await sandbox.exec(["python3", "-c", dedent(FORKS["slippery"])], timeout=0.2)
+            assert not await running(sandbox, "os.fork")
 
 
 async def test_a_flood_of_orphans_is_heard_out_by_nobody() -> None:

@@ -27,6 +27,11 @@ def need_docker() -> None:
 @pytest.fixture(scope="session")
 def docker_daemon() -> Iterator[DockerDaemon]:
     """A Docker daemon that all tests of this process share."""
+    yield from started_daemon()
+
+
+def started_daemon() -> Iterator[DockerDaemon]:
+    """A Docker daemon, for as long as it is needed."""
     need_docker()
     daemon = DockerDaemon()
     try:

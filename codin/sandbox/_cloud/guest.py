@@ -147,7 +147,8 @@ def processes() -> dict[int, list[str]]:
                     fields = file.read().rpartition(")")[2].split()
             except OSError:
                 continue
-            if fields and fields[0] not in "ZX":
+            # The first thread of one may have ended, and others live.
+            if fields and (fields[0] not in "ZX" or int(fields[17]) > 1):
                 seen[int(name)] = fields
     return seen
 
@@ -172,14 +173,14 @@ def signal_all(targets: set[int], number: int) -> None:
             os.kill(process, number)
 
 
-def end_all(reaped: Callable[[], None]) -> bool:
+def end_all(is_any_left: Callable[[], bool]) -> bool:
     """Kill what the command began. False when that cannot be done."""
     deadline = time.monotonic() + ENDING
     passes = 0
     while time.monotonic() < deadline:
-        reaped()
-        if not (left := mine()):
+        if not is_any_left():
             return True
+        left = mine()
         stopped: set[int] = set()
         # What is stopped begins no other.
         while left - stopped and passes < STOP_PASSES:
@@ -201,14 +202,15 @@ def end_all(reaped: Callable[[], None]) -> bool:
 
 def sweep(since: int) -> None:
     """Kill what began after the sandbox did, where a command has killed the guest that would have ended it."""
-    seen = processes()
-    keep = {os.getpid()}
-    at = os.getpid()
-    while at in seen and at > 1:
-        at = int(seen[at][1])
-        keep.add(at)
-    young = {process for process, fields in seen.items() if int(fields[19]) > since}
-    signal_all(young - keep, signal.SIGKILL)
+    for _ in range(STOP_PASSES):  # what begins others hides behind them for a while
+        seen = processes()
+        keep = {os.getpid()}
+        at = os.getpid()
+        while at in seen and at > 1:
+            at = int(seen[at][1])
+            keep.add(at)
+        young = {process for process, fields in seen.items() if int(fields[19]) > since}
+        signal_all(young - keep, signal.SIGKILL)
     say("x")
 
 
@@ -312,11 +314,14 @@ class Command:
             cause = "memory"
         say("x", f"{code} {cause}".encode())
 
-    def reap(self) -> None:
+    def reap(self) -> bool:
+        """Take note of what has ended. Whether anything is left of the command, of which the kernel alone is sure."""
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0] != 0:
                 if ended[0] == self.process.pid:
                     self.code = self.process.returncode = os.waitstatus_to_exitcode(ended[1])
+            return True
+        return False
 
     def hear(self) -> None:
         try:

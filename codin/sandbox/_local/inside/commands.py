@@ -21,9 +21,10 @@ else:
     import _signal
     import posix as os
 
-__all__ = ["Command", "clear", "clear_all", "complain", "execute", "kept", "memory_in_use"]
+__all__ = ["Command", "clear_all", "clear_own", "complain", "execute", "kept", "memory_in_use"]
 
 PATIENCE = 5000  # how often it looks for processes that will not go, before all of the sandbox has to
+CHASES = 20  # how often it finds others than before, until everything has to stand still
 
 
 class Command:
@@ -49,7 +50,7 @@ class Command:
     def end(self) -> None:
         if self.told is not None:
             os.kill(self.pid, _signal.SIGSTOP)  # it shall begin nothing any more
-            self.is_cleared = clear(self.pid, stopped=True) or self.is_cleared
+            self.is_cleared = _clear(self.pid, stopped=True) or self.is_cleared
         os.kill(self.pid, _signal.SIGKILL)
 
     def ending(self, status: int) -> int:
@@ -57,8 +58,8 @@ class Command:
         if self.told is None:
             return os.waitstatus_to_exitcode(status)
         said = os.read(self.told, 8)
-        self.is_cleared = self.is_cleared or bool(said)
-        return int(said or b"-9")
+        self.is_cleared = self.is_cleared or said[-1:].isdigit()
+        return int(said.rstrip(b"?") or b"-9")
 
 
 def kept(argv: list[str], env: dict[str, str], folder: str, fds: list[int]) -> tuple[int, int]:
@@ -92,8 +93,8 @@ def _keep(argv: list[str], env: dict[str, str], folder: str, fds: list[int], tel
         pid, status = 0, 0
         while pid != command:
             pid, status = os.wait()
-        clear(os.getpid())
-        os.write(telling, b"%d" % os.waitstatus_to_exitcode(status))
+        unsure = b"" if _clear(os.getpid()) else b"?"
+        os.write(telling, b"%d%b" % (os.waitstatus_to_exitcode(status), unsure))
     finally:
         os._exit(0)
 
@@ -150,39 +151,77 @@ def clear_all() -> None:
             return
 
 
-def clear(top: int, spared: Container[int] = (), *, stopped: bool = False) -> bool:
+def clear_own(spared: Container[int]) -> None:
+    """End what has come to this process, but for those of its children that are spared, with all that is below these.
+
+    Who begins others faster than they are found is caught when nothing moves: the kernel stops all at once.
+    """
+    if _clear(os.getpid(), spared):
+        return
+    if os.getpid() != 1:
+        os._exit(1)  # others than ours would be stopped as well
+    before, _ = _living()
+    os.kill(-1, _signal.SIGSTOP)
+    if not _clear(1, spared):
+        os._exit(1)
+    for pid in _living()[0]:
+        if pid != 1 and (pid not in before or before[pid][1] != b"T"):
+            _send(pid, _signal.SIGCONT)
+
+
+def _clear(top: int, spared: Container[int] = (), *, stopped: bool = False) -> bool:
     """End what is below a process, but for those of its children that are spared, with all that is below these.
 
-    Returns False when it has ended itself: then what was below it has come to us.
+    Returns False when it has ended itself, whereby what was below it has come to us, or when there are ever new ones.
 
     Args:
         stopped: it has to be stopped as well, so that nothing comes after.
     """
+    known: set[int] = set()
+    chases = 0
     for _ in range(PATIENCE):
-        living = _living()
+        living, dead = _living()
         if top not in living:
             return False
-        strays = {pid for pid, (parent, _) in living.items() if parent == top and pid not in spared}
-        grown = 0
-        while grown != len(strays):
-            grown = len(strays)
-            strays |= {pid for pid, (parent, _) in living.items() if parent in strays}
-        if not strays and (not stopped or living[top][1] == b"T"):
+        strays = _below(top, living, spared)
+        # One that ended while we looked may have left a child that we did not see.
+        new = (strays | dead) - known
+        if not strays and not new and (not stopped or living[top][1] == b"T"):
             return True
+        known |= new
+        chases += bool(new)
+        if chases > CHASES:
+            return False
         for pid in strays:
-            try:
-                os.kill(pid, _signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        select.poll().poll(1)
+            _send(pid, _signal.SIGKILL)
+        if strays:
+            select.poll().poll(1)
     os._exit(1)
 
 
-def _living() -> dict[int, tuple[int, bytes]]:
-    """Parent and state of each process, but for those that are dead and only not yet reaped."""
+def _send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _below(top: int, living: dict[int, tuple[int, bytes]], spared: Container[int]) -> set[int]:
+    found = {pid for pid, (parent, _) in living.items() if parent == top and pid not in spared}
+    grown = 0
+    while grown != len(found):
+        grown = len(found)
+        found |= {pid for pid, (parent, _) in living.items() if parent in found}
+    return found
+
+
+def _living() -> tuple[dict[int, tuple[int, bytes]], set[int]]:
+    """Parent and state of each process, and those that are dead or have ended meanwhile."""
     found: dict[int, tuple[int, bytes]] = {}
+    dead: set[int] = set()
     for name in os.listdir("/proc"):
         if name.isdigit():
+            dead.add(int(name))
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
                     told = file.read().rpartition(b")")[2].split()
@@ -190,14 +229,15 @@ def _living() -> dict[int, tuple[int, bytes]]:
                 continue
             state, parent, threads = told[0], int(told[1]), int(told[17])
             if state not in b"ZX" or threads > 1:  # its first thread may be dead, and others live
+                dead.remove(int(name))
                 found[int(name)] = (parent, state)
-    return found
+    return found, dead
 
 
 def memory_in_use() -> int:
     """Bytes of all processes that are not pages of a file."""
     total = 0
-    for pid in _living():
+    for pid in _living()[0]:
         try:
             with open(f"/proc/{pid}/status", "rb") as file:
                 lines = file.read().split(b"\n")

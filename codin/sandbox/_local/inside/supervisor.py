@@ -25,7 +25,7 @@ import marshal
 import select
 import sys
 
-from codin.sandbox._local.inside.commands import Command, clear, clear_all, complain, execute, kept, memory_in_use
+from codin.sandbox._local.inside.commands import Command, clear_all, clear_own, complain, execute, kept, memory_in_use
 from codin.sandbox._local.inside.files import Draft, inside, put_list, readable
 from codin.sandbox._local.inside.walls import bound, close_in, confine
 
@@ -175,7 +175,7 @@ class Supervisor:
             if not living and os.getpid() == 1:
                 clear_all()
             elif not all(command.is_cleared for command, _ in ended):
-                clear(os.getpid(), living)
+                clear_own(living)
             for command, code in ended:
                 _say(command.channel, b"=%d%b" % (code, command.cause))
                 self._forget(command)
