@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from codin.errors import ConfigError
 from codin.sandbox import Code, ExecResult, Limits, Output
-from codin.sandbox._checks import check_env
+from codin.sandbox._checks import check_env, check_word
 
 __all__ = [
     "Command",
@@ -68,8 +68,9 @@ class Workload:
     on: str | None = None
 
     def __post_init__(self) -> None:
-        one_of("network", self.network, get_args(Network))
-        one_of("sandbox", self.sandbox, (None, *get_args(SandboxDemand)))
+        check_word("network", self.network, get_args(Network))
+        if self.sandbox is not None:
+            check_word("sandbox", self.sandbox, get_args(SandboxDemand))
         if not _is_a(self.limits, Limits):
             raise ConfigError(f"limits={self.limits!r} are none", hint="limits=Limits(time=10)")
         check_env(self.env)
@@ -173,12 +174,6 @@ class Endpoint(Workload):
     method: str = "POST"
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-def one_of(name: str, value: object, words: Sequence[object]) -> None:
-    """Raise ConfigError when what has this name is none of the words."""
-    if value not in words:
-        raise ConfigError(f"{name}={value!r} is none of {', '.join(map(str, words))}")
 
 
 def _is_a(value: object, *kinds: type) -> bool:

@@ -9,9 +9,10 @@ from typing import ClassVar, get_args
 
 from codin.errors import ConfigError, NoRuntime, RuntimeUnavailable
 from codin.runtime._kinds import runtime_class, runtime_of, runtimes
-from codin.runtime._protocol import Emit, Kind, Outcome, SandboxDemand, Workload, one_of
+from codin.runtime._protocol import Emit, Kind, Outcome, SandboxDemand, Workload
 from codin.runtime._result import RuntimeResult
 from codin.runtime._runtime import Runtime, able, checked
+from codin.sandbox._checks import check_word
 
 __all__ = ["OmniRuntime"]
 
@@ -38,7 +39,7 @@ class OmniRuntime(Runtime):
     kinds: ClassVar[frozenset[Kind]] = frozenset({"function", "module", "command", "container", "endpoint"})
 
     def __init__(self, among: Sequence[str | Runtime] | None = None, *, sandbox: SandboxDemand = "off") -> None:
-        one_of("sandbox", sandbox, get_args(SandboxDemand))
+        check_word("sandbox", sandbox, get_args(SandboxDemand))
         self._is_found = among is None
         self._among: tuple[str | Runtime, ...] = tuple(runtimes() if among is None else among)
         self._floor: SandboxDemand = sandbox
