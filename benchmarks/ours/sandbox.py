@@ -1,8 +1,9 @@
 """Times of one sandbox, in milliseconds: `python -m benchmarks.ours.sandbox KIND WHAT SECONDS`.
 
 WHAT is `fresh`: open, run a command, close. `bare`: the same command without codin (by `bwrap` for `local`, and by
-`docker run` in the same image for `docker`). `exec`: run a command in a sandbox that is open. `pooled`: what it takes
-more to take the sandbox out of a pool first.
+`docker run` in the same image for `docker`). `code` and `bare_code`: the same two for code of Python in place of
+`true`, where the kind is `local`. `exec`: run a command in a sandbox that is open. `pooled`: what it takes more to take
+the sandbox out of a pool first.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ _BWRAP = [
     *("bwrap", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--die-with-parent"),
     *("--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"),
     *("--symlink", "usr/bin", "/bin", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/box"),
-    *("--cap-drop", "ALL", "true"),
+    *("--cap-drop", "ALL"),
+]
+_PYTHON = [
+    *(word for prefix in (sys.base_prefix, sys.prefix) for word in ("--ro-bind", prefix, prefix)),
+    *(sys.executable, "-B", "-c", ""),
 ]
 
 Once = Callable[[], Awaitable[float]]
@@ -35,9 +40,15 @@ def _command(kind: str) -> Sequence[str] | Code:
 
 
 async def _bare(kind: str, stack: AsyncExitStack) -> Once:
-    bare: dict[str, Sequence[str]] = {"local": _BWRAP, "wasm": [sys.executable, "-I", "-c", ""]}
-    command = await _docker_run(stack) if kind == "docker" else bare[kind]
+    bare: dict[str, Sequence[str]] = {"local": [*_BWRAP, *_TRUE], "wasm": [sys.executable, "-I", "-c", ""]}
+    return _process(await _docker_run(stack) if kind == "docker" else bare[kind])
 
+
+async def _bare_code(kind: str, stack: AsyncExitStack) -> Once:
+    return _process([*_BWRAP, *_PYTHON])
+
+
+def _process(command: Sequence[str]) -> Once:
     async def once() -> float:
         begun = time.perf_counter()
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)  # noqa: ASYNC221 - alone here
@@ -54,10 +65,18 @@ async def _docker_run(stack: AsyncExitStack) -> Sequence[str]:
 
 
 async def _fresh(kind: str, stack: AsyncExitStack) -> Once:
+    return _opening(kind, _command(kind))
+
+
+async def _code(kind: str, stack: AsyncExitStack) -> Once:
+    return _opening(kind, Code(""))
+
+
+def _opening(kind: str, command: Sequence[str] | Code) -> Once:
     async def once() -> float:
         begun = time.perf_counter()
         async with sandbox_of(kind) as sandbox:
-            (await sandbox.exec(_command(kind))).check()
+            (await sandbox.exec(command)).check()
         return time.perf_counter() - begun
 
     return once
@@ -104,6 +123,8 @@ async def _timed(sandbox: Sandbox, kind: str) -> float:
 
 _WHAT: dict[str, Callable[[str, AsyncExitStack], Awaitable[Once]]] = {
     "bare": _bare,
+    "bare_code": _bare_code,
+    "code": _code,
     "exec": _exec,
     "fresh": _fresh,
     "pooled": _pooled,
