@@ -194,7 +194,7 @@ def _clear(top: int, spared: Container[int] = (), *, stopped: bool = False) -> b
             return False
         for pid in strays:
             _send(pid, _signal.SIGKILL)
-        if strays:
+        if strays or not new:
             select.poll().poll(1)
     os._exit(1)
 
