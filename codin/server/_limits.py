@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ServerLimits"]
+__all__ = ["KEPT_OPEN", "ServerLimits"]
+
+KEPT_OPEN = 65
+"""Seconds that a connection may be idle: longer than with any client or usual proxy, so that it is they who close it.
+
+A request that crosses with the server's closing is lost, and nobody may send it again by himself.
+"""
 
 
 @dataclass(frozen=True, slots=True)

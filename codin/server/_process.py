@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
 from codin.server._app import App
+from codin.server._limits import KEPT_OPEN
 from codin.server._neighbours import Neighbourhood
 from codin.server._presence import Presence
 
@@ -95,6 +96,7 @@ def _config(app: App, log_level: str) -> uvicorn.Config:
         proxy_headers=False,
         lifespan="on",
         server_header=False,
+        timeout_keep_alive=KEPT_OPEN,
         timeout_graceful_shutdown=_GRACE,
     )
 

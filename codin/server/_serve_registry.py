@@ -15,6 +15,7 @@ from codin.errors import ConfigError
 from codin.mesh.registry import RegistryApp, RegistryLimits, RegistryStore
 from codin.mesh.registry._meaning import Embed
 from codin.net import is_loopback
+from codin.server._limits import KEPT_OPEN
 from codin.server._listen import listen, reachable
 from codin.trust import Authenticator, BearerTokens, KeyRing
 
@@ -74,7 +75,13 @@ def serve_registry(
         limits=limits,
     )
     config = uvicorn.Config(
-        app, log_level=log_level, access_log=False, proxy_headers=False, lifespan="on", server_header=False
+        app,
+        log_level=log_level,
+        access_log=False,
+        proxy_headers=False,
+        lifespan="on",
+        server_header=False,
+        timeout_keep_alive=KEPT_OPEN,
     )
     with listener, contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
         _Server(config, app, f"registry at {base}\n").run(sockets=[listener])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,19 @@ async def test_a_loopback_address_is_not(host: str) -> None:
         process.stop()
         await process.ended()
         assert await process.errors() == ""
+
+
+async def test_it_is_the_client_who_closes_an_idle_connection() -> None:
+    """Five seconds are usual for servers and for clients: then a request may cross with the server's closing."""
+    async with running(PROGRAM, host="127.0.0.1") as process:
+        reader, writer = await asyncio.open_connection(*process.address)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(6):
+                await reader.read()  # to the end, which does not come
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_an_open_address_with_tokens_is_not(tmp_path: Path) -> None:
