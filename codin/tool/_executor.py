@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from typing import Any, NoReturn, cast
 from weakref import WeakKeyDictionary
@@ -35,6 +35,7 @@ from codin.tool._pieces import parts, whole
 from codin.tool._protocol import Sandboxing, StreamingTool, Tool, check_sandboxing
 from codin.tool._registry import Listed, ToolRegistry
 from codin.tool._sandboxed import WorkloadTool, told_of
+from codin.tool._stopping import stoppable
 from codin.trust import ANONYMOUS, Caller
 
 __all__ = ["ToolExecutor"]
@@ -268,8 +269,10 @@ class ToolExecutor:
                     except NoRuntime as error:
                         self._stay_here(call, error)
                 if door.function is not None:
-                    return await door.function.run(call.given, call.task)
-                return await call.tool.invoke(**call.given)
+                    work = door.function.run(call.given, call.task)
+                else:
+                    work = _coroutine(call.tool.invoke(**call.given))
+                return await stoppable(work, call.name, self.limits.grace, door.gate.keep)
         except BaseException as error:
             self._fail(call, door, error, expired=scope.expired())
 
@@ -277,12 +280,18 @@ class ToolExecutor:
         """What a streaming tool gives, each piece with its JSON. It has the time for all of them."""
         ends = asyncio.get_running_loop().time() + call.timeout
         size = 0
-        async with aclosing(self._begun(call, door)) as pieces:
+        is_here = not self._goes_out(call)
+        async with _closing(self._begun(call, door)) as pieces:
             while True:
                 scope = asyncio.timeout_at(ends)
                 try:
                     async with scope:
-                        piece = await anext(pieces)
+                        coming = _coroutine(anext(pieces))
+                        if is_here:
+                            coming = stoppable(coming, call.name, self.limits.grace, door.gate.keep)
+                        piece = await coming
+                    if scope.expired():
+                        raise TimeoutError
                 except StopAsyncIteration:
                     return
                 except BaseException as error:
@@ -355,7 +364,9 @@ class ToolExecutor:
             raise error
         if expired or isinstance(error, WorkloadTimeout):
             told = f"{call.name!r} took longer than {call.timeout:g} s, and was stopped"
-            raise ToolTimeout(told, tool=call.name, retryable=call.spec.idempotent) from None
+            # One that goes on all the same would be there twice.
+            retryable = call.spec.idempotent and not door.gate.is_stuck
+            raise ToolTimeout(told, tool=call.name, retryable=retryable) from None
         if isinstance(error, (ToolError, *_OF_THE_RUN)):
             if isinstance(error, ToolError) and not error.tool:
                 error.tool = call.name
@@ -371,6 +382,23 @@ class ToolExecutor:
         reason = ": ".join(filter(None, (kind, said)))
         _logger.warning("tool %s failed: %s", call.name, reason, exc_info=trace)
         raise ToolFailed(f"{call.name!r} failed: {reason}", tool=call.name, retryable=call.spec.idempotent) from trace
+
+
+def _coroutine(work: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
+    return cast("Coroutine[Any, Any, Any]", work) if isinstance(work, Coroutine) else _awaited(work)
+
+
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work
+
+
+@asynccontextmanager
+async def _closing(pieces: AsyncGenerator[Any, None]) -> AsyncGenerator[AsyncGenerator[Any, None]]:
+    try:
+        yield pieces
+    finally:
+        if not getattr(pieces, "ag_running", False):  # as one that nothing ends is, which closes itself when it ends
+            await pieces.aclose()
 
 
 def _lone(error: BaseException) -> BaseException:

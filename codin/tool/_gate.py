@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from types import TracebackType
+from typing import Any
 
 from codin.errors import ToolBusy
 from codin.tool._protocol import ToolSpec
@@ -15,6 +16,9 @@ __all__ = ["Gate"]
 class Gate:
     """Lets the calls of one tool in: `async with` holds a place, `turn` waits until another try may begin.
 
+    A tool that goes on although its call has ended keeps the place of the call until it ends: it still does what the
+    bound is there for, and such calls do not pile up.
+
     Args:
         wait: seconds that a call waits at most, for each of the two.
     """
@@ -24,6 +28,8 @@ class Gate:
         self._wait = wait
         self._places = None if spec.concurrency is None else asyncio.Semaphore(spec.concurrency)
         self._rate = spec.rate
+        self._going_on = 0  # without a call
+        self._kept = 0  # places of calls that end, for what goes on
         self._begun: deque[float] = deque()  # the last tries, by the loop's clock; those that wait have theirs ahead
 
     async def __aenter__(self) -> None:
@@ -40,6 +46,27 @@ class Gate:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._kept:
+            self._kept -= 1
+        else:
+            self._release()
+
+    @property
+    def is_stuck(self) -> bool:
+        """One goes on although its call has ended."""
+        return self._going_on > 0
+
+    def keep(self, going_on: asyncio.Task[Any]) -> None:
+        """Keep the place of a call that is ending, until this ends."""
+        self._going_on += 1
+        self._kept += 1
+        going_on.add_done_callback(self._let_go)
+
+    def _let_go(self, ended: asyncio.Task[Any]) -> None:
+        self._going_on -= 1
+        self._release()
+
+    def _release(self) -> None:
         if self._places is not None:
             self._places.release()
 

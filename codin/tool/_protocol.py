@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
@@ -19,6 +20,7 @@ __all__ = [
     "check_sandboxing",
     "checked_name",
     "checked_version",
+    "kind_of",
 ]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -119,6 +121,11 @@ def check_sandboxing(said: Mapping[str, Sandboxing]) -> Mapping[str, Sandboxing]
         if word not in get_args(Sandboxing):
             raise ConfigError(f"{name}={word!r} is none of {', '.join(get_args(Sandboxing))}")
     return said
+
+
+def kind_of(thing: object) -> str:
+    """What something is, for a message: without what it holds, which may be a key."""
+    return repr(thing) if inspect.isroutine(thing) or inspect.isclass(thing) else f"an object of {type(thing).__name__}"
 
 
 def checked_name(name: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any, cast
 from codin.errors import ConfigError, UnknownTool
 from codin.tool._function import FunctionTool
 from codin.tool._json_schema import JsonSchema, SchemaBroken
-from codin.tool._protocol import Tool, ToolSpec, checked_name, checked_version
+from codin.tool._protocol import Tool, ToolSpec, checked_name, checked_version, kind_of
 from codin.tool._workspace import tools_of_folder
 from codin.trust import Caller
 
@@ -196,7 +196,7 @@ def _listed(tool: Any, origin: str) -> Listed:
     """What a tool says of itself. Raises ConfigError when it is none."""
     if inspect.isclass(tool) or not isinstance(tool, Tool):
         hint = "decorate it with @tool" if callable(tool) and not inspect.isclass(tool) else "see codin.tool.Tool"
-        raise ConfigError(f"{tool!r}{_from(origin)} is no tool", hint=hint)
+        raise ConfigError(f"{kind_of(tool)}{_from(origin)} is no tool", hint=hint)
     if _unbound(tool):
         raise ConfigError(f"{tool!r}{_from(origin)} is a method without its instance", hint="add instance.method")
     _check_told(tool, origin)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codin.agent.adapters import tool_of
 from codin.errors import ConfigError, UnknownTool
 from codin.tool import ToolRegistry, ToolSpec, tool
 from codin.tool import _registry as registry_module
@@ -226,3 +228,14 @@ def test_an_installed_one_that_is_broken_is_named(installed: list[EntryPoint], v
     installed.append(EntryPoint("broken", value, "codin.tools"))
     with pytest.raises(ConfigError, match="'broken'"):
         ToolRegistry().add_installed()
+
+
+async def test_what_is_no_tool_is_named_without_what_it_holds() -> None:
+    @dataclass
+    class Client:
+        key: str
+
+    for make in (lambda: ToolRegistry([Client("hush")]), lambda: tool_of(Client("hush"))):  # type: ignore[list-item]
+        with pytest.raises(ConfigError, match="an object of Client is no tool") as told:
+            make()
+        assert "hush" not in str(told.value)

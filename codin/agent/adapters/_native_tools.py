@@ -19,6 +19,7 @@ from codin.task import Task, current_task
 from codin.task._task import run_of
 from codin.tool import Tool, ToolRegistry, ToolSpec
 from codin.tool._agent_tools import Executors
+from codin.tool._protocol import kind_of
 
 __all__ = ["NativeTool", "Offered", "lent", "offered", "tool_of", "unknown", "usable"]
 
@@ -168,9 +169,9 @@ def tool_of(native: object) -> Tool:
         if make is not None:
             return make(native)
     hint = "decorate it with @tool" if callable(native) else "it takes a tool object of a framework that codin knows"
-    raise ConfigError(f"{native!r} is no tool of a framework", hint=hint)
+    raise ConfigError(f"{kind_of(native)} is no tool of a framework", hint=hint)
 
 
 def unknown(native: object, wanted: str) -> ConfigError:
     """What is said of an object that is of the framework, but no tool that is a function."""
-    return ConfigError(f"{native!r} is no tool that can be called", hint=f"it has to be {wanted}")
+    return ConfigError(f"{kind_of(native)} is no tool that can be called", hint=f"it has to be {wanted}")

@@ -19,8 +19,10 @@ from codin.agent.adapters.mcp._connect import Connect, http, in_thread, meanwhil
 from codin.agent.adapters.mcp._input import Tools
 from codin.agent.adapters.mcp._output import respond
 from codin.agent.adapters.mcp._questions import elicit
-from codin.agent.adapters.mcp._session import Call, Listing, Session, Unreachable, listing_of, why
+from codin.agent.adapters.mcp._secrets import Secrets
+from codin.agent.adapters.mcp._session import Call, Listing, Session, Unreachable, listing_of, refused
 from codin.errors import ConfigError
+from codin.net._wording import shown
 from codin.sandbox import Policy
 from codin.task import AgentResponse, Task
 from codin.tool import Sandboxing, ToolSpec
@@ -85,17 +87,19 @@ def server(
     Raises:
         ConfigError: there is no such server, it does not answer, or it has no tools.
     """
-    if isinstance(target, str) and target.startswith(("http://", "https://")):
-        connect = http(target, headers)
+    url = target if isinstance(target, str) and target.startswith(("http://", "https://")) else None
+    secrets = Secrets(url, headers, env, policy.env if policy is not None else None)
+    if url is not None:
+        named, connect = shown(url), http(url, headers)
     else:
         words = shlex.split(target) if isinstance(target, str) else list(target)
-        connect = program(words, env=env, cwd=cwd, sandbox=sandbox, policy=policy, kind=kind)
+        named = secrets.clean(shlex.join(words))
+        connect = program(words, env=env, cwd=cwd, sandbox=sandbox, policy=policy, kind=kind, secrets=secrets)
     try:
         listing = meanwhile(listing_of(connect))
-    except Exception as error:
-        reason, hint = why(error)
-        raise ConfigError(f"the MCP server {target!r} cannot be asked for its tools: {reason}", hint=hint) from error
-    return McpAgent(connect, listing, **options)
+    except Exception as error:  # which has the URL in it, and what a program has said
+        raise refused(named, error, secrets) from None
+    return McpAgent(connect, listing, secrets, **options)
 
 
 async def _listing(low: Server[Any, Any]) -> Listing:
@@ -108,7 +112,8 @@ async def _listing(low: Server[Any, Any]) -> Listing:
 class McpTool:
     """A tool of an MCP server by the names codin gives things."""
 
-    def __init__(self, tool: types.Tool, session: Session) -> None:
+    def __init__(self, tool: types.Tool, session: Session, secrets: Secrets) -> None:
+        self._secrets = secrets
         self.name = tool.name
         self.spec = ToolSpec(tool.description or "", tool.inputSchema, tool.outputSchema)
         self._session = session
@@ -118,7 +123,7 @@ class McpTool:
         result = await self._session.call(self.name, args[0] if args else kwargs, Call(_declined))
         texts = "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
         if result.isError:
-            raise RuntimeError(texts or f"the tool {self.name!r} failed")
+            raise RuntimeError(self._secrets.clean(texts) or f"the tool {self.name!r} failed")
         return texts if result.structuredContent is None else result.structuredContent
 
 
@@ -129,14 +134,17 @@ async def _declined(params: types.ElicitRequestParams) -> types.ElicitResult:
 class McpAgent(Profile):
     """An MCP server as an agent: a message calls one tool, and its result is the answer."""
 
-    def __init__(self, connect: Connect, listing: Listing, **options: Unpack[McpOptions]) -> None:
+    def __init__(
+        self, connect: Connect, listing: Listing, secrets: Secrets | None = None, /, **options: Unpack[McpOptions]
+    ) -> None:
         if not listing.tools:
             raise ConfigError(f"the MCP server {listing.name!r} has no tools")
         text_tool = options.get("text_tool")
         self._choice = Tools(listing.tools, text_tool)
         if text_tool is not None and self._choice.text_tool is None:
             raise ConfigError(f"text_tool {text_tool!r} is no tool that takes one text")
-        self._session = Session(connect)
+        self._secrets = secrets or Secrets()
+        self._session = Session(connect, secrets=self._secrets)
         tags, examples = list(options.get("tags", ["mcp"])), list(options.get("examples", []))
         super().__init__(
             {**options, "expose_tools": False},  # they are the skills already
@@ -144,7 +152,7 @@ class McpAgent(Profile):
             description=listing.instructions or f"The tools of the MCP server {listing.name!r}.",
             framework="mcp",
             skills=[_skill(tool, tags, examples) for tool in listing.tools],
-            tools=[McpTool(tool, self._session) for tool in listing.tools],
+            tools=[McpTool(tool, self._session, self._secrets) for tool in listing.tools],
             input_modes=["text/plain", "application/json"]
             if self._choice.text_tool
             else ["application/json", "text/plain"],
@@ -162,11 +170,11 @@ class McpAgent(Profile):
         try:
             result = await self._called(task, name, arguments)
         except Unreachable as error:
-            return AgentResponse.failed(str(error))
+            return AgentResponse.failed(self._secrets.clean(str(error)))
         except McpError as error:
-            return AgentResponse.failed(error.error.message)
+            return AgentResponse.failed(self._secrets.clean(error.error.message))
         await activity.finished(task.id, name, result.structuredContent or [block.type for block in result.content])
-        return await respond(task, result)
+        return await respond(task, result, self._secrets)
 
     async def _called(self, task: Task, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
         while True:

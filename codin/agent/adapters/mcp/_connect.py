@@ -20,6 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 
+from codin.agent.adapters.mcp._secrets import Secrets
 from codin.errors import (
     AddressRefused,
     CodinError,
@@ -65,6 +66,7 @@ def program(
     sandbox: Sandboxing,
     policy: Policy | None,
     kind: str,
+    secrets: Secrets,
 ) -> Connect:
     """A program that speaks MCP over its standard input and output, in a sandbox if that is wanted.
 
@@ -79,7 +81,7 @@ def program(
         policy = replace(policy, limits=replace(policy.limits, time=None))
         make = partial(sandbox_of, kind, policy)
         if sandbox == "required" or meanwhile(_opens(make)):
-            return in_sandbox(command, make, env)
+            return in_sandbox(command, make, env, secrets)
     return stdio(command, env=env, cwd=cwd)
 
 
@@ -133,7 +135,9 @@ def _origin(url: Any) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def in_sandbox(command: Sequence[str], make: Callable[[], Sandbox], env: Mapping[str, str] | None) -> Connect:
+def in_sandbox(
+    command: Sequence[str], make: Callable[[], Sandbox], env: Mapping[str, str] | None, secrets: Secrets
+) -> Connect:
     """A program that speaks MCP over its standard input and output, in a sandbox of its own."""
 
     @asynccontextmanager
@@ -148,7 +152,7 @@ def in_sandbox(command: Sequence[str], make: Callable[[], Sandbox], env: Mapping
                     room.start(command, stdin=_lines(said), env=env, keep=False) as running,
                     anyio.create_task_group() as group,
                 ):
-                    group.start_soon(_listen, running, heard, aside)
+                    group.start_soon(_listen, running, heard, aside, secrets)
                     yield read, write
                     group.cancel_scope.cancel()
         except CodinError:
@@ -178,13 +182,13 @@ async def _lines(messages: Any) -> AsyncGenerator[bytes]:
         yield message.message.model_dump_json(by_alias=True, exclude_none=True).encode() + b"\n"
 
 
-async def _listen(running: Execution, heard: Any, aside: bytearray) -> None:
+async def _listen(running: Execution, heard: Any, aside: bytearray, secrets: Secrets) -> None:
     """Every line is a message; what the program says beside is for the log, and its end for an error."""
     begun = bytearray()
     with heard:
         async for output in running:
             if output.stream == "stderr":
-                _logger.debug("an MCP server says: %s", output.text[:_SHOWN].rstrip())
+                _logger.debug("an MCP server says: %s", secrets.clean(output.text)[:_SHOWN].rstrip())
                 aside[:] = (aside + output.data)[-_SHOWN:]
                 continue
             *lines, rest = (bytes(begun) + output.data).split(b"\n") if b"\n" in output.data else [output.data]

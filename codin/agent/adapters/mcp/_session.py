@@ -14,9 +14,10 @@ from mcp import ClientSession, McpError, types
 from mcp.shared.message import SessionMessage
 
 from codin.agent.adapters.mcp._connect import Connect, innermost
-from codin.errors import AddressRefused, CodinError
+from codin.agent.adapters.mcp._secrets import Secrets
+from codin.errors import AddressRefused, CodinError, ConfigError
 
-__all__ = ["Call", "Listed", "Listing", "Session", "Unreachable", "listing_of", "why"]
+__all__ = ["Call", "Listed", "Listing", "Session", "Unreachable", "listing_of", "refused"]
 
 _logger = logging.getLogger("codin.mcp")
 
@@ -77,11 +78,13 @@ class Session:
 
     Args:
         listed: is told the server's tools whenever a session begins, and when they change.
+        secrets: what no log is told.
     """
 
-    def __init__(self, connect: Connect, listed: Listed | None = None) -> None:
+    def __init__(self, connect: Connect, listed: Listed | None = None, secrets: Secrets | None = None) -> None:
         self._connect = connect
         self._listed = listed
+        self._secrets = secrets or Secrets()
         self._link: _Link | None = None
 
     async def call(
@@ -104,7 +107,7 @@ class Session:
     async def _linked(self) -> _Link:
         link = self._link
         if link is None or not link.lives():
-            link = self._link = _Link(self._connect, self._listed)
+            link = self._link = _Link(self._connect, self._listed, self._secrets)
         await asyncio.shield(link.opened)
         return link
 
@@ -118,8 +121,9 @@ class Session:
 class _Link:
     """One life of a session. The SDK wants it opened and closed by one asyncio task."""
 
-    def __init__(self, connect: Connect, listed: Listed | None) -> None:
+    def __init__(self, connect: Connect, listed: Listed | None, secrets: Secrets) -> None:
         self._listed = listed
+        self._secrets = secrets
         self._loop = asyncio.get_running_loop()
         self._connect = connect
         self._calls: dict[str, Call] = {}
@@ -152,9 +156,9 @@ class _Link:
             self.opened.exception()  # nobody may be waiting
         except Exception as error:  # what went wrong inside the SDK ends here, as a group of whatever it was
             if self.opened.done():
-                _logger.info("the session with an MCP server ended: %r", error)
+                _logger.info("the session with an MCP server ended: %s", self._secrets.clean(repr(error)))
             else:
-                _logger.warning("an MCP server cannot be reached: %r", error)
+                _logger.warning("an MCP server cannot be reached: %s", self._secrets.clean(repr(error)))
         finally:
             self.end()
             for task in self._tasks:
@@ -218,7 +222,7 @@ class _Link:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _logger.debug("an MCP server could not be told something: %r", error)
+            _logger.debug("an MCP server could not be told something: %s", self._secrets.clean(repr(error)))
 
     async def _cancel(self, call: Call) -> None:
         if call.id is None or self._gone.is_set():
@@ -352,8 +356,13 @@ async def _all_tools(session: ClientSession) -> Sequence[types.Tool]:
     return tools[:_MOST]
 
 
-def why(error: BaseException) -> tuple[str, str | None]:
-    """Why a server could not be asked, and what to do."""
+def refused(named: str, error: BaseException, secrets: Secrets) -> ConfigError:
+    """That a server could not be asked, why, and what to do."""
+    reason, hint = _why(error)
+    return ConfigError(f"the MCP server {named!r} cannot be asked for its tools: {secrets.clean(reason)}", hint=hint)
+
+
+def _why(error: BaseException) -> tuple[str, str | None]:
     error = innermost(error)
     if isinstance(error, CodinError):
         return error.message, error.hint

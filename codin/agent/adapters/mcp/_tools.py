@@ -16,9 +16,11 @@ from mcp import McpError, types
 from codin.agent.adapters._activity import ACTIVITY_KEY
 from codin.agent.adapters.mcp._connect import Connect, http, meanwhile, program
 from codin.agent.adapters.mcp._questions import elicit
-from codin.agent.adapters.mcp._session import Call, Session, Unreachable, listing_of, why
+from codin.agent.adapters.mcp._secrets import Secrets
+from codin.agent.adapters.mcp._session import Call, Session, Unreachable, listing_of, refused
 from codin.errors import ConfigError, ToolFailed, UnknownTool
 from codin.net import AddressGuard
+from codin.net._wording import shown
 from codin.sandbox import Policy
 from codin.task import Task, current_task
 from codin.tool import Sandboxing, ToolRegistry, ToolSpec
@@ -56,10 +58,11 @@ def mcp_tools(
     Args:
         command: the program. It runs in a sandbox without a network, unless something else is said.
         url: the address, in place of a command.
-        headers: of every request to it.
+        headers: of every request to it. No error and no log has their values.
         guard: which addresses may be called. By default the host of `url` wherever it is, but not further inside than
             it was before.
-        env: for the program.
+        env: for the program. No error and no log has the value of what is called a key, a token or the like, or is a
+            URL with a password.
         cwd: the folder that it runs in, where it runs without a sandbox.
         sandbox: `required`, `preferred` where there is one, or `off` for a program that is trusted.
         policy: of the sandbox, e.g. `Policy(network="full")`. The bound on time does not count.
@@ -80,17 +83,16 @@ def mcp_tools(
     if (command is None) == (url is None):
         raise ConfigError("an MCP server is a command or a url=")
     words = shlex.split(command) if isinstance(command, str) else list(command or ())
+    secrets = Secrets(url, headers, env, policy.env if policy is not None else None)
     if url is not None:
         connect = http(url, headers, guard)
     else:
-        connect = program(words, env=env, cwd=cwd, sandbox=sandbox, policy=policy, kind=kind)
-    tools = McpTools(connect, only, prefix, ToolSpec("", scopes=scopes, timeout=timeout), registry)
+        connect = program(words, env=env, cwd=cwd, sandbox=sandbox, policy=policy, kind=kind, secrets=secrets)
+    tools = McpTools(connect, only, prefix, ToolSpec("", scopes=scopes, timeout=timeout), registry, secrets)
     try:
         told = meanwhile(listing_of(connect)).tools
-    except Exception as error:
-        reason, hint = why(error)
-        named = url or words[0]
-        raise ConfigError(f"the MCP server {named!r} cannot be asked for its tools: {reason}", hint=hint) from error
+    except Exception as error:  # which has the URL in it, and what a program has said
+        raise refused(words[0] if url is None else shown(url), error, secrets) from None
     names = {tool.name for tool in told}
     if unknown := [name for name in only or () if name not in names]:
         there = f"there are {', '.join(sorted(names))}" if names else "it has none"
@@ -111,8 +113,10 @@ class McpTools:
         prefix: str,
         given: ToolSpec,
         registry: ToolRegistry | None,
+        secrets: Secrets,
     ) -> None:
-        self._session = Session(connect, self.take)
+        self._session = Session(connect, self.take, secrets)
+        self._secrets = secrets
         self._only = only
         self._prefix = prefix
         self._given = given
@@ -143,7 +147,7 @@ class McpTools:
         for tool in told:
             if self._only is not None and tool.name not in self._only:
                 continue
-            made = McpServerTool(tool, self._name(tool.name), self._session, self._given)
+            made = McpServerTool(tool, self._name(tool.name), self._session, self._given, self._secrets)
             if made.name in found:
                 raise ConfigError(f"the MCP server has two tools that would be called {made.name!r}")
             before = self._tools.get(made.name)
@@ -170,7 +174,7 @@ class McpServerTool:
     nobody answers. Whoever cancels a call has the server told.
     """
 
-    def __init__(self, tool: types.Tool, name: str, session: Session, given: ToolSpec) -> None:
+    def __init__(self, tool: types.Tool, name: str, session: Session, given: ToolSpec, secrets: Secrets) -> None:
         self.name: str = name
         self.spec: ToolSpec = replace(
             given,
@@ -180,6 +184,7 @@ class McpServerTool:
         )
         self._named = tool.name
         self._session = session
+        self._secrets = secrets
 
     async def invoke(self, /, **arguments: Any) -> Any:
         """Call it: structured content as it is, text as text, and anything else as MCP has it.
@@ -194,18 +199,22 @@ class McpServerTool:
                 self._named, arguments, call, None if task is None else partial(_progress, task, call)
             )
         except Unreachable as error:
-            raise ToolFailed(f"{self.name!r} failed: {error}", tool=self.name, retryable=True) from None
+            raise self._failed(str(error), retryable=True) from None
         except McpError as error:
-            raise ToolFailed(f"{self.name!r} failed: {error.error.message[:_FAILED]}", tool=self.name) from None
+            raise self._failed(error.error.message) from None
         texts = [block.text for block in result.content if isinstance(block, types.TextContent)]
         if result.isError:
             said = " ".join(texts).removeprefix(f"{self._named!r} failed: ")  # a server of codin says it already
-            raise ToolFailed(f"{self.name!r} failed: {said[:_FAILED]}", tool=self.name)
+            raise self._failed(said)
         if result.structuredContent is not None:
             return result.structuredContent
         if len(texts) == len(result.content):
             return "\n".join(texts)
         return [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in result.content]
+
+    def _failed(self, said: str, *, retryable: bool = False) -> ToolFailed:
+        said = self._secrets.clean(said)[:_FAILED]
+        return ToolFailed(f"{self.name!r} failed: {said}", tool=self.name, retryable=retryable)
 
 
 async def _declined(params: types.ElicitRequestParams) -> types.ElicitResult:
