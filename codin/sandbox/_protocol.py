@@ -210,7 +210,8 @@ class ExecResult:
             case "time":
                 raise ExecTimeout(f"the command was stopped after {self.seconds:.1f} s{said}", result=self)
             case "memory":
-                raise MemoryExceeded(f"the command took more memory than it may{said}", result=self)
+                hint = "raise Limits.memory; where files lie in memory, there may be more than Limits.files"
+                raise MemoryExceeded(f"the command took more memory than it may{said}", result=self, hint=hint)
             case "output":
                 raise OutputExceeded("the command wrote far more than the bound on its output", result=self)
             case _:

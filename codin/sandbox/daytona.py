@@ -7,31 +7,26 @@ import os
 import warnings
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from importlib.util import find_spec
 from secrets import token_hex
-from typing import Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import anyio
-from daytona import (
-    AsyncDaytona,
-    AsyncSandbox,
-    CreateSandboxFromImageParams,
-    CreateSandboxFromSnapshotParams,
-    DaytonaAuthenticationError,
-    DaytonaConfig,
-    DaytonaError,
-    DaytonaNotFoundError,
-    DaytonaRateLimitError,
-    ListSandboxesQuery,
-    Resources,
-)
-from daytona.handle.async_pty_handle import AsyncPtyHandle
 
 from codin.errors import PolicyNotEnforced, SandboxClosed, SandboxError, SandboxUnavailable
 from codin.sandbox._cloud.machine import CloudSandbox, Expired
 from codin.sandbox._cloud.talk import BOOT, Line, Talk
 from codin.sandbox._protocol import Guarantee, Policy, Snapshot
 
+if TYPE_CHECKING:
+    from daytona import AsyncDaytona, AsyncSandbox, CreateSandboxFromImageParams, CreateSandboxFromSnapshotParams
+    from daytona.handle.async_pty_handle import AsyncPtyHandle
+
 __all__ = ["DaytonaSandbox"]
+
+# Importing it takes seconds, which nobody shall wait for who has no key.
+if find_spec("daytona") is None:
+    raise ModuleNotFoundError("No module named 'daytona'", name="daytona")
 
 _T = TypeVar("_T")
 _URL = "https://app.daytona.io/api"
@@ -146,6 +141,8 @@ class DaytonaSandbox(CloudSandbox):
 
     def _new_client(self) -> AsyncDaytona:
         key = self._key()
+        from daytona import AsyncDaytona, DaytonaConfig, DaytonaError
+
         try:
             with warnings.catch_warnings():
                 # Its events would come over a connection of their own, which is not closed when it is just being made.
@@ -158,6 +155,8 @@ class DaytonaSandbox(CloudSandbox):
         raise meant
 
     def _wanted(self) -> CreateSandboxFromImageParams | CreateSandboxFromSnapshotParams:
+        from daytona import CreateSandboxFromImageParams, CreateSandboxFromSnapshotParams, Resources
+
         common: dict[str, Any] = {
             "name": self._name,
             "os_user": "root",
@@ -183,6 +182,8 @@ class DaytonaSandbox(CloudSandbox):
         if self._image is None and self._template is not None:
             template = await client.snapshot.get(self._template)
             return template.cpu, template.mem, template.disk
+        from daytona import ListSandboxesQuery
+
         # It is a generator, which its decorator hides, and has to end where it began.
         machines = cast("AsyncGenerator[AsyncSandbox]", client.list(ListSandboxesQuery(limit=1)))
         async with aclosing(machines):
@@ -202,6 +203,8 @@ class DaytonaSandbox(CloudSandbox):
         return short
 
     def meant(self, error: Exception) -> SandboxError:
+        from daytona import DaytonaAuthenticationError, DaytonaNotFoundError, DaytonaRateLimitError
+
         said = self._words(error)
         match error:
             case DaytonaAuthenticationError():
@@ -230,6 +233,8 @@ class _DaytonaLine:
         self._watching = asyncio.create_task(self._watch())
 
     async def send(self, data: bytes, /) -> None:
+        from daytona import DaytonaError
+
         for start in range(0, len(data), _PIECE):
             try:
                 await self._terminal.send_input(data[start : start + _PIECE])

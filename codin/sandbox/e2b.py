@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any, ClassVar, TypeVar
-
-from e2b import (
-    AsyncCommandHandle,
-    AsyncSandbox,
-    AuthenticationException,
-    CommandExitException,
-    NotFoundException,
-    SandboxNotFoundException,
-    SandboxQuery,
-    TimeoutException,
-)
-from e2b.exceptions import RateLimitException, SandboxNotRunningException
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from codin.errors import SandboxClosed, SandboxError, SandboxUnavailable
 from codin.sandbox._cloud.machine import CloudSandbox, Expired
 from codin.sandbox._cloud.talk import BOOT, Line, Talk
 from codin.sandbox._protocol import Guarantee, Policy, Snapshot
 
+if TYPE_CHECKING:
+    from e2b import AsyncCommandHandle, AsyncSandbox
+
 __all__ = ["E2BSandbox"]
+
+# Importing it takes seconds, which nobody shall wait for who has no key.
+if find_spec("e2b") is None:
+    raise ModuleNotFoundError("No module named 'e2b'", name="e2b")
 
 _T = TypeVar("_T")
 _LABEL = "codin"
@@ -69,12 +65,12 @@ class E2BSandbox(CloudSandbox):
         self._machine: AsyncSandbox | None = None
 
     async def _shortfall(self) -> frozenset[Guarantee]:
-        await self._asked(AsyncSandbox.list(limit=1, **self._access()).next_items())
+        await self._asked(self._machines().list(limit=1, **self._access()).next_items())
         return frozenset({"memory", "cpu", "disk", *self._out_of_reach()})
 
     async def _rent(self) -> None:
         self._machine = await self._asked(
-            AsyncSandbox.create(
+            self._machines().create(
                 self._template,
                 timeout=_TIME,
                 metadata={_LABEL: self._name},
@@ -92,8 +88,10 @@ class E2BSandbox(CloudSandbox):
             self._machine = None
             return
         # It was asked for, and nobody knows whether it came.
+        from e2b import SandboxQuery
+
         query = SandboxQuery(metadata={_LABEL: self._name})
-        for found in await self._asked(AsyncSandbox.list(query=query, **self._access()).next_items()):
+        for found in await self._asked(self._machines().list(query=query, **self._access()).next_items()):
             await self._killed(found.sandbox_id)
 
     async def _hang_up(self) -> None:
@@ -101,7 +99,7 @@ class E2BSandbox(CloudSandbox):
 
     async def _renew(self) -> None:
         if self._machine is not None:
-            await self._asked(AsyncSandbox.set_timeout(self._machine.sandbox_id, _TIME, **self._access()))
+            await self._asked(self._machines().set_timeout(self._machine.sandbox_id, _TIME, **self._access()))
 
     async def _connect(self, talk: Talk) -> Line:
         machine = self._machine
@@ -125,13 +123,23 @@ class E2BSandbox(CloudSandbox):
         return self._name if self._machine is None else self._machine.sandbox_id
 
     async def _killed(self, machine: str) -> None:
-        await self._asked(AsyncSandbox.kill(machine, **self._access()))
+        await self._asked(self._machines().kill(machine, **self._access()))
+
+    def _machines(self) -> type[AsyncSandbox]:
+        """The vendor's own. Raises SandboxUnavailable when there is no key."""
+        self._key()
+        from e2b import AsyncSandbox
+
+        return AsyncSandbox
 
     def _access(self) -> dict[str, Any]:
         """What every call is given. Raises SandboxUnavailable when there is no key."""
         return {"api_key": self._key(), **self._where}
 
     def meant(self, error: Exception) -> SandboxError:
+        from e2b import AuthenticationException, SandboxNotFoundException
+        from e2b.exceptions import RateLimitException, SandboxNotRunningException
+
         said = self._words(error)
         match error:
             case AuthenticationException():
@@ -157,6 +165,8 @@ class _E2BLine:
         self._watching = asyncio.create_task(self._watch())
 
     async def send(self, data: bytes, /) -> None:
+        from e2b import NotFoundException, SandboxNotFoundException
+
         for start in range(0, len(data), _PIECE):
             try:
                 await self._machine.commands.send_stdin(self._handle.pid, data[start : start + _PIECE])
@@ -180,6 +190,8 @@ class _E2BLine:
         await self._handle.disconnect()
 
     async def _watch(self) -> None:
+        from e2b import CommandExitException, TimeoutException
+
         try:
             await self._handle.wait()
         except CommandExitException:

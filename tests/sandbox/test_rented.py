@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
 import traceback
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +71,36 @@ def seen(error: BaseException) -> str:
 
 
 # Keys
+
+
+_LOOK = """
+import asyncio, sys
+from codin.errors import SandboxUnavailable
+from codin.runtime import Command, runtime_of, runtimes
+from codin.sandbox import sandbox_of
+
+async def look(kind):
+    try:
+        await sandbox_of(kind).check()
+    except SandboxUnavailable as error:
+        print(error)
+    if kind in runtimes():
+        print(await runtime_of(kind).missing(Command(["ls"])))
+
+asyncio.run(look(sys.argv[1]))
+print([name for name in sys.modules if name.partition(".")[0] == sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize("kind", ["e2b", "daytona"])
+def test_without_a_key_the_vendors_client_is_not_even_imported(kind: str) -> None:
+    variable = f"{kind.upper()}_API_KEY"
+    env = {name: value for name, value in os.environ.items() if name != variable}
+    done = subprocess.run([sys.executable, "-c", _LOOK, kind], env=env, capture_output=True, text=True, check=True)
+    *told, imported = done.stdout.splitlines()
+    assert imported == "[]"
+    assert told
+    assert all(variable in line for line in told)
 
 
 async def test_without_a_key(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:

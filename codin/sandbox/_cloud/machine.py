@@ -116,7 +116,7 @@ class CloudSandbox(Sandbox):
         if key := self._api_key or os.environ.get(self.key_variable):
             return key
         raise SandboxUnavailable(
-            f"a sandbox at {self.vendor} needs an API key",
+            f"a sandbox at {self.vendor} needs an API key, and {self.key_variable} has none",
             hint=f"set the environment variable {self.key_variable}, or give api_key=",
         )
 
