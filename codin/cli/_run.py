@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
+import anyio.lowlevel
 import click
 
 from codin.cli._exits import Exit
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _MIB = 1024 * 1024
+_PIECE = 64 * 1024
 _MOST = 64 * _MIB  # of its input, and of what it writes to each of the two streams
 _TIMEOUT = 124  # as `timeout` has it
 _SIGNAL = 128  # as a shell has it
@@ -86,8 +89,8 @@ def run(
 ) -> int:
     """Run a program, or a file of Python, in a sandbox. Options stand before the command.
 
-    Its working folder is a new one, with what --put puts there, and gone afterwards; with --sandbox off too. Its input
-    is read to the end before it begins.
+    Its working folder is a new one, with what --put puts there, and gone afterwards; with --sandbox off too. What it
+    reads is what is typed, or comes out of a pipe, as it comes.
 
     \b
     codin run --put numbers.csv --get "*.svg" analysis.py
@@ -105,7 +108,7 @@ def run(
     argv, script = _of_file(command)
     work = Command(
         argv,
-        b"" if sys.stdin.isatty() else _input(),
+        feed=_input(),
         limits=Limits(cpu=cpu, memory=memory * _MIB, disk=disk * _MIB, time=seconds, output=_MOST),
         network="full" if network else "none",
         files=_files([*script, *put]),
@@ -125,11 +128,29 @@ def _of_file(command: Sequence[str]) -> tuple[Sequence[str], Sequence[Path]]:
     return ["python3", path.name, *command[1:]], (path,)
 
 
-def _input() -> bytes:
-    given = sys.stdin.buffer.read(_MOST + 1)
-    if len(given) > _MOST:
-        raise click.UsageError(f"its input is longer than {_MOST // _MIB} MiB; --put gives it a file instead")
-    return given
+async def _input() -> AsyncIterator[bytes]:
+    """Its own input, as it comes."""
+    if sys.stdin is None:  # it was begun with none
+        return
+    left = _MOST
+    while given := await _read(sys.stdin.fileno()):
+        left -= len(given)
+        if left < 0:
+            raise click.UsageError(f"its input is longer than {_MOST // _MIB} MiB; --put gives it a file instead")
+        yield given
+
+
+async def _read(source: int) -> bytes:
+    """What can be had of a file, a pipe or a terminal, without a thread that would wait for somebody to type."""
+    while True:
+        try:
+            await anyio.wait_readable(source)
+        except PermissionError:  # of a file, which the loop does not watch, since it never has to wait for one
+            await anyio.lowlevel.checkpoint()
+        try:
+            return os.read(source, _PIECE)
+        except BlockingIOError:  # somebody else was first
+            continue
 
 
 def _files(paths: Sequence[Path]) -> Mapping[str, bytes]:

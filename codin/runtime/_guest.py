@@ -26,6 +26,7 @@ from typing import Any
 from uuid import UUID
 
 FOLDER = Path(".codin")
+_AT_ONCE = 512  # bytes that a pipe takes as a whole: who is killed has written all of a frame's head, or nothing
 
 
 def main() -> int:
@@ -41,8 +42,9 @@ def main() -> int:
         sys.stderr.flush()
         body = _json({kind: value, **more})
         frame = b"\x1e%s %d\n%s\n" % (job["nonce"].encode(), len(body), body)
-        while frame:
-            frame = frame[os.write(channel, frame) :]
+        left = frame[os.write(channel, frame[:_AT_ONCE]) :]
+        while left:
+            left = left[os.write(channel, left) :]
 
     try:
         tell("value", _JOBS[job["kind"]](job, tell))

@@ -79,7 +79,7 @@ class HostFolder(Sandbox):
         return [
             FileInfo(found.relative_to(self._folder).as_posix(), found.stat().st_size, found.is_dir())
             for found in root.rglob("*")
-            if not found.is_symlink()
+            if not found.is_symlink() and (found.is_file() or found.is_dir())  # reading a pipe would never end
         ]
 
 

@@ -7,14 +7,14 @@ import io
 import json
 import sys
 import zipfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files as package_files
 from secrets import token_hex
 from typing import Any, ClassVar, cast
 
 from codin.errors import ConfigError, InvalidResult, NoRuntime
+from codin.runtime._pickled import pickled
 from codin.runtime._protocol import Command, Endpoint, Event, Function, Item, Kind, Module, Raised, Workload
 from codin.runtime._sources import importable, sources_of
 from codin.sandbox import Code, Output
@@ -91,9 +91,8 @@ def call_of(workload: Function | Module) -> Call:
         told = {"python": sys.version_info[:2]}
         module: str = getattr(workload.function, "__module__", None) or "__main__"
         if module != "__main__" and importable(module) and not workload.by_value:
-            return Call("function", told, _pickled(workload), module)
-        with _by_value(module):
-            code = _pickled(workload)
+            return Call("function", told, pickled(workload), module)
+        code = pickled(workload, by_value_from=module)
         # Whoever writes a function for codin imports codin in it, such as an error to raise.
         return Call("function", told, code, "codin" if b"codin" in code else None)
     return Call("module", _named(workload), module=workload.target.partition(":")[0])
@@ -118,7 +117,15 @@ def guest_job(call: Call, library: Mapping[str, bytes], files: Mapping[str, byte
 
 
 class Frames:
-    """Parts a stream of output into what the workload wrote and what its guest tells."""
+    """Parts a stream of output into what the workload wrote and what its guest tells.
+
+    A frame that is cut, because the guest was killed or has reached the bound on output, is nobody's: it is no part of
+    what the workload wrote.
+
+    Args:
+        nonce: begins the frames; empty when there are none.
+        limit: bytes of a frame, and of all output that is fed.
+    """
 
     def __init__(self, nonce: str, limit: int) -> None:
         self.value: Any = None
@@ -128,25 +135,23 @@ class Frames:
         """The guest has told how it ended."""
         self._head = _MARK + nonce.encode() + b" "
         self._limit = limit
-        self._held = b""
+        self._held = bytearray()
+        self._needed = 0  # bytes of a frame that has begun
+        self._left_out = 0  # bytes that are still to come of one that is too large
+        self._seen = 0
 
     def feed(self, output: Output) -> Iterator[Event]:
         """What a piece of output, together with those before it, tells."""
         if output.stream == "stderr" or self._head == _MARK + b" ":
             yield output
             return
+        self._seen += len(output.data)
         self._held += output.data
-        while self._held:
-            start = self._held.find(self._head)
-            if start < 0:
-                start = self._held.rfind(_MARK)
-                start = start if start >= 0 and self._head.startswith(self._held[start:]) else len(self._held)
-                if start:
-                    yield self._take(start)
-                return
-            if start:
+        self._leave_out()
+        while self._held and len(self._held) >= self._needed:
+            if start := self._start():
                 yield self._take(start)
-            if (frame := self._frame()) is None:
+            if not self._held.startswith(self._head) or (frame := self._frame()) is None:
                 return
             if "item" in frame:
                 yield Item(frame["item"])
@@ -155,29 +160,52 @@ class Frames:
                 self.raised = raised_of(frame.get("raised"))
 
     def rest(self) -> Iterator[Event]:
-        """What is left when the output has ended."""
-        if self._held:
+        """What is left of the workload's own when the output has ended."""
+        # A guest writes a head at once or not at all, so that part of one is its own only at the bound on output.
+        is_cut = self._seen >= self._limit and not self.ended
+        if self._held and not is_cut and not self._held.startswith(self._head):
             yield self._take(len(self._held))
 
+    def _start(self) -> int:
+        """How many bytes stand before the next frame, or before what may become one."""
+        start = self._held.find(self._head)
+        if start < 0:
+            start = self._held.rfind(_MARK)
+        return (
+            start
+            if start >= 0 and self._head.startswith(self._held[start : start + len(self._head)])
+            else len(self._held)
+        )
+
     def _take(self, size: int) -> Output:
-        data, self._held = self._held[:size], self._held[size:]
+        data = bytes(self._held[:size])
+        del self._held[:size]
         return Output("stdout", data)
+
+    def _leave_out(self) -> None:
+        size = min(self._left_out, len(self._held))
+        del self._held[:size]
+        self._left_out -= size
 
     def _frame(self) -> dict[str, Any] | None:
         """The frame that begins what is held, if all of it is there."""
-        head, line, body = self._held[len(self._head) :].partition(b"\n")
-        if not line:
+        begin = self._held.find(b"\n", len(self._head)) + 1
+        if not begin:
             return None
+        head = self._held[len(self._head) : begin - 1]
         size = int(head) if head.isdigit() and len(head) < 12 else 0
         if not 0 < size <= self._limit:
-            self._held = body
+            self._left_out = begin + size + (size > 0)
+            self._leave_out()
             message = f"a result of more than {self._limit} bytes; limits.output bounds it"
             return {"error": message, "raised": Raised("", message, InvalidResult.code)}
-        if len(body) <= size:
+        self._needed = begin + size + 1
+        if len(self._held) < self._needed:
             return None
-        self._held = body[size + 1 :]
+        body = self._take(self._needed).data[begin:-1]
+        self._needed = 0
         try:
-            told = json.loads(body[:size])
+            told = json.loads(body)
         except ValueError:
             told = None
         return cast("dict[str, Any]", told) if isinstance(told, dict) else {"error": "a result that cannot be read"}
@@ -207,39 +235,6 @@ def wanted(path: str, patterns: Sequence[str]) -> bool:
     return not path.startswith(f"{_FOLDER}/") and any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 
 
-def _pickled(workload: Function) -> bytes:
-    try:
-        import cloudpickle
-    except ImportError as error:
-        raise ConfigError(
-            "a function is sent with the package cloudpickle, which is not installed",
-            hint="pip install 'codin[runtime]'",
-        ) from error
-    try:
-        return cloudpickle.dumps((workload.function, tuple(workload.args), dict(workload.kwargs)))  # pyright: ignore[reportUnknownMemberType]
-    except Exception as error:  # whatever its arguments' own reducers raise
-        raise ConfigError(
-            f"the function {_name(workload)!r} cannot be sent: {type(error).__name__}: {error}",
-            hint="pass what it needs as plain arguments, or name it by its module",
-        ) from error
-
-
-@contextmanager
-def _by_value(name: str) -> Generator[None]:
-    """Meanwhile what this module has is sent as code, as what `__main__` has always is."""
-    import cloudpickle
-
-    module = None if name == "__main__" else sys.modules.get(name)
-    if module is None or name in cloudpickle.list_registry_pickle_by_value():
-        yield
-        return
-    cloudpickle.register_pickle_by_value(module)  # pyright: ignore[reportUnknownMemberType]
-    try:
-        yield
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)  # pyright: ignore[reportUnknownMemberType]
-
-
 def _named(workload: Module) -> dict[str, Any]:
     return {
         "target": workload.target,
@@ -265,7 +260,3 @@ def _zipped(files: Mapping[str, bytes]) -> bytes:
         for path, content in files.items():
             archive.writestr(path, content)
     return packed.getvalue()
-
-
-def _name(workload: Function) -> str:
-    return getattr(workload.function, "__qualname__", repr(workload.function))

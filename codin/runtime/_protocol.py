@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
@@ -34,6 +34,9 @@ SandboxDemand = Literal["required", "preferred", "off"]
 """required: in a sandbox or not at all. preferred: in a sandbox where there is one. off: on the host, as oneself."""
 
 
+_USUAL = Limits()
+
+
 def _nothing() -> dict[str, Any]:
     return {}
 
@@ -58,7 +61,7 @@ class Workload:
     """
 
     kind: ClassVar[Kind]
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = _USUAL
     network: Network = "none"
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
@@ -137,14 +140,28 @@ class Module(Workload):
 
 @dataclass(frozen=True, slots=True)
 class Command(Workload):
-    """A program and its arguments, which no shell reads; or code."""
+    """A program and its arguments, which no shell reads; or code.
+
+    Args:
+        stdin: what it can read.
+        feed: what it can read behind that, as it comes; on Kubernetes it begins when it has all of it. It is read once,
+            and so nothing is tried again.
+
+    Raises:
+        ConfigError: as of every workload; there is a `feed`, and `retries`.
+    """
 
     kind: ClassVar[Kind] = "command"
     command: Sequence[str] | Code
     stdin: bytes = b""
+    feed: AsyncIterable[bytes] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         Workload.__post_init__(self)
+        if self.feed is not None and not _is_a(self.feed, AsyncIterable):
+            raise ConfigError(f"feed={self.feed!r} does not come piece by piece", hint='stdin=b"text"')
+        if self.feed is not None and self.retries:
+            raise ConfigError("a feed is read once, and retries would read it again", hint="give all of it as stdin=")
         if not self.command or isinstance(self.command, str) or not _is_a(self.command, Code, Sequence):
             raise ConfigError(f"command={self.command!r} is no list of words", hint='Command(["ls", "-l"])')
 

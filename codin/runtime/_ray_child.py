@@ -21,7 +21,7 @@ from typing import Any
 from ray import exceptions
 
 from codin.runtime import _ray_node
-from codin.runtime._ray_wire import LAST, Channel, framed
+from codin.runtime._ray_wire import LAST, Channel, head_of, letter
 
 __all__ = ["Driver", "main"]
 
@@ -30,6 +30,9 @@ ray: Any = import_module("ray")  # most of its types are unknown
 _AHEAD = 64  # pieces that a job may be ahead of its reader
 _LOOK = 1.0  # seconds between two looks at the nodes
 _SOFT = 2.0  # seconds for a job to end of its own accord when it is cancelled
+_DONE = letter({"end": "done"})
+_CANCELLED = letter({"end": "cancelled"})
+_PIECE = letter({})
 _LOST: tuple[type[Exception], ...] = (
     exceptions.NodeDiedError,
     exceptions.LocalRayletDiedError,
@@ -41,26 +44,27 @@ _LOST: tuple[type[Exception], ...] = (
 
 def main() -> None:
     """Serve the program at the other end of the descriptor that is named, until it closes."""
-    channel = socket.socket(fileno=int(sys.argv[1]))
+    end = socket.socket(fileno=int(sys.argv[1]))
     options = json.loads(sys.argv[2])
     told: dict[str, Any] = {"end": "ready"}
     try:
         ray.init(**options, log_to_driver=False, logging_level="ERROR", configure_logging=True)
     except Exception as error:
         told = {"end": "refused", "error": f"{type(error).__name__}: {error}"}
-    channel.sendall(framed({"id": 0, **told}))
-    if told["end"] == "ready":
-        asyncio.run(_serve(channel))
+    asyncio.run(_serve(end, told))
     os._exit(0)  # what Ray would still tidy up, the cluster does when the connection closes
 
 
-async def _serve(end: socket.socket) -> None:
-    def heard(head: dict[str, Any], body: bytes) -> None:
-        driver.do(head, body)
+async def _serve(end: socket.socket, told: Mapping[str, Any]) -> None:
+    def heard(number: int, told: bytes, body: bytes) -> None:
+        driver.do(number, told, body)
 
     lost = asyncio.Event()
-    driver = Driver(Channel(end, heard, lost.set).write)
-    await lost.wait()
+    channel = Channel(end, heard, lost.set)
+    driver = Driver(channel.write)
+    channel.write(0, letter(told))
+    if told["end"] == "ready":
+        await lost.wait()
     await driver.close()
 
 
@@ -90,23 +94,24 @@ class Driver:
         tell: passes on what comes of them. Threads of Ray's call it as well.
     """
 
-    def __init__(self, tell: Callable[[dict[str, Any], bytes], object]) -> None:
+    def __init__(self, tell: Callable[[int, bytes, bytes], object]) -> None:
         self._tell = tell
         self._libraries: dict[str, Any] = {}
-        self._functions: dict[tuple[object, ...], Any] = {}
+        self._functions: dict[bytes, Any] = {}
         self._jobs: dict[int, _Job] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._watching = asyncio.create_task(self._watch())
 
-    def do(self, head: Mapping[str, Any], body: bytes) -> None:
+    def do(self, number: int, told: bytes, body: bytes) -> None:
+        head = head_of(told)
         match head["do"]:
             case "run":
-                self._run(head["id"], head, body)
-            case "more" if (job := self._jobs.get(head["id"])) is not None:
+                self._run(number, told, body)
+            case "more" if (job := self._jobs.get(number)) is not None:
                 for _ in range(head["pieces"]):
                     job.room.release()
             case "cancel":
-                self._cancel(head["id"], {"end": "cancelled"})
+                self._cancel(number, _CANCELLED)
             case "library":
                 self._libraries[head["name"]] = body
             case _:
@@ -115,13 +120,14 @@ class Driver:
     async def close(self) -> None:
         self._watching.cancel()
         for number in list(self._jobs):
-            self._cancel(number, {"end": "cancelled"})
+            self._cancel(number, _CANCELLED)
         await asyncio.gather(*self._ending, return_exceptions=True)
 
-    def _run(self, number: int, head: Mapping[str, Any], body: bytes) -> None:
+    def _run(self, number: int, told: bytes, body: bytes) -> None:
+        head = head_of(told)
         job = self._jobs[number] = _Job(head)
         try:
-            job.task = self._function(head["mode"], head["library"], head["needs"]).remote(body)
+            job.task = self._function(told).remote(body)
         except Exception as error:
             self._end(number, _ending(error))
             return
@@ -133,7 +139,7 @@ class Driver:
 
     def _done(self, number: int, result: Future[bytes]) -> None:
         if (error := result.exception()) is None:
-            self._end(number, {"end": "done"}, result.result())
+            self._end(number, _DONE, result.result())
         else:
             self._end(number, _ending(error))
 
@@ -143,24 +149,24 @@ class Driver:
                 await job.room.acquire()
                 piece = await coming
                 if piece.startswith(LAST):
-                    self._end(number, {"end": "done"}, piece.removeprefix(LAST))
+                    self._end(number, _DONE, piece.removeprefix(LAST))
                     return
-                self._tell({"id": number}, piece)
-            self._end(number, {"end": "done"})
+                self._tell(number, _PIECE, piece)
+            self._end(number, _DONE)
         except Exception as error:
             self._end(number, _ending(error))
 
-    def _end(self, number: int, end: dict[str, Any], body: bytes = b"") -> None:
+    def _end(self, number: int, end: bytes, body: bytes = b"") -> None:
         if self._jobs.pop(number, None) is not None:
-            self._tell({"id": number, **end}, body)
+            self._tell(number, end, body)
 
-    def _cancel(self, number: int, end: dict[str, Any]) -> None:
+    def _cancel(self, number: int, end: bytes) -> None:
         if (job := self._jobs.pop(number, None)) is not None:
             task = asyncio.create_task(self._stop(number, job, end))
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
 
-    async def _stop(self, number: int, job: _Job, end: dict[str, Any]) -> None:
+    async def _stop(self, number: int, job: _Job, end: bytes) -> None:
         if job.passing is not None:
             job.passing.cancel()
             await asyncio.wait([job.passing])
@@ -168,7 +174,7 @@ class Driver:
             await _ended(job.task)
         except Exception as error:
             end = _ending(error)
-        self._tell({"id": number, **end}, b"")
+        self._tell(number, end, b"")
 
     async def _watch(self) -> None:
         """End what no node could ever run, once it has waited long enough."""
@@ -178,7 +184,7 @@ class Driver:
                 continue
             if not ray.is_initialized():  # which can only be where the driver is somebody's program
                 for number in list(self._jobs):
-                    self._end(number, {"end": "lost", "error": "ray.shutdown was called"})
+                    self._end(number, letter({"end": "lost", "error": "ray.shutdown was called"}))
                 continue
             nodes = await asyncio.to_thread(ray.nodes)
             alive: list[dict[str, float]] = [node["Resources"] for node in nodes if node["Alive"]]
@@ -190,18 +196,21 @@ class Driver:
                     continue
                 job.alone = job.alone or time.monotonic()
                 if time.monotonic() - job.alone >= job.head["patience"]:
-                    self._cancel(number, {"end": "nowhere", "error": f"no node of the cluster has {wanted}"})
+                    end = {"end": "nowhere", "error": f"no node of the cluster has {wanted}"}
+                    self._cancel(number, letter(end))
 
-    def _function(self, mode: str, library: str, needs: Mapping[str, Any]) -> Any:
-        key = (mode, library, needs["num_cpus"], needs["memory"], *needs["resources"].items())
-        if key not in self._functions:
-            options: dict[str, Any] = {**needs, "max_retries": 0}
+    def _function(self, told: bytes) -> Any:
+        """What Ray runs for jobs that begin with this letter."""
+        if told not in self._functions:
+            head = head_of(told)
+            mode, library = head["mode"], head["library"]
+            options: dict[str, Any] = {**head["needs"], "max_retries": 0}
             if mode == "do_streaming":
                 options |= {"num_returns": "streaming", "_generator_backpressure_num_objects": _AHEAD}
             if isinstance(held := self._libraries.get(library), bytes):
                 held = self._libraries[library] = ray.put(held)
-            self._functions[key] = ray.remote(**options)(_bound(mode, held))
-        return self._functions[key]
+            self._functions[told] = ray.remote(**options)(_bound(mode, held))
+        return self._functions[told]
 
 
 def _bound(mode: str, library: Any) -> Callable[[bytes], Any]:
@@ -237,16 +246,16 @@ async def _outlived(task: Any) -> None:
         return  # how it ended is of no interest any more
 
 
-def _ending(error: BaseException) -> dict[str, Any]:
+def _ending(error: BaseException) -> bytes:
     """How a task ended that gave no result, in a word."""
     if isinstance(error, exceptions.OutOfMemoryError):
-        return {"end": "memory"}
+        return letter({"end": "memory"})
     if isinstance(error, exceptions.WorkerCrashedError):
-        return {"end": "crashed"}
+        return letter({"end": "crashed"})
     said = str(error).strip().rsplit("\n", 1)[-1][:500]
     if isinstance(error, _LOST):
-        return {"end": "lost", "error": said}
-    return {"end": "failed", "error": f"{type(error).__name__}: {said}"}
+        return letter({"end": "lost", "error": said})
+    return letter({"end": "failed", "error": f"{type(error).__name__}: {said}"})
 
 
 if __name__ == "__main__":

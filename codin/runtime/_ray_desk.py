@@ -88,7 +88,8 @@ class _Desk:
         here = os.getcwd()  # noqa: PTH109  # a path of its own takes ten times as long
         self._before = here, dict(os.environ) if job.env else None, sys.stdout, sys.stderr
         os.chdir(self.folder)
-        os.environ.update(job.env)
+        if job.env:
+            os.environ.update(job.env)
         sys.stdout, sys.stderr = self._ear("stdout"), self._ear("stderr")
         if job.limits.time is not None:
             self._alarm = signal.signal(signal.SIGALRM, self._time_is_up)

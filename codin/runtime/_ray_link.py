@@ -19,13 +19,15 @@ from typing import IO, Any
 import anyio
 
 from codin.errors import RuntimeUnavailable
-from codin.runtime._ray_wire import Channel, Frame
+from codin.runtime._ray_wire import Channel, Frame, head_of, letter
 
 __all__ = ["Errand", "Link", "LinkHere", "LinkToChild"]
 
 _LEAVING = 15.0  # seconds for a driver to cancel what runs, before it is killed
 _MANY = 16  # pieces that are read before more are asked for: fewer than a driver sends unasked
 _GONE: Frame = ({"end": "gone"}, b"")
+_MORE = letter({"do": "more", "pieces": _MANY})
+_CANCEL = letter({"do": "cancel"})
 
 
 class Link(ABC):
@@ -41,22 +43,22 @@ class Link(ABC):
     def gone(self) -> bool:
         return self._lost
 
-    def begin(self, head: Mapping[str, Any], body: bytes, library: tuple[str, bytes]) -> Errand:
-        """Send a job."""
+    def begin(self, head: bytes, body: bytes, library: tuple[str, bytes]) -> Errand:
+        """Send a job, and before it the sources that it names, if they have not been sent. `head` is a letter."""
         number = next(self._numbers)
         name, sources = library
         if name and name not in self._told:
             self._told.add(name)
-            self.say({"do": "library", "name": name}, sources)
-        self.say({"do": "run", "id": number, "library": name, **head}, body)
+            self.say(number, letter({"do": "library", "name": name}), sources)
+        self.say(number, head, body)
         inbox = self._inboxes[number] = asyncio.Queue()
         if self.gone:
             inbox.put_nowait(_GONE)
         return Errand(self, number, inbox)
 
-    def say(self, head: Mapping[str, Any], body: bytes = b"") -> None:
+    def say(self, number: int, told: bytes, body: bytes = b"") -> None:
         if not self.gone:
-            self._send(head, body)
+            self._send(number, told, body)
 
     def forget(self, number: int) -> None:
         """Hear of a job no more."""
@@ -67,11 +69,11 @@ class Link(ABC):
         """End the driver, and what it still runs."""
 
     @abstractmethod
-    def _send(self, head: Mapping[str, Any], body: bytes) -> None: ...
+    def _send(self, number: int, told: bytes, body: bytes) -> None: ...
 
-    def _hear(self, told: dict[str, Any], piece: bytes) -> None:
-        if (inbox := self._inboxes.get(told["id"])) is not None:
-            inbox.put_nowait((told, piece))
+    def _hear(self, number: int, told: bytes, piece: bytes) -> None:
+        if (inbox := self._inboxes.get(number)) is not None:
+            inbox.put_nowait((head_of(told), piece))
 
     def _lose(self) -> None:
         self._lost = True
@@ -101,8 +103,8 @@ class LinkHere(Link):
         self._lose()
         await self._driver.close()
 
-    def _send(self, head: Mapping[str, Any], body: bytes) -> None:
-        self._driver.do(head, body)
+    def _send(self, number: int, told: bytes, body: bytes) -> None:
+        self._driver.do(number, told, body)
 
 
 class LinkToChild(Link):
@@ -169,8 +171,8 @@ class LinkToChild(Link):
         if told["end"] == "refused":
             raise RuntimeUnavailable(f"the Ray cluster cannot be joined: {told['error'][:500]}", hint=_hint(options))
 
-    def _send(self, head: Mapping[str, Any], body: bytes) -> None:
-        self._channel.write(head, body)
+    def _send(self, number: int, told: bytes, body: bytes) -> None:
+        self._channel.write(number, told, body)
 
     def _reap(self, patience: float) -> None:
         try:
@@ -193,7 +195,7 @@ class Errand:
     async def next(self) -> Frame:
         """The next that comes of it; the last tells its end, and there is always one."""
         if self._read == _MANY:
-            self._link.say({"do": "more", "id": self._number, "pieces": _MANY})
+            self._link.say(self._number, _MORE)
             self._read = 0
         frame = await self._inbox.get()
         self._read += 1
@@ -203,7 +205,7 @@ class Errand:
     async def leave(self) -> None:
         """Cancel it, unless it has ended, and wait for that."""
         if not self._ended:
-            self._link.say({"do": "cancel", "id": self._number})
+            self._link.say(self._number, _CANCEL)
             with anyio.CancelScope(shield=True):
                 while not self._ended:
                     await self.next()

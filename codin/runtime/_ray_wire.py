@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from threading import Lock
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -30,20 +31,22 @@ __all__ = [
     "error_of",
     "framed",
     "frames_of",
+    "head_of",
     "item_frame",
     "job_of",
     "json_of",
+    "letter",
     "outcome_frame",
     "outcome_of",
     "packed",
     "refusal_frame",
 ]
 
-Frame = tuple[dict[str, Any], bytes]
+Frame = tuple[Mapping[str, Any], bytes]
 USUAL = Outcome(unenforced=frozenset[Guarantee]({"files", "network", "processes", "syscalls", "memory", "cpu", "disk"}))
 """A workload that went well in the Ray worker itself."""
 
-_HEAD = struct.Struct(">II")
+_HEAD = struct.Struct(">III")
 _CHUNK = 256 * 1024
 _told = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _value = json.JSONEncoder(allow_nan=False, default=plain).encode
@@ -67,7 +70,12 @@ class RayJob(NamedTuple):
 
 def packed(job: RayJob) -> bytes:
     """A job for its way: what is not as usual, since a class takes longer to pickle than all that it holds."""
-    told = {name: value for name, value in zip(job._fields, job, strict=True) if value != job._field_defaults[name]}
+    usual = job._field_defaults
+    told = {
+        name: value
+        for name, value in zip(job._fields, job, strict=True)
+        if value is not usual[name] and value != usual[name]
+    }
     if job.call is not None:
         told["call"] = (job.call.kind, job.call.told, job.call.pickle, job.call.module)
     return pickle.dumps(told)
@@ -88,28 +96,42 @@ def framed(head: Mapping[str, Any], body: bytes = b"") -> bytes:
 
 def frames_of(data: bytes) -> list[Frame]:
     """The frames that lie one behind the other."""
-    return _parted(data)[0]
+    return [(json.loads(told), body) for _, told, body in _parted(data)[0]]
+
+
+def letter(head: Mapping[str, Any]) -> bytes:
+    """A head as a channel sends it: made once where it is said of many jobs, whose number stands outside of it."""
+    return _told(head).encode()
+
+
+@lru_cache(maxsize=1024)
+def head_of(told: bytes) -> Mapping[str, Any]:
+    """What `letter` was given; what was read before is not read again."""
+    return json.loads(told)
 
 
 def _frame(head: str, body: bytes = b"") -> bytes:
-    told = head.encode()
-    return _HEAD.pack(len(told), len(body)) + told + body
+    return _numbered(0, head.encode(), body)
+
+
+def _numbered(number: int, told: bytes, body: bytes) -> bytes:
+    return _HEAD.pack(number, len(told), len(body)) + told + body
 
 
 LAST = framed({"last": True})
 """Begins the last piece of a job that streams, so that nobody has to wait for Ray to say that none comes behind it."""
 
 
-def _parted(data: bytes | bytearray) -> tuple[list[Frame], int]:
-    """The frames that are whole, and where they end."""
-    frames: list[Frame] = []
+def _parted(data: bytes | bytearray) -> tuple[list[tuple[int, bytes, bytes]], int]:
+    """The frames that are whole, each with its number, and where they end."""
+    frames: list[tuple[int, bytes, bytes]] = []
     at, size = 0, len(data)
     while size - at >= _HEAD.size:
-        told, body = _HEAD.unpack_from(data, at)
+        number, told, body = _HEAD.unpack_from(data, at)
         start = at + _HEAD.size + told
         if start + body > size:
             break
-        frames.append((json.loads(data[at + _HEAD.size : start].decode()), bytes(data[start : start + body])))
+        frames.append((number, bytes(data[at + _HEAD.size : start]), bytes(data[start : start + body])))
         at = start + body
     return frames, at
 
@@ -120,7 +142,7 @@ class Channel:
     """
 
     def __init__(
-        self, end: socket.socket, heard: Callable[[dict[str, Any], bytes], None], lost: Callable[[], None]
+        self, end: socket.socket, heard: Callable[[int, bytes, bytes], None], lost: Callable[[], None]
     ) -> None:
         self._end = end
         self._heard = heard
@@ -132,9 +154,9 @@ class Channel:
         end.setblocking(False)
         self._loop.add_reader(end, self._read)
 
-    def write(self, head: Mapping[str, Any], body: bytes = b"") -> None:
-        """Send a frame, or keep it until the other end takes it."""
-        frame = framed(head, body)
+    def write(self, number: int, told: bytes, body: bytes = b"") -> None:
+        """Send what there is of a job, or keep it until the other end takes it. `told` is a letter."""
+        frame = _numbered(number, told, body)
         with self._lock:
             if self._unsent:
                 self._unsent += frame
@@ -185,8 +207,8 @@ class Channel:
         else:
             frames, at = _parted(data)
             self._unread += data[at:]
-        for head, body in frames:
-            self._heard(head, body)
+        for frame in frames:
+            self._heard(*frame)
 
 
 def json_of(value: Any, limit: int) -> str:
@@ -204,7 +226,7 @@ def item_frame(text: str) -> bytes:
 
 def outcome_frame(outcome: Outcome, text: str) -> bytes:
     """How it ended, with its value as JSON, and its artifacts behind that. What is as usual is not said."""
-    if outcome == USUAL:
+    if outcome is USUAL or outcome == USUAL:
         return _frame(f'{{"value":{text}}}')
     told = {
         "exit_code": outcome.exit_code,

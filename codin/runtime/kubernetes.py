@@ -14,7 +14,7 @@ from codin.runtime._kubernetes_api import Api
 from codin.runtime._kubernetes_deployment import Deployment, deployed
 from codin.runtime._kubernetes_job import Settings, closed, plan_of
 from codin.runtime._kubernetes_run import attempt
-from codin.runtime._protocol import Emit, Endpoint, Kind, Outcome, Workload
+from codin.runtime._protocol import Command, Emit, Endpoint, Kind, Outcome, Workload
 from codin.runtime._runtime import Runtime, able
 from codin.sandbox import Guarantee, Limits
 
@@ -125,7 +125,7 @@ class KubernetesRuntime(Runtime):
         if isinstance(workload, Endpoint):
             call = await RemoteCall.of(workload, self._guard)
             return call.told(await self._attempt(call.workload, call.heard(emit)))
-        return await self._attempt(workload, emit)
+        return await self._attempt(await _whole(workload), emit)
 
     async def _attempt(self, workload: Workload, emit: Emit) -> Outcome:
         outcome = await attempt(self._api, plan_of(workload, self._settings), workload, emit, self._settings)
@@ -141,3 +141,10 @@ class KubernetesRuntime(Runtime):
         if workload.demand != "required" or not (short := self._unenforced(workload)):
             return ""
         return f"it is not known that this cluster keeps: {', '.join(sorted(short))}"
+
+
+async def _whole(workload: Workload) -> Workload:
+    """The workload with all of its input, which goes along when a pod is made."""
+    if not isinstance(workload, Command) or workload.feed is None:
+        return workload
+    return replace(workload, stdin=workload.stdin + b"".join([chunk async for chunk in workload.feed]), feed=None)

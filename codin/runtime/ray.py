@@ -16,10 +16,10 @@ from codin.net import AddressGuard
 from codin.runtime._job import Call, call_of
 from codin.runtime._protocol import Emit, Endpoint, Function, Item, Kind, Module, Outcome, Workload
 from codin.runtime._ray_link import Errand, Link, LinkHere, LinkToChild
-from codin.runtime._ray_wire import RayJob, error_of, frames_of, outcome_of, packed
+from codin.runtime._ray_wire import RayJob, error_of, frames_of, letter, outcome_of, packed
 from codin.runtime._runtime import Runtime, able
 from codin.runtime._sources import sources_of
-from codin.sandbox import Output
+from codin.sandbox import Limits, Output
 
 __all__ = ["RayRuntime"]
 
@@ -84,6 +84,7 @@ class RayRuntime(Runtime):
         self._margin += patience
         self._opening: asyncio.Task[Link] | None = None
         self._libraries: dict[str, tuple[str, bytes]] = {}
+        self._heads: dict[tuple[str, str, float, int], bytes] = {}
 
     async def missing(self, workload: Workload, /) -> str:
         if workload.kind not in self.kinds:
@@ -128,15 +129,14 @@ class RayRuntime(Runtime):
     async def _begun(self, workload: Workload, mode: str) -> Errand:
         link = await self._connected()
         job, library = self._job(workload)
-        head = {"mode": mode, "needs": self._needs(workload), "patience": self._patience}
-        return link.begin(head, packed(job), library)
+        return link.begin(self._head(mode, library[0], workload.limits), packed(job), library)
 
     async def _connected(self) -> Link:
         """The one driver, which all that wait for it share: also that it could not connect."""
         opening = self._opening
         if opening is None or (opening.done() and ((link := _opened(opening)) is None or link.gone)):
             opening = self._opening = asyncio.create_task(self._open(opening))
-        return await asyncio.shield(opening)
+        return opening.result() if opening.done() else await asyncio.shield(opening)
 
     async def _open(self, last: asyncio.Task[Link] | None) -> Link:
         if last is not None and (link := _opened(last)) is not None:
@@ -194,8 +194,14 @@ class RayRuntime(Runtime):
         streams = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
         return "do_streaming" if streams else "do"
 
-    def _needs(self, workload: Workload) -> dict[str, Any]:
-        return {"num_cpus": workload.limits.cpu, "memory": workload.limits.memory, "resources": self._resources}
+    def _head(self, mode: str, library: str, limits: Limits) -> bytes:
+        """How a job is to be run, which is the same for many."""
+        key = mode, library, limits.cpu, limits.memory
+        if key not in self._heads:
+            needs = {"num_cpus": limits.cpu, "memory": limits.memory, "resources": self._resources}
+            head = {"do": "run", "mode": mode, "library": library, "needs": needs, "patience": self._patience}
+            self._heads[key] = letter(head)
+        return self._heads[key]
 
     def _ending(self, told: Mapping[str, Any], workload: Workload) -> Outcome:
         """What an end without a result means."""

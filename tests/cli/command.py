@@ -61,11 +61,12 @@ class Running:
         program: Path | None = None,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         command = CODIN if program is None else [sys.executable, str(program)]
         self._process = subprocess.Popen(
             [*command, *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment(env),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from codin.cli import main
-from tests.cli.command import CODIN, ROOT, run
+from tests.cli.command import CODIN, ROOT, Running, Terminal, run
 from tests.servers.fixtures import wasm_python as wasm_python
 
 needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bubblewrap")
@@ -107,6 +107,61 @@ def test_input_that_is_too_long_is_refused_and_not_cut() -> None:
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"64 MiB" in done.stderr
     assert b"--put" in done.stderr
+
+
+@needs_bwrap
+@pytest.mark.parametrize("sandbox", ["required", "off"])
+def test_input_goes_in_as_it_comes(sandbox: str) -> None:
+    source, sink = os.pipe()
+    with os.fdopen(sink, "wb", buffering=0) as typing, Running("run", "--sandbox", sandbox, "cat", stdin=source) as cat:
+        os.close(source)
+        for word in ("one", "two"):
+            typing.write(f"{word}\n".encode())
+            cat.expect(f"{word}\n")
+        typing.close()
+        assert cat.wait() == 0
+
+
+@needs_bwrap
+def test_nobody_waits_for_input_that_is_not_read() -> None:
+    source, sink = os.pipe()
+    with os.fdopen(sink, "wb"), Running("run", "echo", "done", stdin=source) as echo:
+        os.close(source)
+        echo.expect("done\n")
+        assert echo.wait() == 0
+
+
+@needs_bwrap
+@pytest.mark.parametrize("size", [0, 10, 3_000_000])
+def test_a_file_goes_in_whole(size: int) -> None:
+    with tempfile.TemporaryFile() as given:
+        given.write(b"x" * size)
+        given.seek(0)
+        done = subprocess.run([*CODIN, "run", "wc", "-c"], cwd=ROOT, stdin=given, capture_output=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, str(size).encode())
+
+
+@needs_bwrap
+def test_without_any_input() -> None:
+    without = ["sh", "-c", 'exec "$@" <&-', "sh", *CODIN]
+    done = subprocess.run([*without, "run", "cat"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@needs_bwrap
+def test_one_types_at_a_terminal() -> None:
+    with Terminal("run", "sh", "-c", 'echo "who?"; read name; echo "hello, $name"; cat') as terminal:
+        terminal.expect("who?")
+        terminal.type("Ada\n")
+        terminal.expect("hello, Ada")
+        terminal.type("\x04")
+        assert terminal.wait() == 0
+
+
+@needs_wasm
+def test_python_without_bubblewrap_reads_what_comes_out_of_a_pipe(bare: dict[str, str]) -> None:
+    done = run("run", "python3", "-c", "print(input() + '!')", stdin="hello\n", env=bare)
+    assert (done.returncode, done.stdout) == (0, "hello!\n")
 
 
 @needs_bwrap

@@ -170,6 +170,17 @@ async def test_a_command(place: Place, work: Workload, text: str) -> None:
     assert (await place.run(work)).text == text
 
 
+async def test_a_command_reads_what_comes_while_it_runs(place: Place) -> None:
+    if not place.runs("command"):
+        pytest.skip("it runs no commands")
+
+    async def coming() -> AsyncIterator[bytes]:
+        for word in (b"two ", b"", b"three"):
+            yield word
+
+    assert (await place.run(Command(["cat"], b"one ", feed=coming()))).text == "one two three"
+
+
 async def test_a_command_that_fails_says_so_with_what_it_wrote(place: Place) -> None:
     if not place.runs("command"):
         pytest.skip("it runs no commands")
@@ -199,6 +210,19 @@ async def test_artifacts_are_the_files_that_were_asked_for(place: Place) -> None
 
     done = await place.run(Function(draw, artifacts=["out/*.svg"]))
     assert dict(done.artifacts) == {"out/plot.svg": b"<svg/>"}
+
+
+async def test_a_pipe_is_no_artifact_and_nobody_waits_for_it(place: Place) -> None:
+    def leave() -> None:
+        import os
+        from pathlib import Path
+
+        os.mkfifo("pipe.txt")
+        Path("file.txt").write_text("it")
+
+    async with asyncio.timeout(60):
+        done = await place.run(Function(leave, artifacts=["*.txt"]))
+    assert dict(done.artifacts) == {"file.txt": b"it"}
 
 
 async def test_output_comes_as_it_is_written(place: Place) -> None:

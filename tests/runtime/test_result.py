@@ -72,6 +72,8 @@ async def test_in_a_loop_one_awaits() -> None:
         (Function, {"function": endless, "retries": -1}, "retries"),
         (Function, {"function": endless, "env": {"A": 1}}, "env"),
         (Command, {"command": ["true"], "files": {"in.txt": "hi"}}, "files"),
+        (Command, {"command": ["cat"], "feed": b"hi"}, "feed"),
+        (Command, {"command": ["cat"], "feed": endless(), "retries": 1}, "retries"),
         (Module, {"target": "a.b:C", "init": ["a"]}, "init"),
     ],
 )

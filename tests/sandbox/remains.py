@@ -27,7 +27,7 @@ def children(process: int | str = "self") -> dict[int, str]:
     found: dict[int, str] = {}
     for listed in Path(f"/proc/{process}/task").glob("*/children"):
         for child in _read(listed).split():
-            found[int(child)] = _read(Path(f"/proc/{child}/cmdline")).replace(b"\0", b" ").decode()
+            found[int(child)] = _read(Path(f"/proc/{int(child)}/cmdline")).replace(b"\0", b" ").decode()
     return found
 
 
