@@ -43,6 +43,7 @@ class Echo(Puppet):
         self.current: list[bool] = []
         self.hanging = asyncio.Event()
         self.stopped = asyncio.Event()
+        self.may_stop = asyncio.Event()
 
     async def handle(self, task: Task) -> AgentResponse:
         self.contexts.append(task.context_id)
@@ -53,6 +54,11 @@ class Echo(Puppet):
                 await asyncio.Event().wait()
             finally:
                 self.stopped.set()
+        if task.text == "linger":
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await self.may_stop.wait()
         if task.text == "fail":
             return AgentResponse.failed("could not")
         if task.text == "ask":
@@ -311,15 +317,18 @@ async def test_a_name_that_nobody_has_is_one_line_with_where_it_was_looked_for(
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("theirs", [False, True])
 async def test_whose_time_was_up_is_in_the_log(
-    url: str, theirs: bool, streamed: bool, caplog: pytest.LogCaptureFixture
+    url: str, echo: Echo, theirs: bool, streamed: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The peer is told the deadline of the call, and one that answers just then has answered: so it answers later."""
     clerk = Clerk(url)
     clerk.options = {"on_event": ignore} if streamed else {}
     clerk.options |= {} if theirs else {"timeout": 1.5}
     given = CallLimits(deadline=int((time.time() + 1.5) * 1000) if theirs else None)
     app = App(clerk)
     async with asyncio.timeout(20):
-        await Rpc(app).result("SendMessage", {"message": message("hang")}, Codin_Call=given.to_header())
+        asked = message("hang" if theirs else "linger")
+        await Rpc(app).result("SendMessage", {"message": asked}, Codin_Call=given.to_header())
+    echo.may_stop.set()
     (record,) = [record for record in caplog.records if record.name == "codin.task"]
     words = "Hint: the time of the task's turn was up, which its caller, or run_timeout, had set"
     assert "DeadlineExceeded" in record.getMessage()
