@@ -43,7 +43,7 @@ def _exit_of(error: CodinError) -> int:
 
 
 if __name__ == "__main__":
-    folder, patience = sys.argv.pop(1), float(sys.argv.pop(1))
-    _on_leash(patience)
-    _arrive(folder)
+    workspace: str = sys.argv.pop(1)
+    _on_leash(float(sys.argv.pop(1)))
+    _arrive(workspace)
     sys.exit(run(exit_of=_exit_of))
