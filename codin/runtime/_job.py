@@ -168,14 +168,11 @@ class Frames:
 
     def _start(self) -> int:
         """How many bytes stand before the next frame, or before what may become one."""
-        start = self._held.find(self._head)
-        if start < 0:
-            start = self._held.rfind(_MARK)
-        return (
-            start
-            if start >= 0 and self._head.startswith(self._held[start : start + len(self._head)])
-            else len(self._held)
-        )
+        if (start := self._held.find(self._head)) >= 0:
+            return start
+        start = self._held.rfind(_MARK)
+        may_begin_one = start >= 0 and self._head.startswith(self._held[start : start + len(self._head)])
+        return start if may_begin_one else len(self._held)
 
     def _take(self, size: int) -> Output:
         data = bytes(self._held[:size])

@@ -106,7 +106,7 @@ class Driver:
         head = head_of(told)
         match head["do"]:
             case "run":
-                self._run(number, told, body)
+                self._run(number, told, head, body)
             case "more" if (job := self._jobs.get(number)) is not None:
                 for _ in range(head["pieces"]):
                     job.room.release()
@@ -123,8 +123,7 @@ class Driver:
             self._cancel(number, _CANCELLED)
         await asyncio.gather(*self._ending, return_exceptions=True)
 
-    def _run(self, number: int, told: bytes, body: bytes) -> None:
-        head = head_of(told)
+    def _run(self, number: int, told: bytes, head: Mapping[str, Any], body: bytes) -> None:
         job = self._jobs[number] = _Job(head)
         try:
             job.task = self._function(told).remote(body)

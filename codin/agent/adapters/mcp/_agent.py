@@ -144,7 +144,7 @@ class McpAgent(Profile):
         if text_tool is not None and self._choice.text_tool is None:
             raise ConfigError(f"text_tool {text_tool!r} is no tool that takes one text")
         self._secrets = secrets or Secrets()
-        self._session = Session(connect, secrets=self._secrets)
+        self._session = Session(connect, self._secrets)
         tags, examples = list(options.get("tags", ["mcp"])), list(options.get("examples", []))
         super().__init__(
             {**options, "expose_tools": False},  # they are the skills already

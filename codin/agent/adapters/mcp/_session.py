@@ -77,14 +77,14 @@ class Session:
     """One session, begun with the first call, and begun anew when the server has gone.
 
     Args:
-        listed: is told the server's tools whenever a session begins, and when they change.
         secrets: what no log is told.
+        listed: is told the server's tools whenever a session begins, and when they change.
     """
 
-    def __init__(self, connect: Connect, listed: Listed | None = None, secrets: Secrets | None = None) -> None:
+    def __init__(self, connect: Connect, secrets: Secrets, listed: Listed | None = None) -> None:
         self._connect = connect
+        self._secrets = secrets
         self._listed = listed
-        self._secrets = secrets or Secrets()
         self._link: _Link | None = None
 
     async def call(

@@ -115,7 +115,7 @@ class McpTools:
         registry: ToolRegistry | None,
         secrets: Secrets,
     ) -> None:
-        self._session = Session(connect, self.take, secrets)
+        self._session = Session(connect, secrets, self.take)
         self._secrets = secrets
         self._only = only
         self._prefix = prefix
