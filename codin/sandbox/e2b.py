@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import sys
+import threading
+import time
 from contextlib import suppress
+from functools import cache
 from importlib.util import find_spec
+from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from codin.errors import SandboxClosed, SandboxError, SandboxUnavailable
@@ -26,6 +32,7 @@ _LABEL = "codin"
 _TIME = 300  # seconds that a machine lives when nobody asks for more
 _PIECE = 256 * 1024
 _LAST = 2.0  # seconds between the last word of a guest and its end
+_TOLD = 1.0  # seconds that the end of the program waits for a thread of the client
 
 
 class E2BSandbox(CloudSandbox):
@@ -128,9 +135,7 @@ class E2BSandbox(CloudSandbox):
     def _machines(self) -> type[AsyncSandbox]:
         """The vendor's own. Raises SandboxUnavailable when there is no key."""
         self._key()
-        from e2b import AsyncSandbox
-
-        return AsyncSandbox
+        return _client()
 
     def _access(self) -> dict[str, Any]:
         """What every call is given. Raises SandboxUnavailable when there is no key."""
@@ -201,3 +206,35 @@ class _E2BLine:
         except Exception as error:
             self._talk.over(f"the line to it broke: {self._room.meant(error).message}")
         self._talk.over("")
+
+
+@cache
+def _client() -> type[AsyncSandbox]:
+    from e2b import AsyncSandbox
+
+    atexit.register(_until_told)
+    return AsyncSandbox
+
+
+def _until_told() -> None:
+    """Waits for the threads of the vendor's client, which is in Rust, that still tell an answer to an event loop.
+
+    A program that ends under such a thread is aborted by Python before 3.14, after all its work is done.
+    """
+    end = time.monotonic() + _TOLD
+    while time.monotonic() < end and any(_foreign(frame) for frame in _others()):
+        time.sleep(0.001)
+
+
+def _others() -> list[FrameType]:
+    """Where each thread but this one stands in code of Python."""
+    here = threading.get_ident()
+    frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  # documented, for all its name
+    return [frame for thread, frame in frames.items() if thread != here]
+
+
+def _foreign(frame: FrameType) -> bool:
+    """Whether this is a thread that was not begun by Python."""
+    while frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_globals.get("__name__") != threading.__name__

@@ -354,3 +354,32 @@ async def test_its_errors_are_of_one_family(vendor: Vendor) -> None:
     vendor.cloud.fail(vendor.check, status=418)
     with pytest.raises(SandboxError):
         await vendor.sandbox().check()
+
+
+_ENDS_AT_ONCE = """
+import asyncio, sys, threading, time
+from codin.sandbox import Policy, sandbox_of
+
+def lasting(*told, **options):
+    handle = tell(*told, **options)
+    end = time.monotonic() + 0.3
+    while threading.get_ident() != main and time.monotonic() < end:
+        pass
+    return handle
+
+async def once(kind):
+    global tell
+    loop = asyncio.get_running_loop()
+    tell, loop.call_soon_threadsafe = loop.call_soon_threadsafe, lasting
+    async with sandbox_of(kind, Policy(demands=frozenset())):
+        print("open")
+
+main = threading.get_ident()
+asyncio.run(once(sys.argv[1]))
+"""
+
+
+async def test_a_program_may_end_while_the_vendors_client_still_tells_its_answer(vendor: Vendor) -> None:
+    program = [sys.executable, "-W", "error", "-c", _ENDS_AT_ONCE, vendor.kind]
+    done = await anyio.run_process(program, stdin=subprocess.DEVNULL, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"open\n", b"")
