@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Unpack, cast
 
@@ -13,14 +12,14 @@ from mcp.server.fastmcp import FastMCP
 from mcp.server.lowlevel import Server
 
 from codin import a2a
-from codin.agent.adapters._activity import ACTIVITY_KEY, ToolActivity
+from codin.agent.adapters._activity import ToolActivity
 from codin.agent.adapters._profile import AdapterOptions, Profile
 from codin.agent.adapters.mcp._connect import Connect, http, in_thread, meanwhile, program
 from codin.agent.adapters.mcp._input import Tools
 from codin.agent.adapters.mcp._output import respond
-from codin.agent.adapters.mcp._questions import elicit
+from codin.agent.adapters.mcp._questions import call_within, elicit
 from codin.agent.adapters.mcp._secrets import Secrets
-from codin.agent.adapters.mcp._session import Call, Listing, Session, Unreachable, listing_of, refused
+from codin.agent.adapters.mcp._session import Listing, Session, Unreachable, listing_of, refused
 from codin.errors import ConfigError
 from codin.net._wording import shown
 from codin.sandbox import Policy
@@ -112,23 +111,18 @@ async def _listing(low: Server[Any, Any]) -> Listing:
 class McpTool:
     """A tool of an MCP server by the names codin gives things."""
 
-    def __init__(self, tool: types.Tool, session: Session, secrets: Secrets) -> None:
-        self._secrets = secrets
+    def __init__(self, tool: types.Tool, session: Session) -> None:
         self.name = tool.name
         self.spec = ToolSpec(tool.description or "", tool.inputSchema, tool.outputSchema)
         self._session = session
 
     async def invoke(self, *args: Any, **kwargs: Any) -> Any:
         """Call it: with its arguments by name, or with one dict of them. Nobody answers what it asks."""
-        result = await self._session.call(self.name, args[0] if args else kwargs, Call(_declined))
+        result = await self._session.call(self.name, args[0] if args else kwargs, call_within(None))
         texts = "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
         if result.isError:
-            raise RuntimeError(self._secrets.clean(texts) or f"the tool {self.name!r} failed")
+            raise RuntimeError(texts or f"the tool {self.name!r} failed")
         return texts if result.structuredContent is None else result.structuredContent
-
-
-async def _declined(params: types.ElicitRequestParams) -> types.ElicitResult:
-    return types.ElicitResult(action="decline")
 
 
 class McpAgent(Profile):
@@ -143,8 +137,7 @@ class McpAgent(Profile):
         self._choice = Tools(listing.tools, text_tool)
         if text_tool is not None and self._choice.text_tool is None:
             raise ConfigError(f"text_tool {text_tool!r} is no tool that takes one text")
-        self._secrets = secrets or Secrets()
-        self._session = Session(connect, self._secrets)
+        self._session = Session(connect, secrets or Secrets())
         tags, examples = list(options.get("tags", ["mcp"])), list(options.get("examples", []))
         super().__init__(
             {**options, "expose_tools": False},  # they are the skills already
@@ -152,7 +145,7 @@ class McpAgent(Profile):
             description=listing.instructions or f"The tools of the MCP server {listing.name!r}.",
             framework="mcp",
             skills=[_skill(tool, tags, examples) for tool in listing.tools],
-            tools=[McpTool(tool, self._session, self._secrets) for tool in listing.tools],
+            tools=[McpTool(tool, self._session) for tool in listing.tools],
             input_modes=["text/plain", "application/json"]
             if self._choice.text_tool
             else ["application/json", "text/plain"],
@@ -170,17 +163,16 @@ class McpAgent(Profile):
         try:
             result = await self._called(task, name, arguments)
         except Unreachable as error:
-            return AgentResponse.failed(self._secrets.clean(str(error)))
+            return AgentResponse.failed(str(error))
         except McpError as error:
-            return AgentResponse.failed(self._secrets.clean(error.error.message))
+            return AgentResponse.failed(error.error.message)
         await activity.finished(task.id, name, result.structuredContent or [block.type for block in result.content])
-        return await respond(task, result, self._secrets)
+        return await respond(task, result)
 
     async def _called(self, task: Task, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
         while True:
-            call = Call(partial(elicit, task))
             try:
-                return await self._session.call(name, arguments, call, partial(_progress, task, call))
+                return await self._session.call(name, arguments, call_within(task))
             except McpError as error:
                 if error.error.code != types.URL_ELICITATION_REQUIRED:
                     raise
@@ -199,14 +191,6 @@ def _skill(tool: types.Tool, tags: Sequence[str], examples: Sequence[str]) -> a2
         tags=list(tags),
         examples=list(examples),
     )
-
-
-async def _progress(task: Task, call: Call, progress: float, total: float | None, message: str | None) -> None:
-    if call.asking:
-        return  # a task that waits for an answer takes nothing else
-    text = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
-    event = {"progress": progress, "total": total, "message": message}
-    await task.status(text, metadata={ACTIVITY_KEY: {"event": event}})
 
 
 async def _visit_all(task: Task, error: McpError) -> None:

@@ -11,17 +11,16 @@ from mcp import types
 
 from codin import a2a
 from codin.agent.adapters._questions import json_value
-from codin.agent.adapters.mcp._secrets import Secrets
 from codin.task import AgentResponse, Task
 
 __all__ = ["respond"]
 
 
-async def respond(task: Task, result: types.CallToolResult, secrets: Secrets) -> AgentResponse:
+async def respond(task: Task, result: types.CallToolResult) -> AgentResponse:
     """Text is the answer, structured content its data, everything else a file; an error fails the task."""
     texts = [block.text for block in result.content if isinstance(block, types.TextContent)]
     if result.isError:
-        return AgentResponse.failed(secrets.clean("\n".join(texts)) or "The tool failed.")
+        return AgentResponse.failed("\n".join(texts) or "The tool failed.")
     for number, text in enumerate(texts):
         await task.write(f"\n\n{text}" if number else text)
     parts = [part for block in result.content if (part := _part(block)) is not None]

@@ -1,4 +1,4 @@
-"""What an MCP server asks the user, as a question to the caller."""
+"""What an MCP server asks and tells while it works on a call, put to the caller of the task."""
 
 from __future__ import annotations
 
@@ -8,13 +8,33 @@ from typing import Any
 
 from mcp import types
 
+from codin.agent.adapters._activity import ACTIVITY_KEY
 from codin.agent.adapters._questions import Question, Unclear, answers, approval, object_of, parse_json
 from codin.agent.adapters.mcp._input import mismatch
+from codin.agent.adapters.mcp._session import Call
 from codin.task import Task
 
-__all__ = ["elicit"]
+__all__ = ["call_within", "elicit"]
 
 _REFUSALS = frozenset({"decline", "cancel"})
+
+
+def call_within(task: Task | None) -> Call:
+    """A call whose questions the caller of a task is asked, and whose progress is told there.
+
+    Outside of a task nobody answers, and nobody is told.
+    """
+    return Call(_declined) if task is None else Call(partial(elicit, task), partial(_tell, task))
+
+
+async def _declined(params: types.ElicitRequestParams) -> types.ElicitResult:
+    return types.ElicitResult(action="decline")
+
+
+async def _tell(task: Task, progress: float, total: float | None, message: str | None) -> None:
+    text = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
+    event = {"progress": progress, "total": total, "message": message}
+    await task.status(text, metadata={ACTIVITY_KEY: {"event": event}})
 
 
 async def elicit(task: Task, params: types.ElicitRequestParams) -> types.ElicitResult:

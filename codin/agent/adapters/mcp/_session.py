@@ -33,6 +33,7 @@ _WENT = "The MCP server went away before it answered."
 
 Listed = Callable[[Sequence[types.Tool]], None]
 Elicit = Callable[[types.ElicitRequestParams], Awaitable[types.ElicitResult]]
+Tell = Callable[[float, float | None, str | None], Awaitable[None]]
 
 
 class Unreachable(Exception):
@@ -54,6 +55,7 @@ class Call:
 
     Args:
         elicit: answers what the server asks while it works on the call.
+        tell: is told of its progress: how much, of how much, in which words. Not while a question is open.
 
     Attributes:
         id: of the request, once it has been sent.
@@ -63,11 +65,17 @@ class Call:
     """
 
     elicit: Elicit
+    tell: Tell | None = None
     id: types.RequestId | None = None
     asking: bool = False
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     broken: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     questions: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+
+    async def progress(self, progress: float, total: float | None, message: str | None) -> None:
+        """The server tells how far it is."""
+        if self.tell is not None and not self.asking:
+            await self.tell(progress, total, message)
 
 
 _CALL: ContextVar[Call | None] = ContextVar("codin_mcp_call", default=None)
@@ -77,7 +85,7 @@ class Session:
     """One session, begun with the first call, and begun anew when the server has gone.
 
     Args:
-        secrets: what no log is told.
+        secrets: what no log, no error and no failed result tells.
         listed: is told the server's tools whenever a session begins, and when they change.
     """
 
@@ -87,9 +95,7 @@ class Session:
         self._listed = listed
         self._link: _Link | None = None
 
-    async def call(
-        self, name: str, arguments: Mapping[str, Any], call: Call, progress: Any = None
-    ) -> types.CallToolResult:
+    async def call(self, name: str, arguments: Mapping[str, Any], call: Call) -> types.CallToolResult:
         """Call a tool. When that is canceled, the server is told.
 
         Raises:
@@ -97,12 +103,24 @@ class Session:
             McpError: the server refused the request.
         """
         try:
-            return await (await self._linked()).call(name, arguments, call, progress)
+            result = await self._called(name, arguments, call)
+        except McpError as error:
+            cleaned = error.error.model_copy(update={"message": self._secrets.clean(error.error.message)})
+            raise McpError(cleaned) from None
+        if result.isError:
+            for block in result.content:
+                if isinstance(block, types.TextContent):
+                    block.text = self._secrets.clean(block.text)
+        return result
+
+    async def _called(self, name: str, arguments: Mapping[str, Any], call: Call) -> types.CallToolResult:
+        try:
+            return await (await self._linked()).call(name, arguments, call)
         except McpError as error:
             if error.error.code != _TERMINATED:
                 raise
         await self.close()  # the server has forgotten the session, and has not seen the call
-        return await (await self._linked()).call(name, arguments, call, progress)
+        return await (await self._linked()).call(name, arguments, call)
 
     async def _linked(self) -> _Link:
         link = self._link
@@ -152,7 +170,7 @@ class _Link:
                     self.opened.set_result(None)
                     await self._gone.wait()
         except AddressRefused as refused:  # before there is a session
-            self.opened.set_exception(Unreachable(refused.message))
+            self.opened.set_exception(Unreachable(self._secrets.clean(refused.message)))
             self.opened.exception()  # nobody may be waiting
         except Exception as error:  # what went wrong inside the SDK ends here, as a group of whatever it was
             if self.opened.done():
@@ -188,8 +206,9 @@ class _Link:
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
-    async def call(self, name: str, arguments: Mapping[str, Any], call: Call, progress: Any) -> types.CallToolResult:
+    async def call(self, name: str, arguments: Mapping[str, Any], call: Call) -> types.CallToolResult:
         token = _CALL.set(call)
+        progress = None if call.tell is None else call.progress
         work = asyncio.create_task(self._session.call_tool(name, dict(arguments), progress_callback=progress))
         _CALL.reset(token)
         gone = asyncio.create_task(self._gone.wait())

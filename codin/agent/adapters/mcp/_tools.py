@@ -6,23 +6,21 @@ import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from mcp import McpError, types
 
-from codin.agent.adapters._activity import ACTIVITY_KEY
 from codin.agent.adapters.mcp._connect import Connect, http, meanwhile, program
-from codin.agent.adapters.mcp._questions import elicit
+from codin.agent.adapters.mcp._questions import call_within
 from codin.agent.adapters.mcp._secrets import Secrets
-from codin.agent.adapters.mcp._session import Call, Session, Unreachable, listing_of, refused
+from codin.agent.adapters.mcp._session import Session, Unreachable, listing_of, refused
 from codin.errors import ConfigError, ToolFailed, UnknownTool
 from codin.net import AddressGuard
 from codin.net._wording import shown
 from codin.sandbox import Policy
-from codin.task import Task, current_task
+from codin.task import current_task
 from codin.tool import Sandboxing, ToolRegistry, ToolSpec
 
 __all__ = ["McpServerTool", "McpTools", "mcp_tools"]
@@ -116,7 +114,6 @@ class McpTools:
         secrets: Secrets,
     ) -> None:
         self._session = Session(connect, secrets, self.take)
-        self._secrets = secrets
         self._only = only
         self._prefix = prefix
         self._given = given
@@ -147,7 +144,7 @@ class McpTools:
         for tool in told:
             if self._only is not None and tool.name not in self._only:
                 continue
-            made = McpServerTool(tool, self._name(tool.name), self._session, self._given, self._secrets)
+            made = McpServerTool(tool, self._name(tool.name), self._session, self._given)
             if made.name in found:
                 raise ConfigError(f"the MCP server has two tools that would be called {made.name!r}")
             before = self._tools.get(made.name)
@@ -174,7 +171,7 @@ class McpServerTool:
     nobody answers. Whoever cancels a call has the server told.
     """
 
-    def __init__(self, tool: types.Tool, name: str, session: Session, given: ToolSpec, secrets: Secrets) -> None:
+    def __init__(self, tool: types.Tool, name: str, session: Session, given: ToolSpec) -> None:
         self.name: str = name
         self.spec: ToolSpec = replace(
             given,
@@ -184,7 +181,6 @@ class McpServerTool:
         )
         self._named = tool.name
         self._session = session
-        self._secrets = secrets
 
     async def invoke(self, /, **arguments: Any) -> Any:
         """Call it: structured content as it is, text as text, and anything else as MCP has it.
@@ -192,12 +188,8 @@ class McpServerTool:
         Raises:
             ToolFailed: the server refuses it, says that it failed, or is not there.
         """
-        task = current_task()
-        call = Call(_declined if task is None else partial(elicit, task))
         try:
-            result = await self._session.call(
-                self._named, arguments, call, None if task is None else partial(_progress, task, call)
-            )
+            result = await self._session.call(self._named, arguments, call_within(current_task()))
         except Unreachable as error:
             raise self._failed(str(error), retryable=True) from None
         except McpError as error:
@@ -213,17 +205,4 @@ class McpServerTool:
         return [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in result.content]
 
     def _failed(self, said: str, *, retryable: bool = False) -> ToolFailed:
-        said = self._secrets.clean(said)[:_FAILED]
-        return ToolFailed(f"{self.name!r} failed: {said}", tool=self.name, retryable=retryable)
-
-
-async def _declined(params: types.ElicitRequestParams) -> types.ElicitResult:
-    return types.ElicitResult(action="decline")
-
-
-async def _progress(task: Task, call: Call, progress: float, total: float | None, message: str | None) -> None:
-    if call.asking:
-        return  # a task that waits for an answer takes nothing else
-    text = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
-    event = {"progress": progress, "total": total, "message": message}
-    await task.status(text, metadata={ACTIVITY_KEY: {"event": event}})
+        return ToolFailed(f"{self.name!r} failed: {said[:_FAILED]}", tool=self.name, retryable=retryable)
