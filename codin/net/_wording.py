@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from codin.errors import TransportError
 
-__all__ = ["cause", "lost", "shown", "within"]
+__all__ = ["cause", "lost", "names_secret", "shown", "within"]
 
+_SECRET = re.compile(r"auth|cookie|key|secret|token|pass|credential", re.IGNORECASE)
 _LARGE = 4 * 1024 * 1024  # bytes of a request that a peer may well refuse
 
 
@@ -26,6 +29,11 @@ def shown(url: str) -> str:
     scheme, slashes, rest = place.partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}{slashes}{authority.rpartition('@')[2]}{slash}{path}{'?…' if query else ''}"
+
+
+def names_secret(name: str) -> bool:
+    """Whether a header or a variable holds a credential, by its name."""
+    return _SECRET.search(name) is not None
 
 
 def within(timeout: float | None) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
+
+from codin.net._wording import names_secret
 
 __all__ = ["Redaction", "object_of"]
 
 _REDACTED = "[redacted]"
 
-_SECRET_HEADER = re.compile(r"auth|cookie|key|secret|token|password|credential", re.IGNORECASE)
 _SHORTEST = 6  # a shorter word turns up by chance
 _PUSH = frozenset({"token", "credentials"})  # of a push notification configuration. Spec 4.3.1, 4.3.2
 
@@ -31,7 +31,7 @@ class Redaction:
         AUTH_REQUIRED.
         """
         for name, value in headers.items():
-            if _SECRET_HEADER.search(name):
+            if names_secret(name):
                 self._hide(value, value.rpartition(" ")[2])
         fields = object_of(params)
         self._hide(*_credentials({name: value for name, value in fields.items() if name != "message"}))

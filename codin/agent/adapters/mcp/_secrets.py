@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
-from codin.net._wording import shown
+from codin.net._wording import names_secret, shown
 from codin.tool.openapi._auth import Keys
 
 __all__ = ["Secrets"]
 
-_NAMED = re.compile(r"auth|cookie|key|secret|token|pass|credential", re.IGNORECASE)
 _WITH_PASSWORD = re.compile(r"\w+://[^/\s]*@")
 
 
@@ -27,7 +26,7 @@ class Secrets:
         self._keys = Keys(headers=dict(headers or {}), query=_query(url), hidden=_password(url))
         for env in envs:
             self._keys.hidden += [
-                value for name, value in (env or {}).items() if _NAMED.search(name) or _WITH_PASSWORD.match(value)
+                value for name, value in (env or {}).items() if names_secret(name) or _WITH_PASSWORD.match(value)
             ]
 
     def clean(self, text: str) -> str:
