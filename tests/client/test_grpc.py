@@ -166,7 +166,7 @@ async def test_a_deadline_ends_the_call_and_not_the_task() -> None:
     await app.start()
     async with codin.connect(card_of(app, "GRPC")) as peer:
         with pytest.raises(DeadlineExceeded):
-            await peer.send("a", timeout=0.2)
+            await peer.send("a", timeout=1.0)
         (task,) = [task async for task in peer.list()]
         assert task.status.state == a2a.TaskState.WORKING
         puppet.strings["a"].end()
@@ -178,10 +178,10 @@ async def test_a_quiet_agent_is_waited_for() -> None:
     app = App(puppet, grpc_port=0)
     await app.start()
     async with codin.connect(card_of(app, "GRPC")) as peer:
-        stream = peer.stream("a", timeout=0.05)
+        stream = peer.stream("a", timeout=0.5)
         await anext(stream)
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
+            async with asyncio.timeout(1.5):
                 await anext(stream)
         puppet.strings["a"].end()
     await app.close()

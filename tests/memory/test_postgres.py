@@ -98,7 +98,7 @@ async def test_a_statement_that_takes_too_long_is_given_up(postgres_server: Post
     memory = PostgresMemory(postgres_url)
     await memory.open()  # which makes tables, and may take its time
     await memory.close()
-    memory = PostgresMemory(postgres_url, patience=0.5)
+    memory = PostgresMemory(postgres_url, patience=2.0)
     await memory.open()
     holding = await table_held(postgres_url)
     async with asyncio.timeout(30):

@@ -87,7 +87,7 @@ async def test_a_call_that_is_under_way_when_the_server_is_killed_ends(own_serve
 
 
 async def test_a_server_that_does_not_answer_is_given_up(own_server: RedisServer) -> None:
-    memory = RedisMemory(own_server.url(), patience=0.5)
+    memory = RedisMemory(own_server.url(), patience=2.0)
     await memory.open()
     own_server.send(signal.SIGSTOP)
     async with asyncio.timeout(20):

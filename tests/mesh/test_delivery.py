@@ -269,7 +269,7 @@ async def ended(net: Net, host: str) -> list[str]:
 
 async def test_a_call_by_name_that_takes_too_long_is_called_off_at_the_replica_that_has_it() -> None:
     async def handle(task: Task) -> AgentResponse:
-        return AgentResponse.completed((await task.call("hang", "x", timeout=0.3)).text)
+        return AgentResponse.completed((await task.call("hang", "x", timeout=1.0)).text)
 
     async with served(one=hang, two=hang) as net, mesh_of(net, route=last) as mesh:
         desk = Desk(handle, resolver=mesh)

@@ -329,7 +329,11 @@ def test_what_a_program_has_said_to_ray_is_not_said_again() -> None:
         RayRuntime("127.0.0.1:9", driver="here")
 
 
-async def test_a_cluster_that_is_gone_is_told_in_time_and_the_loop_never_waits(tmp_path: Path) -> None:
+async def test_a_cluster_that_is_gone_is_told_in_time_and_the_loop_never_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ray ends whoever waits longer for its cluster: none but this one is asked to be so quick.
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
     cluster = RayCluster()
     await asyncio.to_thread(cluster.start)
     try:

@@ -171,7 +171,7 @@ async def test_a_peer_that_is_not_there_fails_the_task_and_names_no_details() ->
 
 
 async def test_a_call_ends_with_the_callers_time(url: str, echo: Echo) -> None:
-    app = App(Clerk(url), limits=Limits(run_timeout=0.5, cancel_grace=0.2))
+    app = App(Clerk(url), limits=Limits(run_timeout=2.0, cancel_grace=0.2))
     task = await sent(app, "hang")
     assert task["status"]["state"] == "TASK_STATE_FAILED"
     assert echo.contexts

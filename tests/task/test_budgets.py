@@ -320,7 +320,7 @@ async def test_a_run_that_is_stopped_has_a_bill_too() -> None:
         await asyncio.Event().wait()
         return AgentResponse.completed()
 
-    task = await run(handle, Others({"total_tokens": 4}), limits=Limits(run_timeout=0.1, cancel_grace=0.1))
+    task = await run(handle, Others({"total_tokens": 4}), limits=Limits(run_timeout=0.5, cancel_grace=0.1))
     assert task["status"]["state"] == "TASK_STATE_FAILED"
     assert bill(task) == {"total_tokens": 4}
 

@@ -191,7 +191,7 @@ async def test_a_task_that_runs_out_of_time_calls_off(peers: Peers) -> None:
         await asyncio.Event().wait()
         return AgentResponse.completed()
 
-    desk = desk_of(peers, handle, limits=Limits(run_timeout=0.3))
+    desk = desk_of(peers, handle, limits=Limits(run_timeout=1.0))
     assert state_of(await desk.send()) == "FAILED"
     assert await ended(peers) == ["CANCELED"]
     await desk.manager.close()

@@ -25,10 +25,10 @@ async def test_time_in_which_a_person_thinks_is_not_run_time() -> None:
     async def asks(task: Task) -> AgentResponse:
         return AgentResponse.completed((await task.ask("which?")).text)
 
-    desk = Desk(asks, limits=Limits(run_timeout=0.02))
+    desk = Desk(asks, limits=Limits(run_timeout=0.2))
     task = await desk.send()
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
+        async with asyncio.timeout(0.5):
             await desk.until(task["id"], "FAILED")
     assert state_of(await desk.send("blue", task_id=task["id"])) == "COMPLETED"
 

@@ -140,7 +140,7 @@ async def test_cancel_drops_the_call_to_the_model(model: ModelServer, llm: OpenA
 
 
 async def test_the_deadline_drops_the_call_to_the_model(model: ModelServer, llm: OpenAILlm) -> None:
-    desk = Desk(adapt(chatter(llm)), limits=Limits(run_timeout=0.5))
+    desk = Desk(adapt(chatter(llm)), limits=Limits(run_timeout=2.0))
     turn = await desk.send("hang on")
     async with asyncio.timeout(30):
         await model.drop.wait()

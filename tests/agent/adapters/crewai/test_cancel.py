@@ -177,7 +177,7 @@ async def test_a_model_of_the_user_s_own_ends_by_itself_and_nothing_follows() ->
 
 async def test_the_end_of_its_time_stops_a_run_like_a_cancel(model: ModelServer, llm: Any) -> None:
     await Desk(adapt(crew_of(llm))).send("first")  # what CrewAI does once, it has done
-    desk = Desk(adapt(crew_of(llm, "hang on", "never")), limits=Limits(run_timeout=2.0))
+    desk = Desk(adapt(crew_of(llm, "hang on", "never")), limits=Limits(run_timeout=4.0))
     turn = await desk.send("go")
     assert turn.state == "FAILED"
     async with asyncio.timeout(20):

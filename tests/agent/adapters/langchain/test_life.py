@@ -52,7 +52,7 @@ async def test_the_deadline_drops_the_call_of_a_function_in_a_thread(model: Mode
     async def waits(text: str) -> str:
         return str((await chat.ainvoke(text)).text)
 
-    desk = Desk(adapt(RunnableLambda(work, waits)), limits=Limits(run_timeout=0.5))
+    desk = Desk(adapt(RunnableLambda(work, waits)), limits=Limits(run_timeout=2.0))
     async with asyncio.timeout(30):
         turn = await desk.send("hang on")
         await model.drop.wait()

@@ -72,7 +72,7 @@ async def test_cancel_drops_the_call_to_the_model(model: ModelServer, chat: Chat
 
 
 async def test_the_deadline_drops_the_call_to_the_model(model: ModelServer, chat: ChatOpenAI) -> None:
-    desk = Desk(adapt(chatter(chat, InMemorySaver())), limits=Limits(run_timeout=0.5))
+    desk = Desk(adapt(chatter(chat, InMemorySaver())), limits=Limits(run_timeout=2.0))
     turn = await desk.send("hang on")
     async with asyncio.timeout(30):
         await model.drop.wait()
