@@ -268,8 +268,9 @@ async def test_two_event_loops_write(memory: SQLiteMemory, wrote: list[str]) -> 
 
         asyncio.run(append_all())
 
+    await append(memory, 0, 3)  # the first on the thread, and while nobody else writes, the next on the loop
     elsewhere = asyncio.create_task(asyncio.to_thread(other))
-    await append(memory, 0, 200)
+    await append(memory, 3, 200)
     await elsewhere
     assert await numbers(memory) == await numbers(memory, "theirs") == list(range(200))
     assert set(wrote) == {LOOP, THREAD}
