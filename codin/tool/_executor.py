@@ -280,16 +280,12 @@ class ToolExecutor:
         """What a streaming tool gives, each piece with its JSON. It has the time for all of them."""
         ends = asyncio.get_running_loop().time() + call.timeout
         size = 0
-        is_here = not self._goes_out(call)
-        async with _closing(self._begun(call, door)) as pieces:
+        async with aclosing(self._begun(call, door)) as pieces:
             while True:
                 scope = asyncio.timeout_at(ends)
                 try:
                     async with scope:
-                        coming = _coroutine(anext(pieces))
-                        if is_here:
-                            coming = stoppable(coming, call.name, self.limits.grace, door.gate.keep)
-                        piece = await coming
+                        piece = await anext(pieces)
                     if scope.expired():
                         raise TimeoutError
                 except StopAsyncIteration:
@@ -315,10 +311,18 @@ class ToolExecutor:
             return self._sent(self._sandboxed, call, door)
         return self._here(call, door)
 
-    def _here(self, call: ToolCall, door: Door) -> AsyncGenerator[Any, None]:
+    async def _here(self, call: ToolCall, door: Door) -> AsyncGenerator[Any, None]:
         if door.function is not None:
-            return door.function.pieces(call.given, call.task)
-        return cast("StreamingTool", call.tool).stream(**call.given)
+            begun = door.function.pieces(call.given, call.task)
+        else:
+            begun = cast("StreamingTool", call.tool).stream(**call.given)
+        async with _closing(begun) as pieces:
+            while True:
+                try:
+                    piece = await stoppable(_coroutine(anext(pieces)), call.name, self.limits.grace, door.gate.keep)
+                except StopAsyncIteration:
+                    return
+                yield piece
 
     async def _sent(self, run: RunStream, call: ToolCall, door: Door) -> AsyncGenerator[Any, None]:
         """The pieces from elsewhere; from here if they cannot be had there."""

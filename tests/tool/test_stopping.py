@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 import anyio
 import pytest
 
-from codin.errors import ToolBusy, ToolTimeout
-from codin.tool import Tool, ToolExecutor, ToolLimits, ToolSpec, tool
+from codin.errors import NoRuntime, ToolBusy, ToolTimeout
+from codin.tool import Sandboxing, Tool, ToolCall, ToolExecutor, ToolLimits, ToolSpec, tool
 
 pytestmark = pytest.mark.anyio
 
@@ -236,10 +236,26 @@ async def test_what_a_tool_gives_need_be_no_coroutine() -> None:
     assert await ToolExecutor([cast("Tool", Ready())]).call("ready") == "done"
 
 
-async def test_a_stream_that_swallows_its_cancellation_ends() -> None:
+class Nowhere:
+    """Has no sandbox for anything."""
+
+    async def __call__(self, call: ToolCall) -> Any:
+        raise NoRuntime("nothing here can")
+
+    async def stream(self, call: ToolCall) -> AsyncGenerator[Any, None]:
+        raise NoRuntime("nothing here can")
+        yield
+
+
+# A stream that would rather be in a sandbox is here as well where there is none.
+alike = pytest.mark.parametrize("sandbox", ["off", "preferred"])
+
+
+@alike
+async def test_a_stream_that_swallows_its_cancellation_ends(sandbox: Sandboxing) -> None:
     ended: list[str] = []
 
-    @tool
+    @tool(sandbox=sandbox)
     async def drip() -> AsyncIterator[str]:
         """Drip once."""
         try:
@@ -250,7 +266,7 @@ async def test_a_stream_that_swallows_its_cancellation_ends() -> None:
         finally:
             ended.append("closed")
 
-    executor = ToolExecutor([drip], limits=LIMITS)
+    executor = ToolExecutor([drip], limits=LIMITS, run=Nowhere())
     async with asyncio.timeout(PLENTY):
         pieces = executor.stream("drip")
         assert await anext(pieces) == "first"
@@ -259,8 +275,9 @@ async def test_a_stream_that_swallows_its_cancellation_ends() -> None:
     assert ended == ["closed"]
 
 
-async def test_a_stream_that_gives_a_piece_whenever_it_is_told_to_stop_ends() -> None:
-    @tool
+@alike
+async def test_a_stream_that_gives_a_piece_whenever_it_is_told_to_stop_ends(sandbox: Sandboxing) -> None:
+    @tool(sandbox=sandbox)
     async def pour() -> AsyncIterator[str]:
         """Pour."""
         while True:
@@ -271,13 +288,14 @@ async def test_a_stream_that_gives_a_piece_whenever_it_is_told_to_stop_ends() ->
 
     async with asyncio.timeout(PLENTY):
         with pytest.raises(ToolTimeout):
-            await ToolExecutor([pour], limits=LIMITS).call("pour")
+            await ToolExecutor([pour], limits=LIMITS, run=Nowhere()).call("pour")
 
 
-async def test_a_stream_that_nothing_ends_goes_on_and_keeps_its_place() -> None:
+@alike
+async def test_a_stream_that_nothing_ends_goes_on_and_keeps_its_place(sandbox: Sandboxing) -> None:
     let_go, ended = asyncio.Event(), asyncio.Event()
 
-    @tool(concurrency=1)
+    @tool(concurrency=1, sandbox=sandbox)
     async def drip() -> AsyncIterator[str]:
         """Drip once."""
         yield "first"
@@ -286,7 +304,7 @@ async def test_a_stream_that_nothing_ends_goes_on_and_keeps_its_place() -> None:
                 await asyncio.sleep(0.01)
         ended.set()
 
-    executor = ToolExecutor([drip], limits=LIMITS)
+    executor = ToolExecutor([drip], limits=LIMITS, run=Nowhere())
     async with asyncio.timeout(PLENTY):
         with pytest.raises(ToolTimeout):
             await executor.call("drip")
