@@ -374,7 +374,7 @@ async def test_a_reader_that_is_slow_is_not_a_peer_that_is_silent(transport: Tra
             await exchange.chunk(b"x" * 100_000)
         await exchange.end()
 
-    async with serving(pour) as url, transport.stream("GET", url, headers={}, timeout=5.0) as response:
+    async with serving(pour) as url, transport.stream("GET", url, headers={}, timeout=1.0) as response:
         assert sum([len(chunk) async for chunk in response.chunks]) == 4_000_000
 
 
