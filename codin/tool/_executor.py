@@ -312,6 +312,7 @@ class ToolExecutor:
         return self._here(call, door)
 
     async def _here(self, call: ToolCall, door: Door) -> AsyncGenerator[Any, None]:
+        """The pieces from this process, whatever the tool does when it is told to stop."""
         if door.function is not None:
             begun = door.function.pieces(call.given, call.task)
         else:

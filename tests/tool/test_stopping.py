@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any, cast
+from typing import cast
 
 import anyio
 import pytest
 
 from codin.errors import NoRuntime, ToolBusy, ToolTimeout
-from codin.tool import Sandboxing, Tool, ToolCall, ToolExecutor, ToolLimits, ToolSpec, tool
+from codin.tool import Sandboxing, Tool, ToolExecutor, ToolLimits, ToolSpec, tool
+from tests.tool.test_executor import Streaming
 
 pytestmark = pytest.mark.anyio
 
@@ -236,16 +237,7 @@ async def test_what_a_tool_gives_need_be_no_coroutine() -> None:
     assert await ToolExecutor([cast("Tool", Ready())]).call("ready") == "done"
 
 
-class Nowhere:
-    """Has no sandbox for anything."""
-
-    async def __call__(self, call: ToolCall) -> Any:
-        raise NoRuntime("nothing here can")
-
-    async def stream(self, call: ToolCall) -> AsyncGenerator[Any, None]:
-        raise NoRuntime("nothing here can")
-        yield
-
+NOWHERE = Streaming(NoRuntime("nothing here can"))
 
 # A stream that would rather be in a sandbox is here as well where there is none.
 alike = pytest.mark.parametrize("sandbox", ["off", "preferred"])
@@ -266,7 +258,7 @@ async def test_a_stream_that_swallows_its_cancellation_ends(sandbox: Sandboxing)
         finally:
             ended.append("closed")
 
-    executor = ToolExecutor([drip], limits=LIMITS, run=Nowhere())
+    executor = ToolExecutor([drip], limits=LIMITS, run=NOWHERE)
     async with asyncio.timeout(PLENTY):
         pieces = executor.stream("drip")
         assert await anext(pieces) == "first"
@@ -288,7 +280,7 @@ async def test_a_stream_that_gives_a_piece_whenever_it_is_told_to_stop_ends(sand
 
     async with asyncio.timeout(PLENTY):
         with pytest.raises(ToolTimeout):
-            await ToolExecutor([pour], limits=LIMITS, run=Nowhere()).call("pour")
+            await ToolExecutor([pour], limits=LIMITS, run=NOWHERE).call("pour")
 
 
 @alike
@@ -304,7 +296,7 @@ async def test_a_stream_that_nothing_ends_goes_on_and_keeps_its_place(sandbox: S
                 await asyncio.sleep(0.01)
         ended.set()
 
-    executor = ToolExecutor([drip], limits=LIMITS, run=Nowhere())
+    executor = ToolExecutor([drip], limits=LIMITS, run=NOWHERE)
     async with asyncio.timeout(PLENTY):
         with pytest.raises(ToolTimeout):
             await executor.call("drip")

@@ -19,7 +19,7 @@ from codin.agent.adapters.mcp._input import Tools
 from codin.agent.adapters.mcp._output import respond
 from codin.agent.adapters.mcp._questions import call_within, elicit
 from codin.agent.adapters.mcp._secrets import Secrets
-from codin.agent.adapters.mcp._session import Listing, Session, Unreachable, listing_of, refused
+from codin.agent.adapters.mcp._session import Listing, Session, Unreachable, listing_of
 from codin.errors import ConfigError
 from codin.net._wording import shown
 from codin.sandbox import Policy
@@ -94,11 +94,7 @@ def server(
         words = shlex.split(target) if isinstance(target, str) else list(target)
         named = secrets.clean(shlex.join(words))
         connect = program(words, env=env, cwd=cwd, sandbox=sandbox, policy=policy, kind=kind, secrets=secrets)
-    try:
-        listing = meanwhile(listing_of(connect))
-    except Exception as error:  # which has the URL in it, and what a program has said
-        raise refused(named, error, secrets) from None
-    return McpAgent(connect, listing, secrets, **options)
+    return McpAgent(connect, listing_of(connect, named, secrets), secrets, **options)
 
 
 async def _listing(low: Server[Any, Any]) -> Listing:

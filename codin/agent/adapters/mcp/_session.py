@@ -13,11 +13,11 @@ from typing import Any, cast
 from mcp import ClientSession, McpError, types
 from mcp.shared.message import SessionMessage
 
-from codin.agent.adapters.mcp._connect import Connect, innermost
+from codin.agent.adapters.mcp._connect import Connect, innermost, meanwhile
 from codin.agent.adapters.mcp._secrets import Secrets
 from codin.errors import AddressRefused, CodinError, ConfigError
 
-__all__ = ["Call", "Listed", "Listing", "Session", "Unreachable", "listing_of", "refused"]
+__all__ = ["Call", "Listed", "Listing", "Session", "Unreachable", "listing_of"]
 
 _logger = logging.getLogger("codin.mcp")
 
@@ -357,8 +357,21 @@ class _Writer(_Stream):
         await self._inner.send(message)
 
 
-async def listing_of(connect: Connect) -> Listing:
-    """Ask a server who it is and what it can do, and go again."""
+def listing_of(connect: Connect, named: str, secrets: Secrets) -> Listing:
+    """Ask a server who it is and what it can do, and go again.
+
+    Raises:
+        ConfigError: it cannot be asked; why, and what to do.
+    """
+    try:
+        return meanwhile(_listing(connect))
+    except Exception as error:  # which has the URL in it, and what a program has said
+        reason, hint = _why(error)
+        said = f"the MCP server {named!r} cannot be asked for its tools: {secrets.clean(reason)}"
+        raise ConfigError(said, hint=hint) from None
+
+
+async def _listing(connect: Connect) -> Listing:
     async with asyncio.timeout(_START), connect() as (read, write), ClientSession(read, write) as session:
         told = await session.initialize()
         tools = await _all_tools(session)
@@ -373,12 +386,6 @@ async def _all_tools(session: ClientSession) -> Sequence[types.Tool]:
         page = await session.list_tools(params=cursor)
         tools += page.tools
     return tools[:_MOST]
-
-
-def refused(named: str, error: BaseException, secrets: Secrets) -> ConfigError:
-    """That a server could not be asked, why, and what to do."""
-    reason, hint = _why(error)
-    return ConfigError(f"the MCP server {named!r} cannot be asked for its tools: {secrets.clean(reason)}", hint=hint)
 
 
 def _why(error: BaseException) -> tuple[str, str | None]:

@@ -12,10 +12,10 @@ from typing import Any, Self
 
 from mcp import McpError, types
 
-from codin.agent.adapters.mcp._connect import Connect, http, meanwhile, program
+from codin.agent.adapters.mcp._connect import Connect, http, program
 from codin.agent.adapters.mcp._questions import call_within
 from codin.agent.adapters.mcp._secrets import Secrets
-from codin.agent.adapters.mcp._session import Session, Unreachable, listing_of, refused
+from codin.agent.adapters.mcp._session import Session, Unreachable, listing_of
 from codin.errors import ConfigError, ToolFailed, UnknownTool
 from codin.net import AddressGuard
 from codin.net._wording import shown
@@ -87,10 +87,7 @@ def mcp_tools(
     else:
         connect = program(words, env=env, cwd=cwd, sandbox=sandbox, policy=policy, kind=kind, secrets=secrets)
     tools = McpTools(connect, only, prefix, ToolSpec("", scopes=scopes, timeout=timeout), registry, secrets)
-    try:
-        told = meanwhile(listing_of(connect)).tools
-    except Exception as error:  # which has the URL in it, and what a program has said
-        raise refused(words[0] if url is None else shown(url), error, secrets) from None
+    told = listing_of(connect, words[0] if url is None else shown(url), secrets).tools
     names = {tool.name for tool in told}
     if unknown := [name for name in only or () if name not in names]:
         there = f"there are {', '.join(sorted(names))}" if names else "it has none"
