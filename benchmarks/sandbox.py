@@ -16,7 +16,7 @@ from codin.sandbox import sandbox_of
 _MODULE = "benchmarks.ours.sandbox"
 _BARE = {"local": "bwrap with the same walls", "wasm": "Python in a process", "docker": "docker run --rm"}
 _FRESH = {"local": Bound("ratio", "<=", 3.0)}
-_CODE = ("code", "bare_code")
+_LOCAL = ("code", "bare_code", "floor")
 _EXEC = {"wasm": Bound("ours", "<=", 10.0)}  # each command there is an instance of its own
 
 
@@ -39,9 +39,12 @@ def _figures(plan: Plan, kind: str) -> Iterator[Figure]:
     note = f"open, a command, close; {peer}"
     yield rated(f"sandbox.{kind}.fresh", ours=fresh, peer=bare, bound=_FRESH.get(kind), note=note)
     if kind == "local":
-        code, bare_code = interleave(plan, "sandbox.local.code", [partial(_read, kind, what, plan) for what in _CODE])
+        reads = [partial(_read, kind, what, plan) for what in _LOCAL]
+        code, bare_code, floor = interleave(plan, "sandbox.local.code", reads)
         note = f"open, code of Python, close; {peer}"
         yield rated("sandbox.local.code", ours=code, peer=bare_code, bound=_FRESH[kind], note=note)
+        note = f"the peer with a bare interpreter in place of `true`, which a supervisor in Python begins with; {peer}"
+        yield rated("sandbox.local.floor", ours=floor, peer=bare, note=note)
     note = f"a command in an open sandbox; {peer}"
     yield rated(f"sandbox.{kind}.exec", ours=opened, peer=bare, bound=_EXEC.get(kind), note=note)
     bound = Bound("ours", "<=", 5.0)

@@ -2,8 +2,8 @@
 
 WHAT is `fresh`: open, run a command, close. `bare`: the same command without codin (by `bwrap` for `local`, and by
 `docker run` in the same image for `docker`). `code` and `bare_code`: the same two for code of Python in place of
-`true`, where the kind is `local`. `exec`: run a command in a sandbox that is open. `pooled`: what it takes more to take
-the sandbox out of a pool first.
+`true`, where the kind is `local`; `floor`: `bare` with an interpreter that does nothing. `exec`: run a command in a
+sandbox that is open. `pooled`: what it takes more to take the sandbox out of a pool first.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from codin.sandbox import Code, Pool, Sandbox, sandbox_of
 
@@ -27,9 +28,12 @@ _BWRAP = [
     *("--symlink", "usr/bin", "/bin", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/box"),
     *("--cap-drop", "ALL"),
 ]
-_PYTHON = [
-    *(word for prefix in (sys.base_prefix, sys.prefix) for word in ("--ro-bind", prefix, prefix)),
-    *(sys.executable, "-B", "-c", ""),
+_PREFIXES = [word for prefix in (sys.base_prefix, sys.prefix) for word in ("--ro-bind", prefix, prefix)]
+_PYTHON = [*_PREFIXES, sys.executable, "-B", "-c", ""]
+# Started as the supervisor is, and gone before it has to tidy up.
+_INTERPRETER = [
+    *(*_PREFIXES, str(Path(sys.executable).resolve()), "-I", "-S", "-B", "-X", "utf8"),
+    *("-c", "import posix; posix._exit(0)"),
 ]
 
 Once = Callable[[], Awaitable[float]]
@@ -46,6 +50,10 @@ async def _bare(kind: str, stack: AsyncExitStack) -> Once:
 
 async def _bare_code(kind: str, stack: AsyncExitStack) -> Once:
     return _process([*_BWRAP, *_PYTHON])
+
+
+async def _floor(kind: str, stack: AsyncExitStack) -> Once:
+    return _process([*_BWRAP, *_INTERPRETER])
 
 
 def _process(command: Sequence[str]) -> Once:
@@ -126,6 +134,7 @@ _WHAT: dict[str, Callable[[str, AsyncExitStack], Awaitable[Once]]] = {
     "bare_code": _bare_code,
     "code": _code,
     "exec": _exec,
+    "floor": _floor,
     "fresh": _fresh,
     "pooled": _pooled,
 }
