@@ -24,14 +24,14 @@ import pytest
 from anyio import to_thread
 
 from codin.errors import FileRefused, PolicyNotEnforced, SandboxClosed, SandboxUnavailable
-from codin.sandbox import Code, Limits, Mount, Output, Policy
+from codin.sandbox import Code, FileInfo, Limits, Mount, Output, Policy
 from codin.sandbox._local import groups as control_groups
 from codin.sandbox._local.boot import modules
 from codin.sandbox._local.filter import filter_program
 from codin.sandbox._local.groups import Group, Groups
 from codin.sandbox.local import NO_LIMITS, LocalSandbox
 from tests.sandbox.remains import children, groups
-from tests.sandbox.test_attacks import FORKS, open_descriptors
+from tests.sandbox.test_attacks import CALL, FORKS, open_descriptors
 from tests.sandbox.test_contract import OBEDIENT, Words, first_line
 
 pytestmark = [
@@ -297,7 +297,7 @@ async def test_the_supervisor_is_killed() -> None:
 
 async def test_commands_cannot_touch_the_supervisor() -> None:
     source = """
-        import os, resource, signal
+        import resource, signal
         for number in range(1, 65):
             try:
                 os.kill(1, number)
@@ -314,10 +314,140 @@ async def test_commands_cannot_touch_the_supervisor() -> None:
             print("BROKEN prlimit")
         except OSError:
             pass
+        eight_bytes = (ctypes.c_int * 2)()
+        for name, *arguments in (
+            ("sched_setaffinity", 1, 8, (ctypes.c_long * 1)(1)),
+            ("sched_setparam", 1, eight_bytes),
+            ("sched_setscheduler", 1, os.SCHED_IDLE, eight_bytes),
+            ((314, 274), 1, (ctypes.c_uint32 * 12)(48, os.SCHED_IDLE), 0),  # sched_setattr
+            ("setpriority", os.PRIO_PROCESS, 1, 19),
+            ("setpriority", os.PRIO_USER, 0, 19),
+            ("setpriority", os.PRIO_USER, os.getuid(), 19),
+            ((251, 30), 1, 1, 0x6007),  # ioprio_set
+            ((251, 30), 3, 0, 0x6007),
+        ):
+            try:
+                call(name, *arguments)
+                print("BROKEN", name, arguments)
+            except PermissionError:
+                pass
     """
     async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
-        assert (await sandbox.exec(Code(dedent(source)))).check().text == ""
+        assert (await sandbox.exec(Code(CALL + dedent(source)))).check().text == ""
         assert (await sandbox.exec(["true"])).ok
+
+
+async def test_a_command_may_take_less_time_itself() -> None:
+    source = """
+        import os
+        os.setpriority(os.PRIO_PROCESS, os.getpid(), 7)
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        print(os.nice(1), os.sched_getscheduler(0) == os.SCHED_BATCH)
+    """
+    async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
+        assert (await sandbox.exec(Code(dedent(source)))).check().text == "8 True\n"
+        assert (await sandbox.exec(["nice", "-n", "3", "nice"])).check().text == "3\n"
+
+
+async def test_what_no_process_keeps_goes_with_the_last_command() -> None:
+    """What System V keeps can be seen by nobody from outside, and would lie in the memory of all that come after."""
+    source = """
+        import ctypes
+        libc = ctypes.CDLL(None)
+        for number in range(40):
+            libc.shmget(number, 1 << 20, 0o1666)
+            libc.msgget(number, 0o1600)
+            libc.semget(number, 3, 0o1000)
+        print(*(len(open(f"/proc/sysvipc/{kind}").readlines()) for kind in ("shm", "msg", "sem")))
+    """
+    look = ["sh", "-c", "cat /proc/sysvipc/* | wc -l"]
+    policy = await relaxed(limits=NO_LIMITS)  # without control groups, what they count cannot be made
+    async with asyncio.timeout(60), LocalSandbox(policy) as sandbox:
+        before = (await sandbox.exec(look)).check().text
+        assert (await sandbox.exec(Code(dedent(source)))).check().text == "41 41 41\n"
+        assert (await sandbox.exec(look)).check().text == before
+
+
+@as_root
+async def test_memory_full_of_what_no_process_keeps() -> None:
+    """The supervisor has to find its way out with next to nothing."""
+    source = """
+        import ctypes
+        libc = ctypes.CDLL(None)
+        message = (ctypes.c_long * 1025)(1)
+        while True:
+            libc.msgsnd(libc.msgget(0, 0o1600), message, 8192, 0o4000)
+    """
+    async with asyncio.timeout(60), LocalSandbox(Policy(limits=Limits(memory=128 * MIB))) as sandbox:
+        assert (await sandbox.exec(Code(dedent(source)))).ended == "memory"
+        (await sandbox.exec(Code("bytearray(100 << 20)"))).check()
+
+
+async def test_more_is_asked_at_once_than_the_supervisor_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so, before a command would begin with other descriptors than its own."""
+    monkeypatch.setattr("codin.sandbox.local._DESCRIPTORS", 64)
+    puts: list[asyncio.Task[None]] = []
+    go_on = asyncio.Event()
+
+    async def held(begun: asyncio.Event) -> AsyncGenerator[bytes]:
+        begun.set()
+        await go_on.wait()
+        yield b"x"
+
+    async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
+        while not puts or not puts[-1].done():
+            begun = asyncio.Event()
+            puts.append(asyncio.create_task(sandbox.put(f"file{len(puts)}", held(begun))))
+            waiting = asyncio.create_task(begun.wait())
+            await asyncio.wait([puts[-1], waiting], return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+        for refused in (puts.pop(), sandbox.exec(["echo", "out"]), sandbox.list()):
+            with pytest.raises(FileRefused, match="Too many open files"):
+                await refused
+        go_on.set()
+        await asyncio.gather(*puts)
+        assert len(puts) > 16
+        assert len(await sandbox.list()) == len(puts)
+        assert (await sandbox.exec(["echo", "out"])).check().text == "out\n"
+
+
+async def test_a_path_that_is_none_is_refused_by_the_supervisor_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codin.sandbox._sandbox.inside", str)
+    async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
+        for path in ("half\ud800", "folder/half\ud800", "half\ud800/file"):
+            for refused in (
+                sandbox.put(path, b""),
+                sandbox.get(path),
+                sandbox.list(path),
+                sandbox.exec(["true"], cwd=path),
+            ):
+                with pytest.raises(FileRefused):
+                    await refused
+        assert await sandbox.list() == []
+
+
+async def test_a_list_leaves_out_what_goes_away_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "for entry in entries:"
+    forge(monkeypatch, line, f'os.unlink("/box/gone")\n            {line}')
+    async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
+        await sandbox.put("gone", b"")
+        await sandbox.put("kept", b"x")
+        assert await sandbox.list() == [FileInfo("kept", 1, folder=False)]
+
+
+async def test_a_list_leaves_out_what_nobody_can_name() -> None:
+    """A folder can be listed whose files have paths that are too long."""
+    deep = """
+        import os
+        for _ in range(51):
+            open("f" * 80, "w").close()
+            os.mkdir("d" * 80)
+            os.chdir("d" * 80)
+    """
+    async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
+        (await sandbox.exec(Code(dedent(deep)))).check()
+        listed = await sandbox.list()
+    assert (listed[-1].path, len(listed)) == ("f" * 80, 101)
 
 
 async def test_a_command_goes_before_the_supervisor_when_memory_is_short() -> None:

@@ -27,7 +27,7 @@ _SHUT = [
     *("vhangup", "vmsplice"),
 ]
 # Memory that belongs to no process, and is counted by a control group only.
-_UNCOUNTED = ["memfd_create", "memfd_secret", "shmget"]
+_UNCOUNTED = ["memfd_create", "memfd_secret", "msgget", "semget", "shmget"]
 # The flags of `clone3` lie in memory, where no filter can look. Who misses it takes `clone`.
 _MISSING = ["clone3"]
 _NAMESPACES = 0x7E020000  # the flags of `clone` that make one
@@ -37,6 +37,13 @@ _IN_PART: Mapping[str, tuple[int, tuple[int, ...]]] = {
     "personality": (0xFFFFFFFF, (0, 0xFFFFFFFF)),  # Linux itself, and the question which it is
     "prlimit64": (0xFFFFFFFF, (0,)),  # its own limits, no other process's
     "socket": (0xFFFFFFFF, (1, 2, 10, 16)),  # unix, inet, inet6, netlink; others may know no network namespaces
+}
+# What an argument must not be, by its place: 1 is the supervisor, and the first of the last two says "all of the user",
+# the supervisor with them. Were it given less time than the commands have, it could not end them.
+_BUT: Mapping[str, tuple[tuple[int, int], ...]] = {
+    **dict.fromkeys(("sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"), ((0, 1),)),
+    "ioprio_set": ((0, 3), (1, 1)),
+    "setpriority": ((0, 2), (1, 1)),
 }
 
 _LOAD, _AND, _EQUAL, _FROM, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
@@ -64,10 +71,14 @@ def filter_program(*, counted: bool, pinned: bool) -> bytes | None:
     lines = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, architecture), _end(_KILL), (_LOAD, 0, 0, _NUMBER)]
     verdicts = [_UNKNOWN] * (_LAST + 1)
     for number, name in names.items():
-        if name in _IN_PART:
+        if name in shut:
+            verdicts[number] = _NO
+        elif name in _IN_PART:
             lines += _only_if(number, *_IN_PART[name])
+        elif name in _BUT:
+            lines += _unless(number, _BUT[name])
         elif name not in _MISSING:
-            verdicts[number] = _NO if name in shut else _ALLOW
+            verdicts[number] = _ALLOW
     for number in range(_LAST, 0, -1):
         if verdicts[number] != verdicts[number - 1]:
             lines += [(_FROM, 0, 1, number), _end(verdicts[number])]
@@ -81,6 +92,16 @@ _Line = tuple[int, int, int, int]  # what to do, lines to skip if so, if not, an
 def _only_if(number: int, mask: int, values: Iterable[int]) -> list[_Line]:
     checks = [line for value in values for line in ((_EQUAL, 0, 1, value), _end(_ALLOW))]
     block = [(_LOAD, 0, 0, _FIRST_ARGUMENT), (_AND, 0, 0, mask), *checks, _end(_NO)]
+    return [(_EQUAL, 0, len(block), number), *block]
+
+
+def _unless(number: int, refused: Iterable[tuple[int, int]]) -> list[_Line]:
+    checks = [
+        line
+        for argument, value in refused
+        for line in ((_LOAD, 0, 0, _FIRST_ARGUMENT + 8 * argument), (_EQUAL, 0, 1, value), _end(_NO))
+    ]
+    block = [*checks, _end(_ALLOW)]
     return [(_EQUAL, 0, len(block), number), *block]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import select
 
-from codin.sandbox._local.inside.walls import adopt_orphans
+from codin.sandbox._local.inside.walls import adopt_orphans, remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ else:
     import _signal
     import posix as os
 
-__all__ = ["Command", "clear_all", "clear_own", "complain", "execute", "kept", "memory_in_use"]
+__all__ = ["Command", "clear_all", "clear_ipc", "clear_own", "complain", "execute", "kept", "memory_in_use"]
 
 PATIENCE = 5000  # how often it looks for processes that will not go, before all of the sandbox has to
 CHASES = 20  # how often it finds others than before, until everything has to stand still
@@ -149,6 +149,22 @@ def clear_all() -> None:
             os.waitpid(-1, 0)
         except ChildProcessError:
             return
+
+
+def clear_ipc() -> None:
+    """Remove what System V keeps: it is of no process and in no folder, and would take of the memory for ever."""
+    for kind in ("shm", "msg", "sem"):
+        try:
+            file = os.open(f"/proc/sysvipc/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return  # a kernel that has none
+        rest = b""
+        while piece := os.read(file, 512):  # what is kept may be all the memory there is, but for this piece
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                if (number := line.split()[1]).isdigit():  # else it is the heading
+                    remove(kind, int(number))
+        os.close(file)
 
 
 def clear_own(spared: Container[int]) -> None:

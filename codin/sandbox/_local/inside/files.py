@@ -44,7 +44,7 @@ class Draft:
     def commit(self) -> None:
         try:
             os.rename(self._begun, self._path)
-        except OSError:
+        except (OSError, ValueError):
             self.take_back()
             raise
 
@@ -103,11 +103,14 @@ def put_list(home: str, path: str, listing: int) -> None:
             except OSError:
                 continue  # it went away meanwhile, or its path is too long for anybody
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                    told = b"d0"
-                elif entry.is_file(follow_symlinks=False):
-                    told = b"f%d" % entry.stat(follow_symlinks=False).st_size
-                else:
-                    continue
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                        told = b"d0"
+                    elif entry.is_file(follow_symlinks=False):
+                        told = b"f%d" % entry.stat(follow_symlinks=False).st_size
+                    else:
+                        continue
+                except OSError:
+                    continue  # so did it
                 answer.write(told + b"\0" + entry.path[root:].encode("utf-8", "surrogateescape") + b"\0")

@@ -25,7 +25,16 @@ import marshal
 import select
 import sys
 
-from codin.sandbox._local.inside.commands import Command, clear_all, clear_own, complain, execute, kept, memory_in_use
+from codin.sandbox._local.inside.commands import (
+    Command,
+    clear_all,
+    clear_ipc,
+    clear_own,
+    complain,
+    execute,
+    kept,
+    memory_in_use,
+)
 from codin.sandbox._local.inside.files import Draft, inside, put_list, readable
 from codin.sandbox._local.inside.walls import bound, close_in, confine
 
@@ -41,6 +50,7 @@ else:
     import posix as os
 
 TICK = 100  # ms between two looks at what the commands use
+SPARE = 16  # descriptors that are left for the next request: what does not fit would be missing without a word
 CROWD = 256  # ended processes that it takes note of, before it listens again
 
 
@@ -51,6 +61,7 @@ class Supervisor:
         self._begun_with = _files_in_use()
         self._most_files = None if files is None else self._begun_with + files
         self._most_memory = memory
+        self._most_descriptors = os.sysconf("SC_OPEN_MAX") - SPARE
         self._work: dict[int, Command | Draft] = {}
         self._ended: list[tuple[Command, int]] = []
         self._is_behind = False
@@ -103,8 +114,10 @@ class Supervisor:
         channel.setblocking(False)
         answer = {b"x": self._run, b"r": self._read, b"w": self._write, b"l": self._list}[kind]
         try:
+            if fds[-1] >= self._most_descriptors:  # each is the lowest that was free
+                raise OSError(errno.EMFILE, "")
             answer(channel, asked, fds[2:])
-        except OSError as error:
+        except (OSError, ValueError) as error:
             _refuse(channel, error)
         finally:
             for fd in (fds[0], *fds[2:]):
@@ -126,7 +139,7 @@ class Supervisor:
             else:
                 work.take_back()
             _say(work.channel, b"+")
-        except OSError as error:
+        except (OSError, ValueError) as error:
             _refuse(work.channel, error)
         self._forget(work)
 
@@ -174,6 +187,7 @@ class Supervisor:
             living = {command.pid for command in self._commands()} - gone
             if not living and os.getpid() == 1:
                 clear_all()
+                clear_ipc()
             elif not all(command.is_cleared for command, _ in ended):
                 clear_own(living)
             for command, code in ended:
@@ -253,8 +267,10 @@ def _files_in_use() -> int:
     return room.f_files - room.f_ffree
 
 
-def _refuse(channel: _socket.socket, error: OSError) -> None:
-    _say(channel, b"-%d" % (error.errno or errno.EIO))
+def _refuse(channel: _socket.socket, error: OSError | ValueError) -> None:
+    """Say that it cannot be done; a ValueError is of a path that no file can have."""
+    number = error.errno if isinstance(error, OSError) else errno.EILSEQ
+    _say(channel, b"-%d" % (number or errno.EIO))
 
 
 def _say(channel: _socket.socket, word: bytes, file: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What the supervisor asks of the kernel by itself: bounds, no way back to a right, and Landlock."""
+"""What the supervisor asks of the kernel by itself: bounds, no way back to a right, Landlock, and to forget."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ else:
     import _stat
     import posix as os
 
-__all__ = ["adopt_orphans", "bound", "close_in", "confine"]
+__all__ = ["adopt_orphans", "bound", "close_in", "confine", "remove"]
 
 _PDEATHSIG, _DUMPABLE, _SUBREAPER, _NO_NEW_PRIVS = 1, 4, 36, 38
 _SIGKILL = 9
@@ -63,6 +63,11 @@ def confine(writable: list[str]) -> None:
     if _syscall(_RESTRICT_SELF, ruleset, 0) < 0:
         raise OSError(errno.EPERM, "landlock")
     os.close(ruleset)
+
+
+def remove(kind: str, number: int) -> None:
+    """Remove what System V keeps, a `shm`, a `msg` or a `sem`."""
+    _ctypes.call_function(_ctypes.dlsym(_libc, f"{kind}ctl"), (number, 0, 0))  # IPC_RMID is 0, wherever it stands
 
 
 _libc = _ctypes.dlopen(None, 0)  # type: ignore[arg-type] # None is this program, the C library included
