@@ -5,8 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 
-import anyio
-
 from codin.errors import NoRuntime, PolicyNotEnforced, RuntimeUnavailable, SandboxUnavailable
 from codin.runtime._protocol import Command, Container, Emit, Outcome, Workload
 from codin.runtime._runtime import Runtime, able
@@ -39,8 +37,7 @@ class SandboxRuntime(Runtime):
         try:
             return await run_in(sandbox, await self._plain(sandbox, workload), emit)
         finally:
-            with anyio.CancelScope(shield=True):
-                await sandbox.__aexit__(None, None, None)
+            await sandbox.__aexit__(None, None, None)
 
     @abstractmethod
     def _sandbox(self, workload: Workload) -> Sandbox:

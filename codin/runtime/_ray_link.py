@@ -11,6 +11,7 @@ import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
 from itertools import count
@@ -20,6 +21,7 @@ import anyio
 
 from codin.errors import RuntimeUnavailable
 from codin.runtime._ray_wire import Channel, Frame, head_of, letter
+from codin.sandbox._to_its_end import to_its_end
 
 __all__ = ["Errand", "Link", "LinkHere", "LinkToChild"]
 
@@ -120,32 +122,17 @@ class LinkToChild(Link):
     @classmethod
     async def open(cls, options: Mapping[str, Any], patience: float) -> LinkToChild:
         """Start a driver. Raises RuntimeUnavailable when it does not get to the cluster."""
-        ours, theirs = socket.socketpair()
-        log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
-        command = [sys.executable, "-P", "-m", "codin.runtime._ray_child", str(theirs.fileno()), json.dumps(options)]
-        with theirs:
-            process = await anyio.to_thread.run_sync(
-                lambda: subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
-            )
-        link = cls(process, ours, log)
+        link = cls(*_begun(options))  # in no thread, which would begin it for one that has turned away
         try:
             async with asyncio.timeout(patience):
                 await link._greet(options)
         except TimeoutError:
-            await link.close(0)
+            await to_its_end(partial(link.close, 0))
             raise RuntimeUnavailable(
                 f"the Ray cluster did not answer within {patience:g} s", hint=_hint(options)
             ) from None
         except BaseException:
-            with anyio.CancelScope(shield=True):
-                await link.close(0)
+            await to_its_end(partial(link.close, 0))
             raise
         return link
 
@@ -206,10 +193,32 @@ class Errand:
         """Cancel it, unless it has ended, and wait for that."""
         if not self._ended:
             self._link.say(self._number, _CANCEL)
-            with anyio.CancelScope(shield=True):
-                while not self._ended:
-                    await self.next()
+            await to_its_end(self._until_ended)
         self._link.forget(self._number)
+
+    async def _until_ended(self) -> None:
+        while not self._ended:
+            await self.next()
+
+
+def _begun(options: Mapping[str, Any]) -> tuple[subprocess.Popen[bytes], socket.socket, IO[bytes]]:
+    """A driver that starts, our end of the way to it, and its log."""
+    with ExitStack() as ours:
+        log = ours.enter_context(tempfile.TemporaryFile())
+        end, theirs = socket.socketpair()
+        ours.enter_context(end)
+        with theirs:
+            told = [str(theirs.fileno()), json.dumps(options)]
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "codin.runtime._ray_child", *told],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        ours.pop_all()
+    return process, end, log
 
 
 def _hint(options: Mapping[str, Any]) -> str:

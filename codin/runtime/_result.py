@@ -163,8 +163,9 @@ class RuntimeResult:
     async def cancel(self) -> None:
         """End the workload, and wait until nothing of it runs any more. Does nothing when it has ended."""
         if self._work is not None:
-            self._is_cancelled = not self._work.done()
-            self._work.cancel()
+            if not self._is_cancelled and not self._work.done():
+                self._is_cancelled = True
+                self._work.cancel()
             await asyncio.wait([self._work])
             if not self._work.cancelled():
                 self._work.exception()  # it is nobody's any more, and asyncio would say so

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import anyio
 
+from codin.errors import SandboxError
 from codin.sandbox._protocol import Ending, ExecResult, Limits, Output, Process, Stream
 
 __all__ = ["Execution"]
@@ -34,10 +37,11 @@ class Execution:
         self._seen = 0
         self._over: str | None = None
         self._result: ExecResult | None = None
+        self._turn = asyncio.Lock()
 
     async def __aiter__(self) -> AsyncIterator[Output]:
         """The output as it comes, up to what is kept of it; ends with the command."""
-        while (output := await self._next()) is not None:
+        while (output := await self._read()) is not None:
             if not self._keep:
                 yield output
                 continue
@@ -57,32 +61,25 @@ class Execution:
         if self._result is None:
             async for _ in self:
                 pass
-            self._result = self._told(await self._ending())
+            self._result = self._told(await self._process.wait())
         return self._result
 
     async def kill(self) -> None:
         """End the command, and everything it began. Its result says `killed`."""
         await self._process.kill()
 
-    async def _next(self) -> Output | None:
-        """The next output; at the deadline the command is killed, and what it had written still comes."""
-        if self._over is None:
-            with anyio.move_on_at(self._deadline):
-                return await self._process.read()
-            await self._out_of_time()
-        return await self._process.read()
+    async def _read(self) -> Output | None:
+        async with self._turn:  # several may wait for the result
+            return await self._process.read()
 
-    async def _ending(self) -> Ending:
-        """A command may close its output and go on, so that its end needs the deadline as well."""
-        if self._over is None:
+    async def keep_time(self) -> None:
+        """Kill the command at its deadline, whether anybody reads or not; what it had written can still be read."""
+        with suppress(SandboxError):  # which whoever reads is told
             with anyio.move_on_at(self._deadline):
-                return await self._process.wait()
-            await self._out_of_time()
-        return await self._process.wait()
-
-    async def _out_of_time(self) -> None:
-        self._over = "time"
-        await self._process.kill()
+                await self._process.wait()
+                return
+            self._over = self._over or "time"
+            await self._process.kill()
 
     def _told(self, ending: Ending) -> ExecResult:
         stdout, stderr = bytes(self._kept["stdout"]), bytes(self._kept["stderr"])

@@ -10,8 +10,9 @@ from typing import Self
 
 import anyio
 
-from codin.errors import SandboxClosed, SandboxError
+from codin.errors import SandboxClosed
 from codin.sandbox._sandbox import Sandbox
+from codin.sandbox._to_its_end import to_its_end
 
 __all__ = ["Pool"]
 
@@ -42,7 +43,7 @@ class Pool:
     async def __aenter__(self) -> Self:
         """Open the sandboxes. Raises what opening one raises."""
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._empty)
+            stack.push_async_callback(to_its_end, self._empty)
             for _ in range(self._size):
                 self._ready.append(await self._make().__aenter__())
             self._group = await stack.enter_async_context(anyio.create_task_group())
@@ -65,16 +66,19 @@ class Pool:
             SandboxClosed: the pool is not open.
             SandboxError: none was ready, and none could be opened.
         """
+        self._check_open()
+        async with self._places, AsyncExitStack() as stack:
+            while self._ready and self._ready[0].gone:
+                await self._ready.popleft().__aexit__(None, None, None)
+            sandbox = self._ready.popleft() if self._ready else await self._make().__aenter__()
+            stack.push_async_exit(sandbox)
+            self._check_open()  # it may have been closed while one was opened
+            self._group.start_soon(self._refill)
+            yield sandbox
+
+    def _check_open(self) -> None:
         if self._stack is None:
             raise SandboxClosed("the pool of sandboxes is not open", hint="use it inside `async with`")
-        async with self._places:
-            sandbox = self._ready.popleft() if self._ready else await self._make().__aenter__()
-            self._group.start_soon(self._refill)
-            try:
-                yield sandbox
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await sandbox.__aexit__(None, None, None)
 
     async def _refill(self) -> None:
         if len(self._ready) + self._opening >= self._size:
@@ -82,12 +86,11 @@ class Pool:
         self._opening += 1
         try:
             # Whoever finds none ready opens one, and is told why that fails.
-            with suppress(SandboxError):
+            with suppress(Exception):
                 self._ready.append(await self._make().__aenter__())
         finally:
             self._opening -= 1
 
     async def _empty(self) -> None:
-        with anyio.CancelScope(shield=True):
-            while self._ready:
-                await self._ready.popleft().__aexit__(None, None, None)
+        while self._ready:
+            await self._ready.popleft().__aexit__(None, None, None)

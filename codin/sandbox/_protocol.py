@@ -146,6 +146,18 @@ class Code:
     source: str
     language: Literal["python"] = "python"
 
+    def __post_init__(self) -> None:
+        check_word("language", self.language, ("python",))
+        if not isinstance(self.source, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"source={type(self.source).__name__} is no text")
+        try:
+            self.source.encode()
+        except UnicodeEncodeError as error:
+            raise ConfigError(
+                f"the code is no text: at {error.start} is half of a letter",
+                hint="a letter beyond U+FFFF is one character, or two escapes of which neither can be left out",
+            ) from None
+
 
 @dataclass(frozen=True, slots=True)
 class Output:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import PurePosixPath
 from types import TracebackType
 from typing import ClassVar, Self
 
 import anyio
+import anyio.lowlevel
 
-from codin.errors import FileRefused, PolicyNotEnforced, SandboxClosed
-from codin.sandbox._checks import check_command, check_content, check_env
+from codin.errors import ConfigError, FileRefused, PolicyNotEnforced, SandboxClosed
+from codin.sandbox._checks import check_command, check_content, check_env, check_number
 from codin.sandbox._execution import Execution
 from codin.sandbox._protocol import Code, ExecResult, FileInfo, Guarantee, Output, Policy, Process, Snapshot
+from codin.sandbox._to_its_end import to_its_end
 
 __all__ = ["Sandbox"]
+
+# Half of a letter, which no name of a file can have; the other half of these stands for a byte that is no UTF-8.
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 class Sandbox(ABC):
@@ -44,7 +51,7 @@ class Sandbox(ABC):
         self._policy = policy or Policy()
         self._begin_with = snapshot
         self._unenforced: frozenset[Guarantee] = frozenset()
-        self._is_open = False
+        self._is_open = self._is_taken = False
 
     @property
     def policy(self) -> Policy:
@@ -55,15 +62,28 @@ class Sandbox(ABC):
         """What it does not keep here, once it was checked or opened: never anything that its policy demands."""
         return self._unenforced
 
+    @property
+    def gone(self) -> bool:
+        """Whether it is known that its process or machine has ended by itself, and its files with it."""
+        return False
+
     async def __aenter__(self) -> Self:
         """Open it.
 
         Raises:
             SandboxUnavailable: this kind cannot be had here.
             PolicyNotEnforced: it can, and cannot keep what the policy demands.
+            ConfigError: it is open.
         """
-        await self.check()
-        await self._open()
+        if self._is_taken:
+            raise ConfigError(f"the {self.kind} sandbox is open", hint="each block has a sandbox of its own")
+        self._is_taken = True
+        try:
+            await self.check()
+            await self._open()
+        except BaseException:
+            self._is_taken = False
+            raise
         self._is_open = True
         if self._begin_with is not None:
             try:
@@ -113,7 +133,7 @@ class Sandbox(ABC):
         Raises:
             SandboxClosed: the sandbox is not open, or is gone.
             FileRefused: `cwd` is not a folder of this sandbox.
-            ConfigError: `env` has what no environment can have.
+            ConfigError: `env` has what no environment can have, or `timeout` is no number of seconds.
             TypeError: the command is no list of strings, or `stdin` gives no bytes.
         """
         async with self.start(command, stdin=stdin, env=env, cwd=cwd, timeout=timeout) as execution:
@@ -146,12 +166,15 @@ class Sandbox(ABC):
             check_command(command)
         check_env(env or {})
         check_content("stdin", stdin)
+        if timeout is not None:
+            check_number("timeout", timeout)
         process = await self._start(command, {**self._policy.env, **(env or {})}, folder)
         bound = min(self._policy.limits.time or math.inf, math.inf if timeout is None else timeout)
         execution = Execution(process, self._policy.limits, None if bound == math.inf else bound, keep=keep)
         try:
             async with anyio.create_task_group() as feeding:
                 feeding.start_soon(_feed, process, stdin)
+                feeding.start_soon(execution.keep_time)
                 yield execution
                 feeding.cancel_scope.cancel()
         except BaseExceptionGroup as group:
@@ -161,9 +184,7 @@ class Sandbox(ABC):
                 raise
             raise only from only.__cause__
         finally:
-            with anyio.CancelScope(shield=True):
-                await process.kill()
-                await process.wait()
+            await to_its_end(partial(_over, process))
 
     async def put(self, path: str, content: bytes | AsyncIterable[bytes], /) -> None:
         """Write a file of the working folder, and the folders above it.
@@ -200,8 +221,20 @@ class Sandbox(ABC):
         return sorted(await self._list(inside(path) if path else ""), key=lambda file: file.path)
 
     async def snapshot(self) -> Snapshot:
-        """The files of the working folder as they are now."""
-        return Snapshot({file.path: await self.get(file.path) for file in await self.list() if not file.folder})
+        """The files of the working folder as they are now.
+
+        Raises:
+            FileRefused: together they are larger than `limits.disk`, as files with holes may be.
+        """
+        files = [file for file in await self.list() if not file.folder]
+        self._check_sum(sum(file.size for file in files))
+        found: dict[str, bytes] = {}
+        total = 0
+        for file in files:
+            found[file.path] = content = await self.get(file.path)
+            total += len(content)
+            self._check_sum(total)  # a size is what the sandbox says
+        return Snapshot(found)
 
     async def restore(self, snapshot: Snapshot, /) -> None:
         """Write the files of a snapshot; others that are there stay."""
@@ -212,10 +245,14 @@ class Sandbox(ABC):
         if not self._is_open:
             raise SandboxClosed(f"the {self.kind} sandbox is not open", hint="use it inside `async with`")
 
+    def _check_sum(self, size: int) -> None:
+        if size > (limit := self._policy.limits.disk):
+            raise FileRefused(f"the files are larger than {limit} bytes together", path="", hint="raise Limits.disk")
+
     async def _end(self) -> None:
         self._is_open = False
-        with anyio.CancelScope(shield=True):
-            await self._close()
+        await to_its_end(self._close)
+        self._is_taken = False
 
     @abstractmethod
     async def _shortfall(self) -> frozenset[Guarantee]:
@@ -227,7 +264,7 @@ class Sandbox(ABC):
 
     @abstractmethod
     async def _close(self) -> None:
-        """Take everything away that it made. Does nothing when that was done."""
+        """Take everything away that it made. Does nothing when that was done, and goes on where it was cut off."""
 
     @abstractmethod
     async def _start(self, command: Sequence[str] | Code, env: Mapping[str, str], cwd: str, /) -> Process:
@@ -253,7 +290,7 @@ def inside(path: str) -> str:
         FileRefused: it is absolute, empty, or leads out.
     """
     parts = PurePosixPath(path).parts
-    if not parts or parts[0] == "/" or ".." in parts or "\0" in path:
+    if not parts or parts[0] == "/" or ".." in parts or "\0" in path or _HALF.search(path):
         raise FileRefused(
             f"{path!r} is no path inside the working folder", path=path, hint="give a path relative to it, without `..`"
         )
@@ -273,8 +310,14 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
+async def _over(process: Process) -> None:
+    await process.kill()
+    await process.wait()
+
+
 async def _feed(process: Process, stdin: bytes | AsyncIterable[bytes]) -> None:
     async for chunk in _once(stdin) if isinstance(stdin, bytes) else stdin:
         if chunk:
             await process.write(chunk)
+        await anyio.lowlevel.checkpoint()  # neither need wait: a command that has ended takes everything
     await process.end_input()

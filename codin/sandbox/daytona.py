@@ -9,14 +9,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from importlib.util import find_spec
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
-
-import anyio
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from codin.errors import PolicyNotEnforced, SandboxClosed, SandboxError, SandboxUnavailable
 from codin.sandbox._cloud.machine import CloudSandbox, Expired
 from codin.sandbox._cloud.talk import BOOT, Line, Talk
 from codin.sandbox._protocol import Guarantee, Policy, Snapshot
+from codin.sandbox._to_its_end import to_its_end
 
 if TYPE_CHECKING:
     from daytona import AsyncDaytona, AsyncSandbox, CreateSandboxFromImageParams, CreateSandboxFromSnapshotParams
@@ -28,7 +27,6 @@ __all__ = ["DaytonaSandbox"]
 if find_spec("daytona") is None:
     raise ModuleNotFoundError("No module named 'daytona'", name="daytona")
 
-_T = TypeVar("_T")
 _URL = "https://app.daytona.io/api"
 _GIB = 1024**3
 _MINUTES = 5  # of idleness, after which Daytona stops a machine, and deletes it, since it is ephemeral
@@ -85,8 +83,7 @@ class DaytonaSandbox(CloudSandbox):
         try:
             size = await self._asked(self._size(client))
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._asked(client.close())
+            await to_its_end(lambda: self._asked(client.close()))
         # Most machines there share a kernel.
         return frozenset({"syscalls", *self._beyond(*size), *self._out_of_reach()})
 

@@ -119,6 +119,10 @@ class DockerSandbox(Sandbox):
             lacking.add("syscalls")
         return lacking
 
+    @property
+    def gone(self) -> bool:
+        return self._stack is not None and self._commands.is_gone
+
     async def _open(self) -> None:
         opening = asyncio.create_task(self._opened())
         try:

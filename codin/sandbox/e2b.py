@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from codin.errors import SandboxClosed, SandboxError, SandboxUnavailable
 from codin.sandbox._cloud.machine import CloudSandbox, Expired
@@ -27,7 +27,6 @@ __all__ = ["E2BSandbox"]
 if find_spec("e2b") is None:
     raise ModuleNotFoundError("No module named 'e2b'", name="e2b")
 
-_T = TypeVar("_T")
 _LABEL = "codin"
 _TIME = 300  # seconds that a machine lives when nobody asks for more
 _PIECE = 256 * 1024

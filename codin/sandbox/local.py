@@ -15,7 +15,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from codin.errors import FileRefused, SandboxClosed, SandboxError, SandboxUnavai
 from codin.sandbox._local.filter import filter_program
 from codin.sandbox._local.groups import Groups, bounded
 from codin.sandbox._local.process import LocalProcess
-from codin.sandbox._local.room import Channel, Plan, Room
+from codin.sandbox._local.room import Memory, Plan, Room
 from codin.sandbox._local.view import HOME, interpreter_of, seen, writable
 from codin.sandbox._protocol import UNBOUNDED, Code, FileInfo, Guarantee, Limits, Policy, Process, Snapshot
 from codin.sandbox._sandbox import Sandbox
@@ -88,6 +88,10 @@ class LocalSandbox(Sandbox):
         """The process on this machine with which all others of the open sandbox end."""
         return None if self._room is None else self._room.pid
 
+    @property
+    def gone(self) -> bool:
+        return self._room is not None and self._room.gone
+
     async def _shortfall(self) -> frozenset[Guarantee]:
         looked = _means.cache_info().currsize > 0
         means = _means() if looked else await to_thread.run_sync(_means)
@@ -98,33 +102,29 @@ class LocalSandbox(Sandbox):
 
     async def _close(self) -> None:
         if self._room is not None:
-            room, self._room = self._room, None
-            await room.end()
+            await self._room.end()
+            self._room = None
 
     async def _start(self, command: Sequence[str] | Code, env: Mapping[str, str], cwd: str, /) -> Process:
-        code = None
+        room = self._open_room()
+        source = None
         if isinstance(command, Code):
-            code = os.memfd_create("code")
-            os.write(code, command.source.encode())
-            os.lseek(code, 0, os.SEEK_SET)
+            source = command.source.encode()
             command = [str(interpreter_of(self._python).program), "-B", "-c", _RUN]
         asked = {"argv": list(command), "env": {**self._surroundings(), **env}, "cwd": cwd}
-        room = self._open_room()
-        theirs, ours = _pipes()
-        channel: Channel | None = None
-        try:
-            channel = await room.ask(b"x", asked, [*theirs, *(() if code is None else (code,))])
+        with ExitStack() as theirs, ExitStack() as ours:
+            stdin, feed = _pipe(theirs, ours)
+            out, stdout = _pipe(ours, theirs)
+            err, stderr = _pipe(ours, theirs)
+            given = [stdin, stdout, stderr]
+            if source is not None:
+                given.append(theirs.enter_context(Memory(source)).fd)
+            channel = await room.ask(b"x", asked, given)
+            ours.callback(channel.close)
             await channel.confirmed(cwd)
-            return LocalProcess(channel, room.group, *ours)
-        except BaseException:
-            if channel is not None:
-                channel.close()
-            for fd in ours:
-                os.close(fd)
-            raise
-        finally:
-            for fd in (*theirs, *(() if code is None else (code,))):
-                os.close(fd)
+            process = LocalProcess(channel, room.group, feed, out, err)
+            ours.pop_all()
+            return process
 
     async def _write(self, path: str, content: AsyncIterable[bytes], /) -> None:
         channel = await self._open_room().ask(b"w", {"path": path})
@@ -324,12 +324,12 @@ def _written(policy: Policy) -> Iterator[str]:
     return (mount.target or str(mount.source.absolute()) for mount in policy.mounts if mount.writable)
 
 
-def _pipes() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """The ends of stdin, stdout and stderr that a command has, and ours."""
-    stdin, feed = os.pipe()
-    out, stdout = os.pipe()
-    err, stderr = os.pipe()
-    return (stdin, stdout, stderr), (feed, out, err)
+def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
+    """The two ends of a pipe, each closed by whom it belongs to."""
+    reading, writing = os.pipe()
+    reader.callback(os.close, reading)
+    writer.callback(os.close, writing)
+    return reading, writing
 
 
 def _regular(file: int | None, path: str) -> int:

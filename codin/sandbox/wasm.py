@@ -129,7 +129,11 @@ class WasmSandbox(Sandbox):
         assert self._share is not None
         run = Run(self._machine, tree, self._share, program, memory=granted, on_end=end)
         self._runs.add(run)
-        run.start()
+        try:
+            run.start()
+        except BaseException:  # no thread to be had
+            end()
+            raise
         return run
 
     async def _write(self, path: str, content: AsyncIterable[bytes], /) -> None:

@@ -8,8 +8,6 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-import anyio
-
 from codin.errors import (
     ConfigError,
     InvalidArguments,
@@ -105,6 +103,8 @@ class _InRuntime:
     @asynccontextmanager
     async def _begun(self, call: ToolCall) -> AsyncGenerator[RuntimeResult]:
         """The workload of a call, which has ended when this is left."""
+        from codin.sandbox._to_its_end import to_its_end  # who has no tool for a sandbox loads none
+
         workload = _bounded(call, _workload_of(call))
         running = None
         async with _open(self._runtime) as place:
@@ -125,8 +125,7 @@ class _InRuntime:
                 raise
             finally:
                 if running is not None:
-                    with anyio.CancelScope(shield=True):
-                        await running.cancel()
+                    await to_its_end(running.cancel)
 
 
 @asynccontextmanager

@@ -40,6 +40,16 @@ async def test_what_was_cancelled_can_be_read() -> None:
         assert (running.exit_code, running.value, running.sandbox) == (-9, None, None)
 
 
+async def test_what_was_cancelled_twice_reads_the_same() -> None:
+    async with asyncio.timeout(60), LocalRuntime() as runtime:
+        running = await begun(runtime)
+        await asyncio.gather(running.cancel(), running.cancel())
+        await running.cancel()
+        with pytest.raises(WorkloadFailed, match="it was cancelled"):
+            await running.wait()
+        assert running.exit_code == -9
+
+
 async def test_a_reader_is_not_cancelled_with_the_workload() -> None:
     async with asyncio.timeout(60), LocalRuntime() as runtime:
         running = await begun(runtime)

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from codin.errors import (
+    ConfigError,
     ExecFailed,
     ExecTimeout,
     FileRefused,
@@ -575,6 +576,96 @@ async def test_opening_can_be_cancelled(room: Room) -> None:
             pass
     async with room() as sandbox:
         assert (await sandbox.exec(Code("print(1)"))).ok
+
+
+async def test_cancelled_ever_again_nothing_is_left(room: Room) -> None:
+    """Whoever is impatient does not cut off what takes it away."""
+    begun = asyncio.Event()
+
+    async def use() -> None:
+        async with room() as sandbox, sandbox.start(ENDLESS) as execution:
+            await first_line(execution)
+            begun.set()
+            await execution.result()
+
+    async with asyncio.timeout(60):
+        using = asyncio.create_task(use())
+        await begun.wait()
+        while not using.done():
+            using.cancel()
+            await asyncio.sleep(0)  # one turn of the loop
+    assert using.cancelled()
+
+
+async def test_is_opened_once_at_a_time(room: Room) -> None:
+    async with asyncio.timeout(60), room() as sandbox:
+        with pytest.raises(ConfigError, match="is open"):
+            await sandbox.__aenter__()
+        assert (await sandbox.exec(Code("print(1)"))).ok
+    async with sandbox:
+        assert (await sandbox.exec(Code("print(1)"))).ok
+
+
+async def test_the_time_is_kept_when_nobody_reads(room: Room) -> None:
+    beats = """\
+        import time
+        beat = 0
+        while True:
+            with open('beat', 'w') as file:
+                file.write(str(beat))
+            beat += 1
+            time.sleep(0.05)
+        """
+    async with asyncio.timeout(60), room(QUICK) as sandbox, sandbox.start(Code(dedent(beats))) as execution:
+        last = heard = b""
+        while not heard or heard != last:
+            await asyncio.sleep(0.5)
+            last, heard = heard, b"" if not await sandbox.list() else await sandbox.get("beat")
+        assert (await execution.result()).ended == "time"
+
+
+async def test_input_that_never_ends_is_no_more_read_than_the_command(room: Room) -> None:
+    async def zeros() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(65536)
+
+    async with asyncio.timeout(60), room() as sandbox:
+        assert (await sandbox.exec(Code("print('done')"), stdin=zeros())).check().text == "done\n"
+
+
+async def test_several_wait_for_one_result(room: Room) -> None:
+    async with asyncio.timeout(60), room() as sandbox, sandbox.start(Code("print('done')")) as execution:
+        one, other = await asyncio.gather(execution.result(), execution.result())
+        assert (one.text, other.text) == ("done\n", "done\n")
+
+
+async def test_a_snapshot_is_no_larger_than_the_disk(room: Room) -> None:
+    """Holes take no room in a sandbox, and all of it in a snapshot."""
+    policy = Policy(limits=Limits(disk=16 * 1024 * 1024))
+    async with asyncio.timeout(60), room(policy) as sandbox:
+        holes = "for name in 'abc': open(name, 'wb').truncate(12 << 20)"
+        done = await sandbox.exec(Code(holes))
+        if done.ok:  # a kind may count the holes
+            with pytest.raises(FileRefused, match="larger"):
+                await sandbox.snapshot()
+
+
+@pytest.mark.parametrize("path", ["\ud800", "a/\udfff"])
+async def test_half_a_letter_is_no_name(room: Room, path: str) -> None:
+    async with asyncio.timeout(60), room() as sandbox:
+        with pytest.raises(FileRefused) as refused:
+            await sandbox.put(path, b"")
+        assert refused.value.path == path
+        with pytest.raises(ConfigError, match="half of a letter"):
+            Code(f"print('{path}')")
+        assert (await sandbox.exec(Code("print(1)"))).ok
+
+
+@pytest.mark.parametrize("timeout", ["3", -1, float("nan"), True])
+async def test_a_timeout_is_a_number(room: Room, timeout: float) -> None:
+    async with asyncio.timeout(60), room() as sandbox:
+        with pytest.raises(ConfigError, match="timeout="):
+            await sandbox.exec(Code("print(1)"), timeout=timeout)
 
 
 async def test_a_pool_lends_each_once(room: Room) -> None:

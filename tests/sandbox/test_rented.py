@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import subprocess
 import sys
 import traceback
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +17,9 @@ import anyio
 import pytest
 
 from codin.errors import PolicyNotEnforced, SandboxClosed, SandboxError, SandboxUnavailable
-from codin.sandbox import Code, Limits, Policy, Sandbox, sandbox_of
+from codin.sandbox import Code, Guarantee, Limits, Policy, Sandbox, sandbox_of
 from codin.sandbox._cloud.machine import CloudSandbox
+from codin.sandbox._cloud.talk import Line, Talk
 from tests.sandbox.test_contract import ENDLESS
 from tests.servers.cloud import KEY, Cloud
 
@@ -383,3 +386,60 @@ async def test_a_program_may_end_while_the_vendors_client_still_tells_its_answer
     program = [sys.executable, "-W", "error", "-c", _ENDS_AT_ONCE, vendor.kind]
     done = await anyio.run_process(program, stdin=subprocess.DEVNULL, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"open\n", b"")
+
+
+# A guest that somebody has taken over
+
+
+class TakenOver(CloudSandbox):
+    """A machine whose guest names a file by what it is told to."""
+
+    kind = "taken-over"
+    vendor = "nobody"
+    names: bytes = b""
+
+    async def _shortfall(self) -> frozenset[Guarantee]:
+        return frozenset()
+
+    async def _rent(self) -> None: ...
+
+    async def _give_back(self) -> None: ...
+
+    async def _hang_up(self) -> None: ...
+
+    async def _renew(self) -> None: ...
+
+    async def _connect(self, talk: Talk) -> Line:
+        talk.feed(b"codin-guest-is-here\n")
+        return _Says(talk, self.names)
+
+    def _id(self) -> str:
+        return "one"
+
+    def meant(self, error: Exception) -> SandboxError:
+        return SandboxError(str(error))
+
+
+class _Says:
+    """The line to such a guest."""
+
+    def __init__(self, talk: Talk, names: bytes) -> None:
+        self._talk = talk
+        self._names = names
+
+    async def send(self, data: bytes, /) -> None:
+        asked = json.loads(data)
+        told = b'{"root": true, "since": 0}' if asked["do"] == "begin" else self._names
+        for kind, content in (("d", told), ("x", b"")):
+            self._talk.feed(f"{asked['word']}{kind}{b64encode(content).decode()}\n".encode())
+
+    async def close(self) -> None:
+        self._talk.over("")
+
+
+@pytest.mark.parametrize("names", [b"no JSON", b"5", b"[" * 50_000], ids=["no-json", "number", "deep"])
+async def test_a_list_of_files_that_is_none_ends_the_sandbox(names: bytes) -> None:
+    async with TakenOver(Policy(demands=frozenset())) as sandbox:
+        sandbox.names = names
+        with pytest.raises(SandboxClosed, match="what no guest says"):
+            await sandbox.list()

@@ -18,7 +18,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from secrets import token_hex
 from typing import Any, ClassVar, TypeVar
@@ -30,6 +30,7 @@ from codin.sandbox._cloud.process import CloudProcess
 from codin.sandbox._cloud.talk import Line, Talk, refused
 from codin.sandbox._protocol import Code, FileInfo, Guarantee, Policy, Process, Snapshot
 from codin.sandbox._sandbox import Sandbox
+from codin.sandbox._to_its_end import to_its_end
 
 __all__ = ["CloudSandbox", "Expired"]
 
@@ -68,6 +69,7 @@ class CloudSandbox(Sandbox):
         self._gone: SandboxClosed | None = None
         self._talks: set[Talk] = set()
         self._renewing: asyncio.Task[None] | None = None
+        self._leaving = asyncio.Lock()
         self._is_root = True
         self._since = 0
 
@@ -102,6 +104,10 @@ class CloudSandbox(Sandbox):
         """An error of the vendor's client as one of ours."""
 
     # What all vendors have alike
+
+    @property
+    def gone(self) -> bool:
+        return self._is_rented and self._gone is not None
 
     def _out_of_reach(self) -> set[Guarantee]:
         """What of the policy no machine elsewhere can do."""
@@ -169,10 +175,11 @@ class CloudSandbox(Sandbox):
         for talk in list(self._talks):
             with suppress(SandboxError):
                 await talk.close()
-        if self._is_rented:
-            self._is_rented = False
-            await self._given_back()
-            await self._hang_up()
+        async with self._leaving:
+            if self._is_rented:
+                await self._given_back()
+                self._is_rented = False
+                await self._hang_up()
 
     async def _given_back(self) -> None:
         why = ""
@@ -247,7 +254,7 @@ class CloudSandbox(Sandbox):
         async with self._talking({"do": "list", "path": path, "most": _LISTING}, _LISTING + _SLACK) as talk:
             try:
                 return [_info(json.loads(content)) async for content in _content(talk, path)]
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, RecursionError):
                 raise SandboxClosed(
                     f"the {self.kind} sandbox says what no guest says", hint="open another one"
                 ) from None
@@ -258,8 +265,7 @@ class CloudSandbox(Sandbox):
         try:
             yield talk
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._ended(talk)
+            await to_its_end(partial(self._ended, talk))
 
     async def _begin(self, asked: Mapping[str, Any], most: int) -> Talk:
         """Have a guest begin with what is asked."""

@@ -56,6 +56,10 @@ class Commands:
         self._gone: str | None = None
         self._chores: set[asyncio.Task[Any]] = set()
 
+    @property
+    def is_gone(self) -> bool:
+        return self._gone is not None
+
     def watch(self) -> None:
         """Follow what happens to the container, until `close`."""
         self._spawn(self._follow())

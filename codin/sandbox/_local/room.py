@@ -6,6 +6,7 @@ import json
 import marshal
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -22,8 +23,9 @@ from codin.errors import FileRefused, SandboxClosed, SandboxUnavailable
 from codin.sandbox._local.boot import BOOT, modules
 from codin.sandbox._local.groups import Group
 from codin.sandbox._local.view import Interpreter, etc
+from codin.sandbox._to_its_end import to_its_end
 
-__all__ = ["Channel", "Plan", "Room"]
+__all__ = ["Channel", "Memory", "Plan", "Room"]
 
 PATIENCE = (
     30.0  # seconds that the supervisor has for an answer; on a machine that is not overrun it needs a millisecond
@@ -69,7 +71,8 @@ class Room:
         self._told = b""
         self._outer = os.pidfd_open(process.pid)
         self._inner: int | None = None
-        self._is_over = False
+        self._is_ending = self._is_over = False
+        self._sending, self._ending = anyio.Lock(), anyio.Lock()
         self._grouping = threading.Lock()
         self.group = Group({}, 2)
         self.pid = process.pid  # and then the one within
@@ -82,7 +85,7 @@ class Room:
             SandboxUnavailable: bubblewrap or the supervisor did not start; says why.
         """
         with ExitStack() as ours:
-            said = ours.enter_context(_Memory(b""))
+            said = ours.enter_context(Memory(b""))
             control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             ours.callback(theirs.close)
             control.setblocking(False)
@@ -125,8 +128,9 @@ class Room:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         try:
-            with theirs, _Memory(marshal.dumps(dict(asked), 2)) as told, anyio.fail_after(PATIENCE):
-                await self._send(kind, [told.fd, theirs.fileno(), *fds])
+            with theirs, Memory(marshal.dumps(dict(asked), 2)) as told, anyio.fail_after(PATIENCE):
+                async with self._sending:
+                    await self._send(kind, [told.fd, theirs.fileno(), *fds])
         except TimeoutError:
             ours.close()
             self.stop()
@@ -139,6 +143,15 @@ class Room:
             raise
         return Channel(self, ours)
 
+    @property
+    def gone(self) -> bool:
+        """Whether its supervisor has ended."""
+        if self._inner is None:
+            return True
+        look = select.poll()
+        look.register(self._inner, select.POLLIN)
+        return bool(look.poll(0))
+
     def stop(self) -> None:
         """End all of its processes at once. Bubblewrap ends by itself then, once it has reaped the supervisor."""
         if not self._is_over:  # else the numbers of its descriptors may be another sandbox's by now
@@ -146,7 +159,13 @@ class Room:
 
     async def end(self) -> None:
         """End it, and leave nothing behind."""
-        with anyio.CancelScope(shield=True):
+        await to_its_end(self._end)
+
+    async def _end(self) -> None:
+        async with self._ending:
+            if self._is_over:
+                return
+            self._is_ending = True
             with anyio.move_on_after(PATIENCE), suppress(SandboxClosed, OSError):
                 # Were bubblewrap killed before it has told of its child, the child would wait for it for ever.
                 await self._learn()
@@ -160,7 +179,7 @@ class Room:
                 await anyio.wait_readable(self._outer)
                 self._process.wait()
             # A task that is cancelled leaves its thread at work, which may be making the group just now.
-            while not self._grouping.acquire(blocking=False):  # noqa: ASYNC110  # a thread's, and no event
+            while self._grouping.locked():  # noqa: ASYNC110  # a thread's, and no event
                 await anyio.sleep(0.005)
             await self.group.remove()
             self._control.close()
@@ -191,13 +210,11 @@ class Room:
             raise SandboxClosed("the supervisor does not answer")
 
     def _bound(self, make: Callable[[], Group], child: int) -> None:
-        """Put the supervisor, and so all that it begins, into a control group, unless the room has ended meanwhile."""
-        if self._grouping.acquire(blocking=False):
-            try:
+        """Put the supervisor, and so all that it begins, into a control group, unless the room ends meanwhile."""
+        with self._grouping:
+            if not self._is_ending:
                 self.group = make()
                 self.group.add(child)
-            finally:
-                self._grouping.release()
 
     async def _learn(self) -> None:
         """Wait until bubblewrap has said which process is the supervisor. Does nothing when it has."""
@@ -272,7 +289,7 @@ class Channel:
         self._socket.close()
 
 
-class _Memory:
+class Memory:
     """A file that is nowhere but in memory, with this content."""
 
     def __init__(self, content: bytes) -> None:
@@ -283,7 +300,7 @@ class _Memory:
     def text(self) -> str:
         return os.pread(self.fd, 2000, 0).decode(errors="replace").strip()
 
-    def __enter__(self) -> _Memory:
+    def __enter__(self) -> Memory:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -294,7 +311,7 @@ def _spawn(plan: Plan, control: int, news: int, said: int) -> subprocess.Popen[b
     # In this thread and no other: a process that dies with its parent dies with the thread that began it.
     with ExitStack() as stack:
         boot = stack.enter_context(
-            _Memory(marshal.dumps(({**plan.setup, "control": control}, modules(plan.interpreter.same)), 2))
+            Memory(marshal.dumps(({**plan.setup, "control": control}, modules(plan.interpreter.same)), 2))
         )
         fds = [control, news, boot.fd]
         walls = list(plan.walls)
@@ -302,10 +319,10 @@ def _spawn(plan: Plan, control: int, news: int, said: int) -> subprocess.Popen[b
         for path, content in etc(inside, inside).items():
             if path in walls:
                 continue
-            fds.append(stack.enter_context(_Memory(content.encode())).fd)
+            fds.append(stack.enter_context(Memory(content.encode())).fd)
             walls += ["--perms", "0444", "--ro-bind-data", str(fds[-1]), path]
         if plan.filter is not None:
-            fds.append(stack.enter_context(_Memory(plan.filter)).fd)
+            fds.append(stack.enter_context(Memory(plan.filter)).fd)
             walls += ["--seccomp", str(fds[-1])]
         python = [str(plan.interpreter.real), "-I", "-S", "-B", "-X", "utf8", "-c", BOOT.format(boot.fd)]
         return subprocess.Popen(
