@@ -158,6 +158,7 @@ class TaskManager:
                 await self.store.close()
                 raise
         self._started = True
+        self._runner.open()
         self._sweep_later()
         if self._pushes is not None:
             await self._pushes.start()
@@ -192,6 +193,7 @@ class TaskManager:
         if self._pushes is not None:
             await self._pushes.drain()
         await self._calls.close()
+        self._runner.close()
 
     async def close(self) -> None:
         """Drain, and let the store go. Managers that share a store each opened it, and each has to close it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextvars import Context
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,21 @@ _STOPPED = {
     "timeout": (a2a.TaskState.FAILED, "The run took longer than it may and was stopped."),
     "shutdown": (a2a.TaskState.FAILED, "The server was shut down before the run ended."),
 }
+
+
+class _Bystander(asyncio.Task[None]):
+    """Does nothing. Who closes an event loop cancels every task of it, and this one too, before any of them goes on."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(_forever(loop), loop=loop, name="codin: is the loop closed?", context=Context())
+
+    def __del__(self) -> None:
+        """A program that does not drain leaves it pending, of which asyncio would warn."""
+
+
+async def _forever(loop: asyncio.AbstractEventLoop) -> None:
+    await loop.create_future()
 
 
 class Runner:
@@ -82,9 +98,19 @@ class Runner:
         self._begins_again = begins_again
         self.running = 0
         self.tasks: set[asyncio.Task[Any]] = set()
+        self._bystander: asyncio.Task[None] | None = None
         self._deadlines: dict[Run, float] = {}  # in the order in which they come
         self._alarm: asyncio.TimerHandle | None = None
         self._early: dict[Run, asyncio.TimerHandle] = {}  # of those whose callers gave them less time
+
+    def open(self) -> None:
+        """Before the first run."""
+        self._bystander = _Bystander()
+
+    def close(self) -> None:
+        """Nothing runs any more."""
+        if self._bystander is not None:
+            self._bystander.cancel()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A supervised task: it outlives the request that asked for it."""
@@ -237,7 +263,7 @@ class Runner:
             return AgentResponse.failed(f"{told}; details are in the server's log under the task's id.")
 
     def _cancelled(self, run: Run) -> AgentResponse | None:
-        if run.stop is None and run.worker is not None and run.worker.cancelling():
+        if run.stop is None and self._bystander is not None and self._bystander.cancelling():
             run.stop = "park"  # the event loop is being closed: what is in the log is for the next process
         return None if run.stop else AgentResponse.failed("The agent stopped itself.")
 

@@ -8,7 +8,7 @@ import pytest
 
 from codin import a2a
 from codin.task import AgentResponse, Limits, MemoryStore, Task
-from tests.task.desk import Desk, entries_of, forever, message_of, state_of, text_of
+from tests.task.desk import Desk, Json, entries_of, forever, message_of, state_of, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -95,6 +95,39 @@ async def test_a_parked_task_survives_an_event_loop_that_is_just_closed() -> Non
         for _ in range(3):
             await asyncio.sleep(0)
         assert entries_of(await desk.log(turn.log.task_id))[-1] in {state, "artifact"}
+
+
+@pytest.mark.parametrize("drained", [False, True])
+def test_a_program_that_just_ends_leaves_its_work_to_the_next(drained: bool) -> None:
+    """Its event loop cancels everything, after one run of it has cancelled itself; that one is no work that is left."""
+    store, agent = MemoryStore(), Runs()
+
+    async def handle(task: Task) -> AgentResponse:
+        mine = asyncio.current_task()
+        if task.text == "stop" and mine is not None:
+            mine.cancel()
+        return await agent(task)
+
+    async def first() -> tuple[Json, Json, str]:
+        desk = Desk(handle, store, rerunnable=True, limits=Limits(drain=0.01))
+        stopped, asking, turn = await desk.send("stop"), await desk.send("ask"), await desk.submit("work")
+        await desk.until(turn.log.task_id, "WORKING")
+        if drained:
+            await desk.manager.close()
+        return stopped, asking, turn.log.task_id
+
+    async def second(asking: Json, working: str) -> Json:
+        desk = Desk(handle, store, rerunnable=True)
+        await desk.manager.start()
+        await desk.until(working, "COMPLETED")
+        task = await desk.send("blue", task_id=asking["id"])
+        await desk.manager.close()
+        return task
+
+    stopped, asking, working = asyncio.run(first())
+    assert (state_of(stopped), message_of(stopped)) == ("FAILED", "The agent stopped itself.")
+    agent.hang = False
+    assert state_of(asyncio.run(second(asking, working))) == "COMPLETED"
 
 
 async def test_recovery_asks_for_the_tasks_of_its_own_agent_only() -> None:

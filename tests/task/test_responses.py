@@ -55,6 +55,14 @@ async def _cancels_itself(task: Task) -> AgentResponse:
     raise asyncio.CancelledError
 
 
+async def _cancels_its_own_task(task: Task) -> AgentResponse:
+    mine = asyncio.current_task()
+    assert mine is not None
+    mine.cancel()
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
 async def _group(task: Task) -> AgentResponse:
     async with asyncio.TaskGroup() as group:
         group.create_task(_exit_softly())
@@ -75,6 +83,7 @@ async def _exit_softly() -> None:
         (_unsendable, "INVALID_AGENT_RESPONSE"),
         (_direct, "reply='message'"),
         (_cancels_itself, "stopped itself"),
+        (_cancels_its_own_task, "stopped itself"),
         (_group, "ExceptionGroup"),
     ],
 )
