@@ -13,7 +13,7 @@ from pydantic_core import to_json
 import codin
 from codin.agent import Task, agent
 from codin.agent.adapters import tool_of
-from codin.errors import ConfigError, ToolRefused
+from codin.errors import ConfigError, InvalidArguments, ToolRefused
 from codin.testing import ModelServer, serving
 from codin.tool import ToolExecutor
 from tests.agent.adapters.natives import Native, Scenario, scenarios, steep
@@ -292,3 +292,14 @@ async def test_what_a_run_of_its_framework_decides_is_refused() -> None:
 
     with pytest.raises(ConfigError, match="its user"):
         tool_of(cast("Any", agno.tools).tool(external_execution=True)(steep))
+
+
+async def test_one_of_langchain_that_takes_a_text_takes_its_one_argument() -> None:
+    pytest.importorskip("langchain_core")
+    from langchain_core.tools import Tool
+
+    made = tool_of(Tool(name="louder", func=str.upper, description="Say it louder."))
+    assert made.spec.input_schema["properties"] == {"tool_input": {"type": "string"}}
+    assert await ToolExecutor([made]).call("louder", {"tool_input": "tea"}) == "TEA"
+    with pytest.raises(InvalidArguments, match="tool_input: is missing"):
+        await ToolExecutor([made]).call("louder", {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NotRequired, Union, cast
 
-from langchain_core.tools import BaseTool
+from langchain_core.tools import BaseTool, Tool
 from pydantic import BeforeValidator, ConfigDict
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
@@ -31,6 +31,8 @@ _TYPES: Mapping[str, Any] = {
 
 def arguments_schema(step: object) -> Mapping[str, Any] | None:
     """The schema; None when this is no such tool."""
+    if isinstance(step, Tool) and step.args_schema is None:  # its type is read from a method that takes anything
+        return {"type": "object", "properties": step.args, "required": list(step.args)}
     schema = step.args_schema if isinstance(step, BaseTool) else None
     return schema if isinstance(schema, dict) else None
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, PrivateAttr
 
 from codin.agent.adapters._native_tools import NativeTool, Offered, offered, unknown, usable
 from codin.agent.adapters._questions import object_of
+from codin.agent.adapters.langchain._arguments import arguments_schema
 from codin.errors import ToolError
 from codin.tool import Tool, ToolRegistry, ToolSpec
 
@@ -67,7 +68,7 @@ class LangChainTool(NativeTool):
     @property
     def spec(self) -> ToolSpec:
         """What the model knows of it; arguments that are injected are not in it."""
-        schema: Any = self._tool.tool_call_schema
+        schema: Any = arguments_schema(self._tool) or self._tool.tool_call_schema
         fields = object_of(schema) or cast("type[BaseModel]", schema).model_json_schema()
         return ToolSpec(self._tool.description, {name: each for name, each in fields.items() if name != "description"})
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
-from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools import BaseTool, StructuredTool, Tool
 from pydantic import BaseModel
 
 from codin import a2a
@@ -74,6 +74,12 @@ def fields(properties: dict[str, Any], *required: str, **more: Any) -> dict[str,
 async def test_a_text_is_the_one_string_that_is_needed(served: Serve, args_schema: Any, answer: str) -> None:
     async with served(made(args_schema)) as peer:
         assert (await peer.send("big tea")).text == answer
+
+
+async def test_a_text_is_what_a_tool_of_one_text_takes(served: Serve) -> None:
+    async with served(Tool(name="louder", func=str.upper, description="Say it louder.")) as peer:
+        assert (await peer.send("big tea")).text == "BIG TEA"
+        assert (await peer.send({"tool_input": "big tea"})).text == "BIG TEA"
 
 
 @pytest.mark.parametrize("args_schema", [PAIR, Pair])
