@@ -162,6 +162,8 @@ class McpAgent(Profile):
             return AgentResponse.failed(str(error))
         except McpError as error:
             return AgentResponse.failed(error.error.message)
+        if problem := self._choice.misfit(name, result):
+            return AgentResponse.failed(f"The tool {name!r} answered what does not fit its schema: {problem}.")
         await activity.finished(task.id, name, result.structuredContent or [block.type for block in result.content])
         return await respond(task, result)
 

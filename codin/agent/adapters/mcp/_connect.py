@@ -49,6 +49,7 @@ Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[tuple[Any, Any]]]
 
 # Seconds to connect, read, write, and wait for a connection. A question may wait for its answer without a byte.
 _TIMEOUT = (10.0, None, 10.0, 10.0)
+_GOODBYE = 5.0  # seconds to read the answer to the end of a session
 
 
 def stdio(command: Sequence[str], *, env: Mapping[str, str] | None, cwd: str | Path | None) -> Connect:
@@ -117,11 +118,17 @@ def http(url: str, headers: Mapping[str, str] | None, guard: AddressGuard | None
             pass  # a proxy may know the name
         async with guarded_client(guard, headers or {}) as client:
             client.timeout = _TIMEOUT
-            client.event_hooks = {"response": [_at_home]}
+            client.event_hooks = {"request": [_in_time], "response": [_at_home]}
             async with streamable_http_client(url, http_client=client) as (read, write, _):
                 yield read, write
 
     return connect
+
+
+async def _in_time(request: Any) -> None:
+    """Who closes a session waits for no server that hangs."""
+    if request.method == "DELETE":
+        request.extensions["timeout"]["read"] = _GOODBYE
 
 
 async def _at_home(response: Any) -> None:

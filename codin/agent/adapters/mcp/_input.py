@@ -64,6 +64,11 @@ class Tools:
             raise Reject(f"{problem}. {self._listed()}")
         return name, arguments
 
+    def misfit(self, name: str, result: types.CallToolResult) -> str:
+        """What of a result does not fit the tool's schema of results; "" when all of it does."""
+        schema = self._tools[name].outputSchema
+        return "" if schema is None or result.isError else mismatch(result.structuredContent, schema)
+
     def _is_call(self, fields: Mapping[str, Any]) -> bool:
         return isinstance(fields.get("tool"), str) or (len(self._tools) == 1 and self.text_tool is None)
 

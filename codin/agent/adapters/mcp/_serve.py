@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager, redirect_stdout
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, redirect_stdout
+from pathlib import Path
 from typing import Any
 
+import anyio
 from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
@@ -60,9 +63,12 @@ class ToolServer:
         self._server.request_handlers[types.CallToolRequest] = self._call
 
     async def stdio(self) -> None:
-        """Serve whoever started this process, until its input ends. What a tool prints goes to the standard error."""
-        async with stdio_server() as (read, write):
-            with redirect_stdout(sys.stderr):
+        """Serve whoever started this process, until its input ends.
+
+        What a tool prints, or a program that it starts, goes to the standard error; who reads finds no input.
+        """
+        with _apart() as (given, taken):
+            async with stdio_server(given, taken) as (read, write):
                 await self._server.run(read, write, self._server.create_initialization_options())
 
     def app(
@@ -126,6 +132,26 @@ class ToolServer:
                     token, len(pieces), message=told, related_request_id=str(context.request_id)
                 )
         return whole(pieces, spec)
+
+
+@contextmanager
+def _apart() -> Generator[tuple[anyio.AsyncFile[str], anyio.AsyncFile[str]]]:
+    """The standard input and output for the protocol alone: a program that a tool starts inherits others."""
+    sys.stdout.flush()
+    with (
+        os.fdopen(os.dup(0), encoding="utf-8", errors="replace") as given,
+        os.fdopen(os.dup(1), "w", encoding="utf-8") as taken,
+        Path(os.devnull).open("rb") as nothing,
+    ):
+        os.dup2(nothing.fileno(), 0)
+        os.dup2(2, 1)
+        try:
+            with redirect_stdout(sys.stderr):
+                yield anyio.wrap_file(given), anyio.wrap_file(taken)
+        finally:
+            sys.stdout.flush()
+            os.dup2(given.fileno(), 0)
+            os.dup2(taken.fileno(), 1)
 
 
 class _Admitted:

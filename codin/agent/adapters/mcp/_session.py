@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import anyio
 from mcp import ClientSession, McpError, types
 from mcp.shared.message import SessionMessage
 
@@ -23,6 +24,7 @@ _logger = logging.getLogger("codin.mcp")
 
 _START = 30.0  # seconds in which a server has to be there
 _PING = 15.0  # seconds after which a call looks whether its server still lives
+_ANSWER = 3.0  # seconds in which one that does not hang answers
 _GRACE = 1.0  # seconds to tell a server that nobody waits for it any more
 _TERMINATED = 32600  # how the SDK says that the server does not know the session any more
 
@@ -82,7 +84,7 @@ _CALL: ContextVar[Call | None] = ContextVar("codin_mcp_call", default=None)
 
 
 class Session:
-    """One session, begun with the first call, and begun anew when the server has gone.
+    """One session, begun with the first call, and begun anew when the server has gone or hangs.
 
     Args:
         secrets: what no log, no error and no failed result tells.
@@ -94,6 +96,7 @@ class Session:
         self._secrets = secrets
         self._listed = listed
         self._link: _Link | None = None
+        self._links: set[_Link] = set()  # also those that hang, and have calls under way
 
     async def call(self, name: str, arguments: Mapping[str, Any], call: Call) -> types.CallToolResult:
         """Call a tool. When that is canceled, the server is told.
@@ -123,16 +126,19 @@ class Session:
         return await (await self._linked()).call(name, arguments, call)
 
     async def _linked(self) -> _Link:
+        if self._link is not None:
+            await self._link.looked()
         link = self._link
         if link is None or not link.lives():
             link = self._link = _Link(self._connect, self._listed, self._secrets)
+            self._links = {each for each in self._links if not each.ended()} | {link}
         await asyncio.shield(link.opened)
         return link
 
     async def close(self) -> None:
         """End the session; the next call begins another."""
-        link, self._link = self._link, None
-        if link is not None and link.lives():
+        links, self._link, self._links = self._links, None, set()
+        for link in links:
             await link.close()
 
 
@@ -146,6 +152,8 @@ class _Link:
         self._connect = connect
         self._calls: dict[str, Call] = {}
         self._gone = asyncio.Event()
+        self._hangs = False
+        self._looking: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._session: Any = None
         self._writer: Any = None
@@ -154,7 +162,14 @@ class _Link:
 
     def lives(self) -> bool:
         """Whether calls can be made here."""
-        return not self._gone.is_set() and self._loop is asyncio.get_running_loop()
+        return not self._gone.is_set() and not self._hangs and self._here()
+
+    def ended(self) -> bool:
+        """Whether there is nothing left to close."""
+        return self._keeper.done() or not self._here()
+
+    def _here(self) -> bool:
+        return self._loop is asyncio.get_running_loop()
 
     async def _keep(self) -> None:
         try:
@@ -201,15 +216,39 @@ class _Link:
 
     async def close(self) -> None:
         """Say goodbye."""
-        self.end()
-        await asyncio.wait({self._keeper})
+        if not self.ended():
+            self.end()
+            await asyncio.wait({self._keeper})
+
+    async def looked(self) -> None:
+        """Wait until it is known whether the server hangs, where that is in doubt."""
+        if self._looking is not None and self.lives():
+            await asyncio.wait({self._looking})
+
+    async def _look(self) -> None:
+        """Ask for a sign of life. Without one no call is made here any more; those under way have all their time."""
+        try:
+            async with asyncio.timeout(_ANSWER):
+                await self._session.send_ping()
+        except TimeoutError:
+            _logger.warning("an MCP server does not answer; the next call begins another session")
+            self._hangs = True
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._hangs and not self._calls:
+            self.end()
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
     async def call(self, name: str, arguments: Mapping[str, Any], call: Call) -> types.CallToolResult:
         token = _CALL.set(call)
         progress = None if call.tell is None else call.progress
-        work = asyncio.create_task(self._session.call_tool(name, dict(arguments), progress_callback=progress))
+        params = types.CallToolRequestParams(name=name, arguments=dict(arguments))
+        request = types.ClientRequest(types.CallToolRequest(params=params))
+        # not `call_tool`, which checks the result by the server's own schema, and may be busy with that for ever
+        sending = self._session.send_request(request, types.CallToolResult, progress_callback=progress)
+        work = asyncio.create_task(sending)
         _CALL.reset(token)
         gone = asyncio.create_task(self._gone.wait())
         try:
@@ -221,15 +260,19 @@ class _Link:
                 call.broken.result()
             raise Unreachable(_WENT)
         except McpError as error:
-            if error.error.code != types.CONNECTION_CLOSED:
+            if not _is_closed(error):
                 raise
             raise Unreachable(_WENT) from None
         finally:
-            if not work.done():
-                await self._cancel(call)
-            for task in (work, gone, *call.questions):
-                task.cancel()
-            self._calls.pop(str(call.id), None)
+            try:
+                if not work.done() and not self._gone.is_set():
+                    self._looking = self._start(self._look())
+                    await self._cancel(call)
+            finally:
+                for task in (work, gone, *call.questions):
+                    task.cancel()
+                self._calls.pop(str(call.id), None)
+                self._leave()
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Do something for which nobody waits; that it cannot be done is seen by those who do."""
@@ -244,7 +287,7 @@ class _Link:
             _logger.debug("an MCP server could not be told something: %s", self._secrets.clean(repr(error)))
 
     async def _cancel(self, call: Call) -> None:
-        if call.id is None or self._gone.is_set():
+        if call.id is None:
             return
         told = types.CancelledNotification(params=types.CancelledNotificationParams(requestId=call.id))
         with suppress(Exception):  # it is gone already, or does not listen
@@ -388,12 +431,18 @@ async def _all_tools(session: ClientSession) -> Sequence[types.Tool]:
     return tools[:_MOST]
 
 
+def _is_closed(error: BaseException) -> bool:
+    return isinstance(error, McpError) and error.error.code == types.CONNECTION_CLOSED
+
+
 def _why(error: BaseException) -> tuple[str, str | None]:
     error = innermost(error)
     if isinstance(error, CodinError):
         return error.message, error.hint
     if isinstance(error, McpError) and error.error.code == _TERMINATED:
         return "nothing at this path speaks MCP", "is it the address of its endpoint? Often that ends with /mcp"
+    if isinstance(error, anyio.BrokenResourceError) or _is_closed(error):
+        return "it ended before it answered", "what it wrote to the standard error may say why"
     if isinstance(error, TimeoutError):
         return f"it has not answered within {_START:g} s", None
     status: int = getattr(getattr(error, "response", None), "status_code", 0)

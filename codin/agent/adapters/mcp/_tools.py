@@ -51,7 +51,7 @@ def mcp_tools(
     """The tools of an MCP server: of a program that speaks it over stdio, or of one at a URL (streamable HTTP).
 
     The server is asked for its tools now, while the caller waits; a session begins with the first call, and anew when
-    the server has gone.
+    the server has gone or hangs.
 
     Args:
         command: the program. It runs in a sandbox without a network, unless something else is said.
@@ -175,6 +175,7 @@ class McpServerTool:
             description=(tool.description or tool.title or name)[:_DESCRIBED],
             input_schema=tool.inputSchema,
             output_schema=tool.outputSchema,
+            idempotent=_is_idempotent(tool.annotations),
         )
         self._named = tool.name
         self._session = session
@@ -185,10 +186,11 @@ class McpServerTool:
         Raises:
             ToolFailed: the server refuses it, says that it failed, or is not there.
         """
+        call = call_within(current_task())
         try:
-            result = await self._session.call(self._named, arguments, call_within(current_task()))
+            result = await self._session.call(self._named, arguments, call)
         except Unreachable as error:
-            raise self._failed(str(error), retryable=True) from None
+            raise self._failed(str(error), retryable=call.id is None or self.spec.idempotent) from None
         except McpError as error:
             raise self._failed(error.error.message) from None
         texts = [block.text for block in result.content if isinstance(block, types.TextContent)]
@@ -203,3 +205,7 @@ class McpServerTool:
 
     def _failed(self, said: str, *, retryable: bool = False) -> ToolFailed:
         return ToolFailed(f"{self.name!r} failed: {said[:_FAILED]}", tool=self.name, retryable=retryable)
+
+
+def _is_idempotent(hints: types.ToolAnnotations | None) -> bool:
+    return hints is not None and bool(hints.readOnlyHint or hints.idempotentHint)

@@ -8,14 +8,14 @@ import logging
 import os
 import sys
 import threading
-from typing import Any
+from typing import Annotated, Any
 
 from mcp import types
 from mcp.server.fastmcp import Context, FastMCP, Image
 from mcp.shared.exceptions import UrlElicitationRequiredError
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-__all__ = ["PNG", "Kit", "kit", "unlogged"]
+__all__ = ["PNG", "Kit", "kit", "shady", "unlogged"]
 
 PNG = b"\x89PNG"
 
@@ -48,6 +48,29 @@ def kit(state: Kit | None = None, **settings: Any) -> FastMCP:
     server = unlogged("kit", "A bit of everything.", **settings)
     _simple(server, state)
     _asking(server, state)
+    return server
+
+
+class Letters(BaseModel):
+    word: str = Field(json_schema_extra={"pattern": r"^\p{L}+$"})
+
+
+class Endless(BaseModel):
+    word: str = Field(json_schema_extra={"pattern": "(a+)+$"})
+
+
+def shady() -> FastMCP:
+    """A server that says of its results what Python's own engine cannot read, or not within years."""
+    server = unlogged("shady")
+
+    @server.tool()
+    def letters(word: str) -> Annotated[types.CallToolResult, Letters]:
+        return types.CallToolResult(content=[], structuredContent={"word": word})
+
+    @server.tool()
+    def endless(word: str) -> Annotated[types.CallToolResult, Endless]:
+        return types.CallToolResult(content=[], structuredContent={"word": word})
+
     return server
 
 

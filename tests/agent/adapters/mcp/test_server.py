@@ -19,7 +19,7 @@ from codin.errors import ConfigError
 from codin.task import Limits, MemoryStore
 from codin.tool import Tool
 from tests.agent.adapters.desk import Desk, Turn
-from tests.agent.adapters.mcp.kit import PNG, Kit, kit
+from tests.agent.adapters.mcp.kit import PNG, Kit, kit, shady
 
 pytestmark = pytest.mark.anyio
 
@@ -121,6 +121,16 @@ async def test_a_data_part_calls_a_tool_and_its_result_is_text_and_data(agent: M
     turn = await sent(agent, call("add", a=1, b=2))
     assert (turn.state, turn.text, turn.data) == ("COMPLETED", "3", {"result": 3})
     assert (await sent(agent, '{"tool": "add", "arguments": {"a": 2, "b": 2}}')).text == "4"
+
+
+async def test_a_result_that_does_not_fit_the_tools_schema_fails_the_task() -> None:
+    agent = adapt(shady())
+    assert (await sent(agent, call("letters", word="é"))).data == {"word": "é"}
+    for name, word in (("letters", "5"), ("endless", "a" * 40 + "!")):
+        turn = await sent(agent, call(name, word=word))
+        assert (turn.state, turn.data) == ("FAILED", None)
+        assert "word: should fit pattern" in turn.said
+    await agent.close()
 
 
 async def test_text_goes_to_the_only_tool_that_takes_one_text(agent: McpAgent) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -226,3 +228,43 @@ async def test_a_folder_is_served_over_stdio(tmp_path: Path) -> None:
             await session.initialize()
             assert [each.name for each in (await session.list_tools()).tools] == names
             assert (await session.call_tool("shout", {"text": "tea"})).content[0].text == "TEA"  # type: ignore[union-attr]
+
+
+NOISY = """
+import asyncio, os, subprocess, sys
+from codin.agent.adapters.mcp import ToolServer
+from codin.tool import tool
+kept = sys.stdout
+@tool
+def noise() -> str:
+    kept.write("kept ")
+    print("printed")
+    os.write(1, b"written ")
+    subprocess.run([sys.executable, "-c", "print('by a program', end='')"])
+    return "quiet"
+@tool
+def listen() -> str:
+    return subprocess.run([sys.executable, "-c", "input()"], stderr=subprocess.PIPE).stderr.decode() + sys.stdin.read()
+asyncio.run(ToolServer([noise, listen]).stdio())
+"""
+
+
+async def test_what_a_tool_and_its_programs_print_and_read_is_not_the_protocols() -> None:
+    program = StdioServerParameters(command=sys.executable, args=["-c", NOISY])
+    with tempfile.TemporaryFile("w+") as aside:
+        async with asyncio.timeout(60), stdio_client(program, aside) as streams, ClientSession(*streams) as session:
+            await session.initialize()
+            assert (await session.call_tool("noise")).content[0].text == "quiet"  # type: ignore[union-attr]
+            assert "EOFError" in (await session.call_tool("listen")).content[0].text  # type: ignore[union-attr]
+            assert (await session.call_tool("noise")).content[0].text == "quiet"  # type: ignore[union-attr]
+        aside.seek(0)
+        said = aside.read()
+    assert [said.count(word) for word in ("kept", "printed", "written", "by a program")] == [2, 2, 2, 2]
+
+
+async def test_what_is_printed_afterwards_is_printed_as_ever() -> None:
+    words = [sys.executable, "-c", f"{NOISY}print('done')"]
+    ended = await asyncio.to_thread(
+        lambda: subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
+    )
+    assert ended.stdout == b"done\n"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
 
 import pytest
 from mcp.server.fastmcp import Context
@@ -16,14 +19,14 @@ from starlette.types import Receive, Scope, Send
 import codin
 from codin.agent import agent
 from codin.agent.adapters.mcp import McpTools, ToolServer, mcp_tools
-from codin.errors import ConfigError, InvalidArguments, ToolFailed, UnknownTool
+from codin.errors import ConfigError, InvalidArguments, InvalidResult, ToolFailed, ToolTimeout, UnknownTool
 from codin.net import AddressGuard, _guard
 from codin.sandbox import Mount, Policy
 from codin.task import Task
 from codin.testing import serving as served
-from codin.tool import Tool, ToolExecutor, ToolRegistry, tool
+from codin.tool import Tool, ToolExecutor, ToolLimits, ToolRegistry, tool
 from codin.trust import Caller
-from tests.agent.adapters.mcp.kit import unlogged
+from tests.agent.adapters.mcp.kit import shady, unlogged
 from tests.agent.adapters.mcp.programs import ROOT, command, free_port, serving
 from tests.server.sockets import listening
 
@@ -63,6 +66,17 @@ async def test_they_are_used_like_any_other(tools: McpTools) -> None:
     assert [each["result"] for each in many] == [number + 1 for number in range(20)]
 
 
+async def test_results_are_checked_by_a_servers_schema_and_never_stop_the_loop() -> None:
+    async with listening(shady().streamable_http_app()) as here:
+        tools = await asyncio.to_thread(lambda: mcp_tools(url=f"{here.url}/mcp"))
+        async with tools:
+            executor = ToolExecutor(tools)
+            assert await executor.call("letters", {"word": "é"}) == {"word": "é"}
+            for name, word in (("letters", "5"), ("endless", "a" * 40 + "!")):
+                with pytest.raises(InvalidResult, match="word: should fit pattern"):
+                    await executor.call(name, {"word": word})
+
+
 async def test_a_sandboxed_server_sees_nothing_of_the_host_and_is_begun_anew() -> None:
     script = """
 import os
@@ -83,6 +97,34 @@ server.run()
         with pytest.raises(ToolFailed, match="went away"):
             await executor.call("die")
         assert await executor.call("there", {"path": "/proc"}) == {"result": True}
+
+
+async def test_a_call_is_to_be_made_again_where_nothing_was_sent_or_the_server_says_so(tmp_path: Path) -> None:
+    program = tmp_path / "mortal.py"
+    program.write_text("""
+import os
+from mcp.server.fastmcp import FastMCP
+from mcp.types import ToolAnnotations
+server = FastMCP("s", log_level="ERROR")
+for name, hints in {
+    "pay": None,
+    "change": ToolAnnotations(idempotentHint=False),
+    "put": ToolAnnotations(idempotentHint=True),
+    "look": ToolAnnotations(readOnlyHint=True),
+}.items():
+    server.add_tool(lambda: os._exit(1), name=name, description="Die.", annotations=hints)
+server.run()
+""")
+    async with mcp_tools([sys.executable, str(program)], sandbox="off") as tools:
+        executor = ToolExecutor(tools)
+        for name, again in (("pay", False), ("change", False), ("put", True), ("look", True)):
+            with pytest.raises(ToolFailed, match="went away") as died:
+                await executor.call(name)
+            assert died.value.retryable is again
+        program.unlink()
+        with pytest.raises(ToolFailed, match="cannot be reached") as missing:
+            await executor.call("pay")
+        assert missing.value.retryable
 
 
 async def test_who_gives_up_a_call_has_the_server_told() -> None:
@@ -108,6 +150,118 @@ async def test_who_gives_up_a_call_has_the_server_told() -> None:
             await stopped.wait()
             with pytest.raises(asyncio.CancelledError):
                 await call
+
+
+STUCK = """
+import os, sys
+from mcp.server.fastmcp import FastMCP
+server = FastMCP("s", log_level="ERROR")
+@server.tool()
+def read() -> str:
+    with open(sys.argv[1]) as pipe:
+        return pipe.read()
+@server.tool()
+def process() -> int:
+    return os.getpid()
+server.run()
+"""
+
+
+@pytest.fixture
+async def stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anyio_backend: str) -> AsyncIterator[Stuck]:
+    """A server that does nothing else while a tool of it reads, and whatever else is to be known of it."""
+    monkeypatch.setattr("codin.agent.adapters.mcp._session._ANSWER", 0.2)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    async with mcp_tools([sys.executable, "-c", STUCK, str(pipe)], sandbox="off") as tools:
+        executor = ToolExecutor(tools)
+        process = (await executor.call("process"))["result"]
+        reading = asyncio.create_task(executor.call("read"))
+        with await asyncio.to_thread(pipe.open, "w") as writing:  # which waits until the tool has it open, too
+            yield Stuck(executor, process, reading, writing)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+@dataclass
+class Stuck:
+    executor: ToolExecutor
+    process: int
+    reading: asyncio.Task[Any]
+    writing: TextIO
+
+    async def another_process(self) -> bool:
+        async with asyncio.timeout(60):
+            return (await self.executor.call("process"))["result"] != self.process
+
+
+async def test_a_server_that_hangs_is_begun_anew_when_a_call_of_it_was_given_up(stuck: Stuck) -> None:
+    stuck.reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stuck.reading
+    assert await stuck.another_process()
+
+
+async def test_calls_of_a_server_that_hangs_have_all_their_time(stuck: Stuck) -> None:
+    impatient = ToolExecutor(stuck.executor.registry, limits=ToolLimits(timeout=0.1))
+    with pytest.raises(ToolTimeout):
+        await impatient.call("process")
+    assert await stuck.another_process()
+    assert not stuck.reading.done()
+    stuck.writing.write("here")
+    stuck.writing.close()
+    assert (await stuck.reading) == {"result": "here"}
+
+
+async def test_a_server_that_answers_is_kept_when_a_call_of_it_was_given_up() -> None:
+    server = unlogged("slow")
+    begun = asyncio.Event()
+    sessions: set[object] = set()
+
+    @server.tool()
+    async def hang(context: Context[Any, Any, Any]) -> str:
+        """Wait for nothing."""
+        sessions.add(context.session)
+        begun.set()
+        await asyncio.sleep(1000)
+        return "slept"
+
+    @server.tool()
+    async def count(context: Context[Any, Any, Any]) -> int:
+        """Say how many sessions there have been."""
+        sessions.add(context.session)
+        return len(sessions)
+
+    async with (
+        listening(server.streamable_http_app()) as here,
+        await asyncio.to_thread(lambda: mcp_tools(url=f"{here.url}/mcp")) as tools,
+        asyncio.timeout(60),
+    ):
+        executor = ToolExecutor(tools)
+        call = asyncio.create_task(executor.call("hang"))
+        await begun.wait()
+        call.cancel()
+        assert await executor.call("count") == {"result": 1}
+
+
+async def test_a_session_is_closed_although_its_server_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codin.agent.adapters.mcp._connect._GOODBYE", 0.1)
+    server = unlogged("slow")
+    server.add_tool(lambda: "here", name="where", description="Say where you are.")
+    app = server.streamable_http_app()
+    released = asyncio.Event()
+
+    async def hanging(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") == "DELETE":
+            await released.wait()
+        await app(scope, receive, send)
+
+    async with listening(hanging) as here:
+        tools = await asyncio.to_thread(lambda: mcp_tools(url=f"{here.url}/mcp"))
+        async with asyncio.timeout(60):
+            assert await ToolExecutor(tools).call("where") == "here"
+            await tools.close()
+        released.set()
 
 
 class Told(ToolRegistry):
@@ -218,6 +372,9 @@ async def test_what_is_no_server_says_so() -> None:
         mcp_tools()
     with pytest.raises(ConfigError, match="cannot be asked"):
         mcp_tools([sys.executable, "-c", "print('hello')"])
+    with pytest.raises(ConfigError, match="ended before it answered") as ended:
+        mcp_tools(["false"], sandbox="off")
+    assert ended.value.hint is not None
     with pytest.raises(ConfigError, match="cannot be asked"):
         mcp_tools(url="http://127.0.0.1:1/mcp")
     with pytest.raises(ConfigError, match="sandbox"):
