@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -27,15 +26,20 @@ class AgentTools:
 
     def __init__(self, tools: Callable[[], Iterable[Tool]], sandbox: Mapping[str, Sandboxing] | None = None) -> None:
         self._tools = tools
+        self._made: tuple[Sequence[str], ToolExecutor] | None = None
         self.sandbox: Mapping[str, Sandboxing] | None = sandbox
 
     async def __call__(self, task: Task, name: str, arguments: Mapping[str, Any]) -> Any:
         return await self.executor.call(name, arguments, task=task)
 
-    @cached_property
+    @property
     def executor(self) -> ToolExecutor:
-        # Made when one is used: those of a framework may share a name.
-        return ToolExecutor(self._tools(), run=in_runtime(), sandbox=self.sandbox)
+        # Made when one is used: those of a framework may share a name. And made anew when the agent has others.
+        tools = [*self._tools()]
+        names = [tool.name for tool in tools]
+        if self._made is None or self._made[0] != names:
+            self._made = names, ToolExecutor(tools, run=in_runtime(), sandbox=self.sandbox)
+        return self._made[1]
 
     def has(self, tool: Tool) -> bool:
         """Whether the agent has this very tool; another one may have its name."""

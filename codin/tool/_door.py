@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from pydantic_core import from_json
 
-from codin.errors import InvalidArguments, InvalidResult, ToolFailed
+from codin.errors import InvalidArguments, InvalidResult, StoreError, TaskClosed, ToolError, ToolFailed
+from codin.task import LimitReached, NeedAuth, NeedInput, Reject, ResumeMismatch
 from codin.tool._function import FunctionTool
 from codin.tool._gate import Gate
 from codin.tool._json_schema import JsonSchema, Misfit, SchemaBroken
@@ -17,8 +19,15 @@ from codin.tool._protocol import Sandboxing
 from codin.tool._redaction import Redaction
 from codin.tool._registry import Listed
 from codin.tool._result import json_of
+from codin.tool._sandboxed import told_of
 
-__all__ = ["Door"]
+__all__ = ["OF_THE_RUN", "Door"]
+
+_logger = logging.getLogger("codin.tool")
+_SHOWN = 300  # letters of what a tool raised
+
+# What ends or pauses the run of an agent, and is nothing that a model could act on.
+OF_THE_RUN = (NeedInput, NeedAuth, Reject, LimitReached, ResumeMismatch, TaskClosed, StoreError)
 
 
 class Door:
@@ -71,7 +80,10 @@ class Door:
             InvalidArguments: they do not fit.
         """
         if self.function is not None:
-            return self.function.bind(arguments, body)
+            try:
+                return self.function.bind(arguments, body)
+            except Exception as error:
+                self._misfit(InvalidArguments, f"the arguments of {self.name!r} do not fit", error, arguments)
         try:
             self._input.check(arguments)
         except Misfit as misfit:
@@ -86,14 +98,25 @@ class Door:
             raise self._broken("input", broken) from None
         return arguments
 
-    def encode(self, value: Any) -> bytes:
-        """A result as JSON that fits.
+    def encode(self, value: Any, arguments: Mapping[str, Any]) -> bytes:
+        """A result for these arguments, as JSON that fits.
 
         Raises:
             InvalidResult: it does not fit, or is no JSON.
         """
-        if self.function is not None:
-            return self.function.result.encode(value)
+        try:
+            return self._encoded(value) if self.function is None else self.function.result.encode(value)
+        except Exception as error:
+            self._misfit(InvalidResult, f"the result of {self.name!r} does not fit", error, arguments)
+
+    def encode_piece(self, piece: Any, arguments: Mapping[str, Any]) -> bytes:
+        """A piece of a result as JSON. Raises InvalidResult."""
+        try:
+            return json_of(piece, self.name) if self.function is None else self.function.result.encode_piece(piece)
+        except Exception as error:
+            self._misfit(InvalidResult, f"the result of {self.name!r} does not fit", error, arguments)
+
+    def _encoded(self, value: Any) -> bytes:
         body = json_of(value, self.name)
         if self._output is not None:
             try:
@@ -106,6 +129,35 @@ class Door:
                 raise self._broken("output", broken) from None
         return body
 
-    def encode_piece(self, piece: Any) -> bytes:
-        """A piece of a result as JSON. Raises InvalidResult."""
-        return json_of(piece, self.name) if self.function is None else self.function.result.encode_piece(piece)
+    # -- what was raised -----------------------------------------------------------------------------------------------
+
+    def reason(self, error: BaseException, arguments: Mapping[str, Any]) -> str:
+        """What a tool raised: its kind and first line, which a model needs, and nothing else; without the secrets."""
+        kind, said = told_of(error)
+        said = self._clean(said, arguments).strip().partition("\n")[0][:_SHOWN]
+        return ": ".join(filter(None, (kind, said)))
+
+    def trace(self, error: BaseException) -> BaseException | None:
+        """What may stand in a log of it: a traceback has the exception's text, and so what may be secret in it."""
+        return None if self.redaction.needed else error
+
+    def _misfit(
+        self,
+        kind: type[InvalidArguments | InvalidResult],
+        what: str,
+        error: Exception,
+        arguments: Mapping[str, Any],
+    ) -> NoReturn:
+        """Raise what stands for what a validator raised."""
+        if isinstance(error, kind):
+            error.message = self._clean(error.message, arguments)
+            error.args = (error.message,)
+            raise error
+        if isinstance(error, (ToolError, *OF_THE_RUN)):
+            raise error
+        reason, trace = self.reason(error, arguments), self.trace(error)
+        _logger.warning("%s: %s", what, reason, exc_info=trace)
+        raise kind(f"{what}: {reason}", tool=self.name) from trace
+
+    def _clean(self, text: str, arguments: Mapping[str, Any]) -> str:
+        return self.redaction.clean(text, arguments) if self.redaction.needed else text

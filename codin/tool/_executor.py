@@ -17,19 +17,17 @@ from codin.errors import (
     InvalidArguments,
     InvalidResult,
     NoRuntime,
-    StoreError,
-    TaskClosed,
     ToolError,
     ToolFailed,
     ToolRefused,
     ToolTimeout,
     WorkloadTimeout,
 )
-from codin.task import LimitReached, NeedAuth, NeedInput, Reject, ResumeMismatch, Task
+from codin.task import Task
 from codin.task._asking import asking
 from codin.task._tool_use import ToolUse
 from codin.tool._call import INLINE, RunStream, RunTool, ToolCall
-from codin.tool._door import Door
+from codin.tool._door import OF_THE_RUN, Door
 from codin.tool._limits import ToolLimits
 from codin.tool._pieces import parts, whole
 from codin.tool._protocol import Sandboxing, StreamingTool, Tool, check_sandboxing
@@ -41,11 +39,7 @@ from codin.trust import ANONYMOUS, Caller
 __all__ = ["ToolExecutor"]
 
 _logger = logging.getLogger("codin.tool")
-_SHOWN = 300  # letters of what a tool raised
 _ASKED = 2000  # letters of the arguments in a question
-
-# What ends or pauses the run of an agent, and is nothing that a model could act on.
-_OF_THE_RUN = (NeedInput, NeedAuth, Reject, LimitReached, ResumeMismatch, TaskClosed, StoreError)
 
 
 class ToolExecutor:
@@ -218,7 +212,7 @@ class ToolExecutor:
 
     async def _approved(self, call: ToolCall, door: Door) -> None:
         """Ask whoever called the task, by a question that is durable by its position."""
-        wanted = await self._wanted(call)
+        wanted = await self._wanted(call, door)
         if not wanted:
             return
         if call.task is None:
@@ -232,7 +226,7 @@ class ToolExecutor:
         if not await call.task.ask(question, schema=bool, data={"tool": call.name, "arguments": shown}):
             raise ToolRefused(f"the call of {call.name!r} was not approved", tool=call.name)
 
-    async def _wanted(self, call: ToolCall) -> bool | str:
+    async def _wanted(self, call: ToolCall, door: Door) -> bool | str:
         approval = call.spec.approval
         if isinstance(approval, bool):
             return approval
@@ -240,9 +234,10 @@ class ToolExecutor:
             wanted = approval(call.arguments)
             return await wanted if inspect.isawaitable(wanted) else wanted
         except Exception as error:
-            _logger.error("whether %s has to be approved cannot be told", call.name, exc_info=error)
+            trace, reason = door.trace(error), door.reason(error, call.arguments)
+            _logger.error("whether %s has to be approved cannot be told: %s", call.name, reason, exc_info=trace)
             reason = "nobody can tell whether it has to be approved"
-            raise ToolRefused(f"{call.name!r} is not called: {reason}", tool=call.name) from error
+            raise ToolRefused(f"{call.name!r} is not called: {reason}", tool=call.name) from trace
 
     # -- while it runs -------------------------------------------------------------------------------------------------
 
@@ -254,7 +249,7 @@ class ToolExecutor:
                 value = whole([piece async for piece, _ in pieces], call.spec)
         else:
             value = await self._ran(call, door)
-        body = door.encode(value)
+        body = door.encode(value, call.arguments)
         self._bound(call, len(body))
         return from_json(body)
 
@@ -292,7 +287,7 @@ class ToolExecutor:
                     return
                 except BaseException as error:
                     self._fail(call, door, error, expired=scope.expired())
-                body = door.encode_piece(piece)
+                body = door.encode_piece(piece, call.arguments)
                 size += len(body)
                 self._bound(call, size)
                 yield piece, body
@@ -361,7 +356,7 @@ class ToolExecutor:
     # -- how it ended --------------------------------------------------------------------------------------------------
 
     def _fail(self, call: ToolCall, door: Door, error: BaseException, *, expired: bool) -> NoReturn:
-        """Raise what stands for what a tool raised: its kind and first line, which a model needs, and nothing else."""
+        """Raise what stands for what a tool raised."""
         error = _lone(error)
         current = asyncio.current_task()
         stopped = isinstance(error, asyncio.CancelledError)
@@ -372,19 +367,13 @@ class ToolExecutor:
             # One that goes on all the same would be there twice.
             retryable = call.spec.idempotent and not door.gate.is_stuck
             raise ToolTimeout(told, tool=call.name, retryable=retryable) from None
-        if isinstance(error, (ToolError, *_OF_THE_RUN)):
+        if isinstance(error, (ToolError, *OF_THE_RUN)):
             if isinstance(error, ToolError) and not error.tool:
                 error.tool = call.name
             raise error
-        kind, said = told_of(error)
-        if stopped or kind == "CancelledError":
+        if stopped or told_of(error)[0] == "CancelledError":
             raise ToolFailed(f"{call.name!r} stopped itself", tool=call.name) from None
-        said = said.strip().partition("\n")[0]
-        hides = door.redaction.needed
-        said = (door.redaction.clean(said, call.arguments) if hides else said)[:_SHOWN]
-        # A traceback has the exception's text, and so what may be secret in it.
-        trace = None if hides else error
-        reason = ": ".join(filter(None, (kind, said)))
+        reason, trace = door.reason(error, call.arguments), door.trace(error)
         _logger.warning("tool %s failed: %s", call.name, reason, exc_info=trace)
         raise ToolFailed(f"{call.name!r} failed: {reason}", tool=call.name, retryable=call.spec.idempotent) from trace
 

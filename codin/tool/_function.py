@@ -22,7 +22,7 @@ from codin.tool._describe import annotate, doc_of, name_of, parameter_docs, sche
 from codin.tool._fields import fields_adapter, hint_adapter
 from codin.tool._given import Given
 from codin.tool._hints import Kind
-from codin.tool._json_schema import JsonSchema, Misfit
+from codin.tool._json_schema import JsonSchema, Misfit, SchemaBroken
 from codin.tool._pieces import whole
 from codin.tool._protocol import Approval, Sandboxing, ToolSpec, checked_name, checked_version
 from codin.tool._result import Result
@@ -231,7 +231,7 @@ class FunctionTool(Generic[P, R]):
             body: the arguments as JSON, where that is known.
 
         Raises:
-            InvalidArguments: they do not fit; the text names the field, and has none of the values.
+            InvalidArguments: they do not fit; the text names the field, and has of the values what a validator says.
         """
         if self.unbound:
             raise ConfigError(f"{self.name!r} is a method", hint="use the tool of an instance")
@@ -248,6 +248,9 @@ class FunctionTool(Generic[P, R]):
                 raise InvalidArguments(
                     f"the arguments of {self.name!r} do not fit: {error}", tool=self.name, field=error.field
                 ) from None
+            except SchemaBroken as broken:
+                reason = f"the arguments of {self.name!r} cannot be checked: {broken}"
+                raise InvalidArguments(reason, tool=self.name) from None
         return {**self._nothing, **given}
 
     def _second_look(self, body: bytes, error: ValidationError) -> dict[str, Any]:

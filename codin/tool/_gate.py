@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from types import TracebackType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from codin.errors import ToolBusy
 from codin.tool._protocol import ToolSpec
@@ -26,18 +27,20 @@ class Gate:
     def __init__(self, name: str, spec: ToolSpec, wait: float) -> None:
         self._name = name
         self._wait = wait
-        self._places = None if spec.concurrency is None else asyncio.Semaphore(spec.concurrency)
+        self._most = spec.concurrency
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._rate = spec.rate
         self._going_on = 0  # without a call
         self._kept = 0  # places of calls that end, for what goes on
         self._begun: deque[float] = deque()  # the last tries, by the loop's clock; those that wait have theirs ahead
 
     async def __aenter__(self) -> None:
-        if self._places is None:
+        places = self._places()
+        if places is None:
             return
         try:
             async with asyncio.timeout(self._wait):
-                await self._places.acquire()
+                await places.acquire()
         except TimeoutError:
             raise ToolBusy(
                 f"{self._name!r} is called as often as it may be at once", tool=self._name, retryable=True
@@ -67,8 +70,18 @@ class Gate:
         self._release()
 
     def _release(self) -> None:
-        if self._places is not None:
-            self._places.release()
+        places = self._places()
+        if places is not None:
+            places.release()
+
+    def _places(self) -> asyncio.Semaphore | None:
+        """Those of this event loop, as a program may run one after the other."""
+        if self._most is None:
+            return None
+        loop = asyncio.get_running_loop()
+        if (places := self._by_loop.get(loop)) is None:
+            places = self._by_loop[loop] = asyncio.Semaphore(self._most)
+        return places
 
     async def turn(self) -> None:
         """Wait until a try may begin.

@@ -7,25 +7,27 @@ with the first schema.
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from time import thread_time
 from typing import Any, TypeAlias, cast
+from urllib.parse import urljoin
 
 from jsonschema import FormatChecker, validators
 from jsonschema.exceptions import ValidationError
+from jsonschema_specifications import REGISTRY
 
 from codin.tool._patterns import Patterns
 
-__all__ = ["PATTERNS_ONLY", "TooMuchWork", "bounded", "strangers", "uncovered"]
+__all__ = ["PATTERNS_ONLY", "TooMuchWork", "bounded", "is_large", "schema_of_schemas", "strangers", "uncovered"]
 
 _Rule: TypeAlias = "Callable[[Any, Any, Any, Any], Iterable[ValidationError] | None]"
 
-_SECONDS = 1.0  # of work, for any value
-_SECONDS_OF_A_VALUE = 0.0001  # beside, for each value in it
+_SECONDS = 2.0  # of work, to read any schema and to check any value: the event loop waits
+_VALUES = 20_000  # in a schema
 _STATES = 50e6  # of a pattern, that are gone through in a second
 _TOLD = 200  # letters of an error, which has the whole value in it
 
@@ -35,15 +37,11 @@ class TooMuchWork(Exception):
 
 
 class _Work:
-    """The time that is left for one check, and the patterns of its schema.
+    """The time of this thread that is left for one check, and the patterns of its schema."""
 
-    Args:
-        seconds: of this thread, whatever else the machine does meanwhile.
-    """
-
-    def __init__(self, patterns: Patterns, seconds: float) -> None:
+    def __init__(self, patterns: Patterns) -> None:
         self.patterns = patterns
-        self._ends = thread_time() + seconds
+        self._ends = thread_time() + _SECONDS
 
     def take(self, seconds: float = 0.0) -> None:
         """Begin what may take so long, and cannot be stopped."""
@@ -63,10 +61,9 @@ _work: ContextVar[_Work] = ContextVar("codin_schema_work")
 
 
 @contextmanager
-def bounded(patterns: Patterns, value: Any, *, is_schema: bool = False) -> Generator[None]:
-    """Where a value may be checked: with as much work as is in proportion to its size, except of a schema itself."""
-    seconds = math.inf if is_schema else _SECONDS + _SECONDS_OF_A_VALUE * _size(value)
-    token = _work.set(_Work(patterns, seconds))
+def bounded(patterns: Patterns) -> Generator[None]:
+    """Where a value may be checked, which takes so long at most as nobody calls it a hang."""
+    token = _work.set(_Work(patterns))
     try:
         yield
     finally:
@@ -219,22 +216,42 @@ def _plain(value: Any) -> Any:
     return [_plain(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
-def _size(value: Any) -> int:
-    """How many values a value has in it, with itself."""
-    size, waiting = 0, [value]
-    while waiting:
+# -- of schemas --------------------------------------------------------------------------------------------------------
+
+PATTERNS_ONLY = FormatChecker(formats=())
+
+
+def is_large(schema: Any) -> bool:
+    """Whether it has more values in it than are read."""
+    size, waiting = 0, [schema]
+    while waiting and size <= _VALUES:
         each = waiting.pop()
         size += 1
         if isinstance(each, dict):
             waiting += cast("dict[str, Any]", each).values()
         elif isinstance(each, list):
             waiting += cast("list[Any]", each)
-    return size
+    return size > _VALUES
 
 
-# -- of schemas --------------------------------------------------------------------------------------------------------
+@cache
+def schema_of_schemas(kind: Any) -> Any:
+    """What a draft says of schemas, in one piece.
 
-PATTERNS_ONLY = FormatChecker(formats=())
+    The newer ones say it in vocabularies, which would be looked up and asked one by one at every level: seven times the
+    work.
+    """
+    own = kind.META_SCHEMA
+    if "allOf" not in own:
+        return own
+    vocabularies: list[Any] = [REGISTRY.contents(urljoin(own["$id"], part["$ref"])) for part in own["allOf"]]
+    said: dict[str, dict[str, Any]] = {
+        key: {name: rule for each in [*vocabularies, own] for name, rule in each.get(key, {}).items()}
+        for key in ("properties", "$defs")
+    }
+    text = json.dumps({"type": ["object", "boolean"], **said})
+    text = re.sub(r'"\$(dynamic|recursive)Ref": "#(meta)?"', '"$ref": "#"', text)
+    return json.loads(re.sub(r'"meta/\w+#', '"#', text))
 
 
 @PATTERNS_ONLY.checks("regex", raises=ValueError)

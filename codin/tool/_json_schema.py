@@ -44,7 +44,7 @@ class JsonSchema:
         unchecked: patterns that are left to whoever holds the tool: with look-around or back-references, or very large.
 
     Raises:
-        SchemaBroken: it is no JSON Schema.
+        SchemaBroken: it is no JSON Schema, or too large.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
@@ -52,15 +52,26 @@ class JsonSchema:
         from jsonschema.validators import validator_for
         from jsonschema_specifications import REGISTRY
 
-        from codin.tool._json_keywords import PATTERNS_ONLY, bounded, strangers
+        from codin.tool._json_keywords import (
+            PATTERNS_ONLY,
+            TooMuchWork,
+            bounded,
+            is_large,
+            schema_of_schemas,
+            strangers,
+        )
 
         self._patterns = Patterns()
         try:
             own = dict(schema)
+            if is_large(own):
+                raise TooMuchWork
             kind: Any = strangers(validator_for(own, default=Draft202012Validator))
-            checker = kind(kind.META_SCHEMA, registry=REGISTRY, format_checker=PATTERNS_ONLY)
-            with bounded(self._patterns, own, is_schema=True):
+            checker = kind(schema_of_schemas(kind), registry=REGISTRY, format_checker=PATTERNS_ONLY)
+            with bounded(self._patterns):
                 error = _first(checker.iter_errors(own))
+        except TooMuchWork:
+            raise SchemaBroken("it is too large, or too much work to read") from None
         except Exception as broken:  # it is a stranger's, and may be anything
             raise SchemaBroken(f"it cannot be read ({type(broken).__name__})") from None
         if error is not None:
@@ -75,14 +86,14 @@ class JsonSchema:
         Raises:
             Misfit: it does not.
             SchemaBroken: nobody can tell: the schema refers to what is not there, or to itself without end, or it
-                would take more work than is in proportion to the value.
+                would take more work than an event loop can wait for.
         """
         from referencing.exceptions import Unresolvable
 
         from codin.tool._json_keywords import TooMuchWork, bounded
 
         try:
-            with bounded(self._patterns, value):
+            with bounded(self._patterns):
                 error = _first(self._validator.iter_errors(value))
                 misfit = None if error is None else _misfit(error)
         except Unresolvable as broken:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, cast
+
+from codin.tool._pointer import pointed
 
 __all__ = ["Redaction"]
 
 HIDDEN = "***"
 _JOINTS = ("allOf", "anyOf", "oneOf", "if", "then", "else")
-_FOLLOWED = 32  # schemas looked at for one value: references may lead in a circle
+_DEPENDENT = ("dependentSchemas", "dependencies")
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_LEADING = frozenset((*_JOINTS, *_DEPENDENT, *_REFERENCES))
+_LOOKS = 100_000  # at schemas, for all values of one call, which take about 1 s; what is left then is hidden
+_LINE = 4  # letters of a line of a secret that is one by itself
 
 
 class Redaction:
@@ -24,69 +31,97 @@ class Redaction:
 
     def shown(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """The arguments without their secrets."""
-        return self._shown(arguments, [self._schema]) if self.needed else arguments
+        if not self.needed:
+            return arguments
+        looks = iter(range(_LOOKS))
+        shown = self._shown(arguments, self._all([self._schema], looks), looks)
+        return dict.fromkeys(arguments, HIDDEN) if shown == HIDDEN else shown
 
     def clean(self, text: str, arguments: Mapping[str, Any]) -> str:
-        """A text without the values that are secret in these arguments."""
-        for secret in sorted(_hidden(arguments, self.shown(arguments)), key=len, reverse=True):
+        """A text without the values that are secret in these arguments, however it spells them."""
+        hidden = {each for secret in _hidden(arguments, self.shown(arguments)) for each in _spelt(secret)}
+        for secret in sorted(hidden, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         return text
 
-    def _shown(self, value: Any, schemas: Sequence[Mapping[str, Any]]) -> Any:
-        """A value, of whose place these schemas speak."""
-        schemas = list(self._all(schemas))
-        if any(schema.get("format") == "password" or schema.get("writeOnly") is True for schema in schemas):
+    def _shown(self, value: Any, schemas: Sequence[Mapping[str, Any]] | None, looks: Iterator[int]) -> Any:
+        """A value, of whose place these schemas speak, or of which nothing is told."""
+        if schemas is None:
             return HIDDEN
         if isinstance(value, dict):
+            shown: dict[str, Any] = {}
             fields = cast("dict[str, Any]", value)
-            return {
-                name: HIDDEN if name in self._names else self._shown(each, list(_of_field(schemas, name)))
-                for name, each in fields.items()
-            }
+            if not _taken(looks, len(schemas) * len(fields)):
+                return HIDDEN
+            for name, each in fields.items():
+                hidden = name in self._names
+                shown[name] = HIDDEN if hidden else self._shown(each, self._all(_of_field(schemas, name), looks), looks)
+            return shown
         if isinstance(value, list):
+            first = max((len(_first(schema)) for schema in schemas), default=0)
             items = cast("list[Any]", value)
-            return [self._shown(each, list(_of_item(schemas, index))) for index, each in enumerate(items)]
+            places = [self._all(_of_item(schemas, index), looks) for index in range(min(first, len(items)))]
+            others = self._all(_of_item(schemas, first), looks)
+            return [self._shown(each, places[i] if i < first else others, looks) for i, each in enumerate(items)]
         return value
 
-    def _all(self, schemas: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        """The schemas with those that they are put together from. One that any of them hides is hidden."""
+    def _all(self, schemas: Iterable[Mapping[str, Any]], looks: Iterator[int]) -> Sequence[Mapping[str, Any]] | None:
+        """The schemas with those that they are put together from; None when one hides the value, or may."""
+        found: dict[int, Mapping[str, Any]] = {}
         waiting = list(schemas)
-        for _ in range(_FOLLOWED):
-            if not waiting:
-                return
+        while waiting:
             schema = waiting.pop()
-            yield schema
-            if isinstance(target := schema.get("$ref", schema.get("$dynamicRef")), str):
-                waiting += _mappings([self._at(target)])
+            if id(schema) in found:
+                continue
+            if not _taken(looks, 1) or schema.get("format") == "password" or schema.get("writeOnly") is True:
+                return None
+            found[id(schema)] = schema
+            if schema.keys().isdisjoint(_LEADING):
+                continue
+            try:
+                waiting += _mappings(
+                    [pointed(self._schema, str(schema[name])) for name in _REFERENCES if name in schema]
+                )
+            except LookupError:  # by a name, which only the validator follows
+                return None
             for joint in _JOINTS:
                 parts: Any = schema.get(joint)
                 waiting += _mappings(cast("list[Any]", parts) if isinstance(parts, list) else [parts])
+            for name in _DEPENDENT:
+                waiting += _mappings(_values(schema.get(name)))
+        return list(found.values())
 
-    def _at(self, reference: str) -> Any:
-        """What a reference inside of the schema leads to."""
-        found: Any = self._schema
-        for step in reference.removeprefix("#").split("/")[1:]:
-            name = step.replace("~1", "/").replace("~0", "~")
-            found = cast("dict[str, Any]", found).get(name) if isinstance(found, dict) else None
-        return found
+
+def _taken(looks: Iterator[int], number: int) -> bool:
+    return sum(1 for _ in islice(looks, number)) == number
 
 
 def _of_field(schemas: Sequence[Mapping[str, Any]], name: str) -> Iterator[Mapping[str, Any]]:
     for schema in schemas:
         fields = schema.get("properties")
         if isinstance(fields, Mapping) and name in fields:
-            yield from _mappings([cast("Mapping[str, Any]", fields)[name]])
+            own = cast("Mapping[str, Any]", fields)[name]
         else:
-            others = schema.get("patternProperties")
-            more = list(cast("Mapping[str, Any]", others).values()) if isinstance(others, Mapping) else []
-            yield from _mappings([*more, schema.get("additionalProperties")])
+            own = schema.get("additionalProperties")
+        # Which of the patterns fit is not asked: any may.
+        yield from _mappings([own, *_values(schema.get("patternProperties")), schema.get("unevaluatedProperties")])
 
 
 def _of_item(schemas: Sequence[Mapping[str, Any]], index: int) -> Iterator[Mapping[str, Any]]:
     for schema in schemas:
-        first = schema.get("prefixItems")
-        placed = cast("list[Any]", first) if isinstance(first, list) else []
-        yield from _mappings([placed[index] if index < len(placed) else schema.get("items")])
+        first, others = _first(schema), schema.get("items")
+        own = first[index] if index < len(first) else schema.get("additionalItems") if others is first else others
+        yield from _mappings([own, schema.get("contains"), schema.get("unevaluatedItems")])
+
+
+def _first(schema: Mapping[str, Any]) -> Sequence[Any]:
+    """The schemas of the items that have one each; drafts before 2020-12 call them `items`."""
+    found: Any = schema.get("prefixItems", schema.get("items"))
+    return cast("list[Any]", found) if isinstance(found, list) else ()
+
+
+def _values(value: Any) -> Sequence[Any]:
+    return list(cast("Mapping[str, Any]", value).values()) if isinstance(value, Mapping) else []
 
 
 def _mappings(values: Sequence[Any]) -> list[Mapping[str, Any]]:
@@ -113,3 +148,12 @@ def _leaves(value: Any) -> Iterator[str]:
             yield from _leaves(each)
     elif value not in (None, "", True, False):
         yield str(value)
+
+
+def _spelt(secret: str) -> Iterator[str]:
+    """A secret as errors have it: all of it or a line, as it is, as Python quotes it, or as JSON does."""
+    lines = [line.strip() for line in secret.splitlines()]
+    for said in (secret, secret.strip(), *(line for line in lines if len(line) >= _LINE)):
+        if said:
+            yield from (said, repr(said)[1:-1], repr(f'"{said}')[2:-1])  # within a text that has both quotes
+            yield from (json.dumps(said)[1:-1], json.dumps(said, ensure_ascii=False)[1:-1])

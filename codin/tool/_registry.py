@@ -27,6 +27,8 @@ _MARKED, _MENTIONED = 3, 1  # a word of a name or tag weighs more than one of a 
 _MOST = 100  # tools that a search gives at most
 _SHOWN = 10  # names, when one is not known
 _LONGEST = 64  # letters of an unknown name in a message
+_RELEASE = re.compile(r"v?([\d.]*)-?(.*)")  # 1.2.0-rc.1, 1.2.0rc1, 1.2.0.post1
+_PART = re.compile(r"\d+|[A-Za-z]+")
 _WORD = re.compile(r"[^\W_]+")
 _SHORTEST = 4  # of a word that others may go on from: "echo" and "echoes"
 
@@ -251,10 +253,13 @@ def _from(origin: str) -> str:
     return f" in {origin}" if origin else ""
 
 
-def _age(version: str) -> tuple[Sequence[int], bool, str]:
-    """What versions are ordered by: numbers, then whether it is a release, then what it is called before that."""
-    release, _, before = version.partition("+")[0].partition("-")
-    return [int(number) for number in re.findall(r"\d+", release)], not before, before
+def _age(version: str) -> tuple[Sequence[int], bool, Sequence[tuple[bool, int, str]]]:
+    """What versions are ordered by: numbers, then whether it is a release, then what it is called beside that."""
+    release, beside = _RELEASE.findall(version.partition("+")[0])[0]
+    named = [
+        (not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in _PART.findall(beside)
+    ]  # SemVer 11.4
+    return [int(number) for number in re.findall(r"\d+", release)], not beside or beside.startswith("post"), named
 
 
 def _words(text: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextvars import copy_context
@@ -22,13 +22,14 @@ class Threads:
     """At most `size` threads, started when needed.
 
     A call whose waiter is gone keeps its thread until it returns: a thread cannot be stopped, and giving its slot away
-    would make the bound a lie. Daemon threads, because a call that hangs must not keep a process from ending.
+    would make the bound a lie. One that has none yet goes with its waiter. Daemon threads, because a call that hangs
+    must not keep a process from ending.
     """
 
     def __init__(self, size: int, name: str) -> None:
         self._size = size
         self._name = name
-        self._jobs: deque[Callable[[], None]] = deque()
+        self._jobs: OrderedDict[Future[Any], Callable[[], None]] = OrderedDict()
         self._wake = threading.Condition()
         self._idle = 0
         self._started = 0
@@ -41,12 +42,18 @@ class Threads:
         """The same as a future, for callers that do not wait at once."""
         future: Future[T] = Future()
         context = copy_context()
-        self._put(lambda: context.run(_settle, future, work))
+        self._put(future, lambda: context.run(_settle, future, work))
+        future.add_done_callback(self._drop)
         return future
 
-    def _put(self, job: Callable[[], None]) -> None:
+    def _drop(self, future: Future[Any]) -> None:
+        if future.cancelled():
+            with self._wake:
+                self._jobs.pop(future, None)
+
+    def _put(self, future: Future[Any], job: Callable[[], None]) -> None:
         with self._wake:
-            self._jobs.append(job)
+            self._jobs[future] = job
             if self._idle >= len(self._jobs):
                 self._wake.notify()
             elif self._started < self._size:
@@ -58,7 +65,7 @@ class Threads:
             thread.start()
         except RuntimeError:  # the system has no more; the threads that run will come to it
             if not self._started:
-                self._jobs.pop()
+                self._jobs.popitem()
                 raise
         else:
             self._started += 1
@@ -72,7 +79,7 @@ class Threads:
                 if not found:
                     self._started -= 1
                     return
-                job = self._jobs.popleft()
+                job = self._jobs.popitem(last=False)[1]
             job()
             del job  # an idle thread holds on to nothing
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
 import logging
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import SecretStr
+from pydantic import AfterValidator, BaseModel, SecretStr
 
 from codin.client import Backoff
 from codin.errors import (
@@ -288,6 +291,160 @@ async def test_no_secret_leaves_by_an_error_or_a_log(caplog: pytest.LogCaptureFi
     assert not any(secret in caplog.text for secret in ("hunter2", "4711", "deep"))
 
 
+SPELLINGS: list[Callable[[str], str]] = [
+    *(str, repr, json.dumps),
+    *(lambda key: repr([f'"{key}"']), lambda key: key.strip()),
+]
+
+
+@pytest.mark.parametrize("key", ["hunter2\nsecond", "--BEGIN--\nMIIEsecret\n", "back\\slash", 'it\'s\n"é"', " pad\t"])
+@pytest.mark.parametrize("say", SPELLINGS)
+async def test_no_secret_leaves_however_it_is_spelt(
+    caplog: pytest.LogCaptureFixture, key: str, say: Callable[[str], str]
+) -> None:
+    @tool(secrets=["key"])
+    async def login(key: str) -> str:
+        raise ValueError(f"cannot use {say(key)}")
+
+    with pytest.raises(ToolFailed) as caught:
+        await ToolExecutor([login]).call("login", {"key": key})
+    said = caught.value.message.removeprefix("'login' failed: ValueError: cannot use ")
+    assert said.strip("[]'\" ") == "***"
+    assert caught.value.message in f"{caplog.messages[-1].replace('tool login', repr('login'))}"
+
+
+async def test_a_line_of_a_secret_is_one() -> None:
+    @tool(secrets=["key"])
+    async def login(key: str) -> str:
+        raise ValueError(f"line 2 is {key.splitlines()[1]}")
+
+    with pytest.raises(ToolFailed) as caught:
+        await ToolExecutor([login]).call("login", {"key": "--BEGIN--\nMIIEsecret\n--END--"})
+    assert caught.value.message == "'login' failed: ValueError: line 2 is ***"
+
+
+def known(key: str) -> str:
+    if key != "ok":
+        raise ValueError(f"unknown key {key}")
+    return key
+
+
+def priced(key: str) -> str:
+    return key if {"ok": 1}[key] else ""
+
+
+async def test_no_secret_leaves_by_a_validator_or_who_decides(caplog: pytest.LogCaptureFixture) -> None:
+    @tool(name="known", secrets=["key"])
+    async def first(key: Annotated[str, AfterValidator(known)]) -> str:
+        return key
+
+    @tool(name="priced", secrets=["key"])
+    async def second(key: Annotated[str, AfterValidator(priced)]) -> str:
+        return key
+
+    @tool(secrets=["key"])
+    async def given(key: str) -> Annotated[str, AfterValidator(known)]:
+        return key
+
+    @tool(secrets=["key"], approval=lambda arguments: {"k": True}[arguments["key"]])
+    async def asked(key: str) -> str:
+        return key
+
+    executor = ToolExecutor([first, second, given, asked])
+    said: list[str] = []
+    for name in ("known", "priced", "given", "asked"):
+        with pytest.raises(ToolError) as caught:
+            await executor.call(name, {"key": "hunter2"})
+        assert caught.value.__cause__ is None
+        said.append(caught.value.message)
+    assert said == [
+        "the arguments of 'known' do not fit: key: Value error, unknown key ***",
+        "the arguments of 'priced' do not fit: KeyError: '***'",
+        "the result of 'given' does not fit its type: Value error, unknown key ***",
+        "'asked' is not called: nobody can tell whether it has to be approved",
+    ]
+    assert "whether asked has to be approved cannot be told: KeyError: '***'" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+PASSWORD = {"type": "string", "format": "password"}
+
+
+@pytest.mark.parametrize(
+    ("place", "rest"),
+    [
+        ({"anyOf": [PASSWORD, *({"type": "object", "title": str(number)} for number in range(100))]}, {}),
+        ({"$ref": "#/$defs/all/anyOf/0"}, {"$defs": {"all": {"anyOf": [PASSWORD]}}}),
+        ({"$ref": "#/$defs/My%20Key"}, {"$defs": {"My Key": PASSWORD}}),
+        ({"$ref": "#key"}, {"$defs": {"key": {"$anchor": "key", **PASSWORD}}}),
+        ({}, {"dependentSchemas": {"name": {"properties": {"key": PASSWORD}}}}),
+        ({}, {"patternProperties": {"^k": PASSWORD}}),
+        ({"type": "string"}, {"unevaluatedProperties": PASSWORD}),
+        ({"$ref": "#/$defs/ring"}, {"$defs": {"ring": {"anyOf": [{"$ref": "#/$defs/ring"}, PASSWORD]}}}),
+    ],
+)
+async def test_a_schema_hides_what_it_says_is_secret_wherever_it_says_so(
+    place: dict[str, Any], rest: dict[str, Any]
+) -> None:
+    class Broken(Plain):
+        async def invoke(self, **arguments: Any) -> Any:
+            raise ValueError(f"{arguments['key']} is no key, and {arguments['name']} no name")
+
+    properties: dict[str, Any] = {"key": place, "name": {"type": "string"}} if place else {"key": {}, "name": {}}
+    broken = Broken({"type": "object", "properties": properties, **rest})
+    with pytest.raises(ToolFailed) as caught:
+        await ToolExecutor([broken]).call("plain", {"key": "s3cret", "name": "Ada"})
+    assert "s3cret" not in caught.value.message
+
+
+async def test_what_would_take_too_long_to_tell_is_hidden() -> None:
+    class Broken(Plain):
+        async def invoke(self, **arguments: Any) -> Any:
+            raise ValueError(f"{arguments['keys'][-1]['key']} is no key")
+
+    ways = [{"title": str(number)} for number in range(1000)]
+    key = {"allOf": [{"properties": {"key": {"anyOf": [PASSWORD, *ways]}}}]}
+    broken = Broken({"type": "object", "properties": {"keys": {"type": "array", "items": key}}})
+    with pytest.raises(ToolFailed, match=r"ValueError: \*\*\* is no key"):
+        await ToolExecutor([broken]).call("plain", {"keys": [{"key": "s3cret"}] * 300})
+
+
+class Node(BaseModel):
+    kind: Literal[1]
+    child: Node | None = None
+
+
+async def test_every_failure_of_a_check_is_a_tool_error(caplog: pytest.LogCaptureFixture) -> None:
+    @tool
+    async def walk(node: Node) -> str:
+        return "done"
+
+    @tool(name="priced")
+    async def given(key: Annotated[str, AfterValidator(priced)]) -> Annotated[str, AfterValidator(priced)]:
+        return "no"
+
+    @tool
+    async def pieces() -> AsyncIterator[Annotated[str, AfterValidator(priced)]]:
+        yield "no"
+
+    deep: dict[str, Any] = {"kind": 1}
+    for _ in range(150):
+        deep = {"kind": 1, "child": deep}
+    executor = ToolExecutor([walk, given, pieces])
+    with pytest.raises(InvalidArguments, match="the arguments of 'walk' cannot be checked"):
+        await executor.call("walk", {"node": deep})
+    with pytest.raises(InvalidArguments, match="the arguments of 'walk' cannot be checked"):
+        await walk.invoke(node=deep)
+    with pytest.raises(InvalidArguments, match="the arguments of 'priced' do not fit: KeyError: 'no'") as caught:
+        await executor.call("priced", {"key": "no"})
+    assert isinstance(caught.value.__cause__, KeyError)
+    with pytest.raises(InvalidResult, match="the result of 'priced' does not fit: KeyError: 'no'"):
+        await executor.call("priced", {"key": "ok"})
+    with pytest.raises(InvalidResult, match="the result of 'pieces' does not fit: KeyError: 'no'"):
+        await executor.call("pieces")
+    assert "Traceback" in caplog.text
+
+
 async def test_a_tool_that_hangs_is_stopped() -> None:
     stopped = asyncio.Event()
 
@@ -332,6 +489,41 @@ async def test_a_thread_that_hangs_is_let_go() -> None:
     assert not ended.is_set()
     go.set()
     assert ended.wait(60), "it goes on until its function returns"
+
+
+class Letter(BaseModel):
+    text: str
+
+
+LETTERS: list[weakref.ref[Letter]] = []
+
+
+def noted(letter: Letter) -> Letter:
+    LETTERS.append(weakref.ref(letter))
+    return letter
+
+
+async def test_what_is_given_up_before_it_has_a_thread_is_not_kept() -> None:
+    begun, go = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    @tool(concurrency=1)
+    def hang(letter: Annotated[Letter, AfterValidator(noted)]) -> str:
+        loop.call_soon_threadsafe(begun.set)
+        go.wait(60)
+        return letter.text
+
+    call = asyncio.ensure_future(ToolExecutor([hang]).call("hang", {"letter": {"text": "the first"}}))
+    await begun.wait()
+    for number in range(3):
+        impatient = ToolExecutor([hang], limits=ToolLimits(timeout=0.01))
+        with pytest.raises(ToolTimeout):
+            await impatient.call("hang", {"letter": {"text": str(number)}})
+    gc.collect()
+    kept = [letter() is not None for letter in LETTERS]
+    assert kept[:-1] == [True, False, False]  # the error of the last call may have it still
+    go.set()
+    assert await call == "the first"
 
 
 async def test_what_is_idempotent_is_tried_again() -> None:
@@ -418,6 +610,20 @@ async def test_who_waits_too_long_for_a_place_is_told_so() -> None:
     held.go.set()
     assert await first == "done"
     assert await executor.call("held") == "done", "the place is free again"
+
+
+def test_an_executor_outlives_its_event_loop() -> None:
+    @tool(concurrency=1)
+    async def slow(text: str) -> str:
+        await asyncio.sleep(0)
+        return text
+
+    executor = ToolExecutor([slow])
+
+    async def both() -> list[str]:
+        return [*await asyncio.gather(executor.call("slow", {"text": "a"}), executor.call("slow", {"text": "b"}))]
+
+    assert [asyncio.run(both()) for _ in range(2)] == [["a", "b"]] * 2
 
 
 async def test_no_more_than_so_many_in_a_time() -> None:

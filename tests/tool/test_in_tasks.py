@@ -487,6 +487,24 @@ async def test_what_belongs_to_the_run_is_no_failure_of_the_tool() -> None:
     assert "has written more than 20 entries" in message_of(task)
 
 
+async def test_a_tool_that_cancels_the_task_it_runs_in_stops_its_own_run_only() -> None:
+    @tool
+    async def hasty() -> None:
+        mine = asyncio.current_task()
+        assert mine is not None
+        mine.cancel()
+        await asyncio.sleep(0)
+
+    async def work(task: Task) -> Any:
+        return await task.tool("hasty") if task.text == "stop" else "fine"
+
+    desk = desk_of(ToolExecutor([hasty]), work)
+    task = await desk.send("stop", context_id="c")
+    assert (state_of(task), message_of(task)) == ("FAILED", "The agent stopped itself.")
+    assert [use["outcome"] for use in uses(await desk.log(task["id"])) if "outcome" in use] == ["canceled"]
+    assert text_of(await desk.send(context_id="c")) == "fine"
+
+
 # -- how an agent uses them --------------------------------------------------------------------------------------------
 
 
@@ -520,3 +538,20 @@ async def test_a_task_without_tools_says_how_to_get_them() -> None:
         return AgentResponse.completed("said")
 
     assert text_of(await Desk(work).send()) == "said"
+
+
+async def test_a_tool_that_the_agent_gets_later_is_one() -> None:
+    @tool
+    async def whisper(text: str) -> str:
+        return text.lower()
+
+    tools = [shout]
+
+    @agent(tools=tools)
+    async def grows(text: str, task: Task) -> str:
+        said = [await task.tool(each.name, text=text) for each in tools]
+        tools.append(whisper)
+        return " ".join(said)
+
+    async with serving(grows) as url, codin.connect(url) as peer:
+        assert [(await peer.send("Tea")).text for _ in range(2)] == ["TEA", "TEA tea"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from codin.errors import ConfigError, ToolError, ToolFailed, ToolRefused, ToolTimeout
-from codin.tool import ToolExecutor
+from codin.tool import ToolExecutor, ToolLimits
 from codin.tool.ready import Postgres
 from tests.memory.conftest import missing
 from tests.servers import postgres
@@ -70,6 +71,30 @@ async def test_much_is_cut(server: PostgresServer) -> None:
     assert long["rows"] == [["x" * 65536 + "…"]]
     with pytest.raises(ToolRefused, match="longer than"):
         await ask(url, f"SELECT '{'x' * 70000}'")
+
+
+async def test_an_answer_has_bounds_however_wide_it_is(server: PostgresServer) -> None:
+    url, large = server.url(user="reader"), ToolLimits(max_result=128 * 1024 * 1024)
+    sql = ToolExecutor([Postgres(url).sql], limits=large)
+    texts = ", ".join(["repeat('x', 60000)"] * 10)
+    found = await sql.call("sql", {"statement": f"SELECT {texts} FROM generate_series(1, 150)"})
+    assert (len(found["rows"]), found["more"]) == (28, True), "600 kB each"
+    texts = ", ".join(["repeat('x', 50000)"] * 1600)
+    found = await sql.call("sql", {"statement": f"SELECT {texts} FROM generate_series(1, 150)"})
+    assert (len(found["rows"]), found["more"]) == (1, True)
+    assert {len(value) for row in found["rows"] for value in row} == {16 * 1024 * 1024 // 1600 + 1}
+
+
+async def test_a_server_that_is_silent_cannot_be_reached() -> None:
+    taken: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: taken.append(writer), "127.0.0.1", 0)
+    async with silent:
+        port = silent.sockets[0].getsockname()[1]
+        with pytest.raises(ToolFailed, match="cannot be reached: it did not answer within") as failed:
+            await ask(f"postgresql://ada:s3cret@127.0.0.1:{port}/x?sslmode=disable", "SELECT 1", seconds=0.2)
+        assert failed.value.retryable
+        for writer in taken:
+            writer.close()
 
 
 @pytest.mark.parametrize(

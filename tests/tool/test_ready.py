@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -17,7 +17,7 @@ import pytest
 
 from codin.errors import ToolError, ToolRefused, ToolTimeout
 from codin.net import AddressGuard
-from codin.tool import ToolExecutor, in_runtime
+from codin.tool import ToolExecutor, ToolLimits, in_runtime
 from codin.tool.ready import Fetch, Files, Page, Python, Shell, Sql
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +90,37 @@ async def test_files_have_bounds_and_are_read_only_by_default(folder: Path) -> N
     assert "write_file" not in [each.name for each in Files(folder).tools]
 
 
+async def test_folders_are_followed_as_far_as_a_path_leads(tmp_path: Path) -> None:
+    files = ToolExecutor(Files(tmp_path, writable=True).tools)
+    await files.call("write_file", {"path": "d/" * 63 + "a.txt", "text": "tea"})
+    for call in ({"path": "d/" * 64 + "a.txt", "text": "tea"}, {"path": "d/" * 2000 + "a.txt", "text": "tea"}):
+        with pytest.raises(ToolRefused, match="64 are allowed"):
+            await files.call("write_file", call)
+    deep = tmp_path.joinpath(*["d"] * 63, "e")
+    (deep / "f").mkdir(parents=True)
+    (deep / "f" / "b.txt").write_text("tea")
+    assert [hit["path"] for hit in await files.call("search_files", {"words": "tea"})] == ["d/" * 63 + "a.txt"]
+    assert (await files.call("read_file", {"path": "d/" * 63 + "a.txt"})) == "tea"
+
+
+async def test_what_goes_while_a_folder_is_listed_is_not_in_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here", "gone"):
+        (tmp_path / name).write_text("x")
+    scandir = os.scandir
+
+    @contextmanager
+    def slow(place: int) -> Generator[list[os.DirEntry[str]]]:
+        with scandir(place) as entries:
+            found = list(entries)
+        (tmp_path / "gone").unlink()
+        yield found
+
+    monkeypatch.setattr(os, "scandir", slow)
+    assert [each["path"] for each in await ToolExecutor(Files(tmp_path).tools).call("list_files")] == ["here"]
+
+
 # -- programs ----------------------------------------------------------------------------------------------------------
 
 
@@ -145,6 +176,9 @@ class Site(BaseHTTPRequestHandler):
             headers = {**headers, "content-encoding": "gzip"}
         elif kind == "image":
             headers = {"content-type": "image/png"}
+        elif kind == "table":
+            body = b"<table><tr><th>Year<th>Cups<tr><td>2023</td><td>10</td></tr></table><label>New</label>"
+            body += b"<button>A<b> d</b>d</button>"
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -198,7 +232,15 @@ async def test_what_is_not_in_the_internet_is_not_read(url: str) -> None:
         await ToolExecutor([Fetch().fetch]).call("fetch", {"url": url})
 
 
-@pytest.mark.parametrize("where", ["http://10.0.0.1/", METADATA, "file:///etc/passwd", "http://ada:b@127.0.0.1/"])
+async def test_what_stands_apart_on_a_page_is_apart_in_its_text(site: str) -> None:
+    page = Page(guard=AddressGuard(allow_loopback=True)).read_page
+    read = await ToolExecutor([page]).call("read_page", {"url": f"{site}/table/"})
+    assert read["text"] == "Year Cups\n2023 10\nNew A dd"
+
+
+@pytest.mark.parametrize(
+    "where", ["http://10.0.0.1/", METADATA, "file:///etc/passwd", "http://ada:b@127.0.0.1/", "http://[oops"]
+)
 async def test_a_redirect_is_checked_like_an_address(site: str, where: str) -> None:
     fetch = Fetch(guard=AddressGuard(allow_public=False, allow_loopback=True)).fetch
     with pytest.raises(ToolRefused):
@@ -295,3 +337,24 @@ async def test_a_database_is_written_to_when_that_was_typed(database: Path) -> N
     for statement in ("ATTACH '/tmp/other.db' AS other", "PRAGMA journal_mode = OFF", "VACUUM INTO '/tmp/other.db'"):
         with pytest.raises(ToolRefused):
             await sql.call("sql", {"statement": statement})
+
+
+async def test_an_answer_has_bounds_however_wide_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "wide.db"
+    with closing(sqlite3.connect(path)) as made, made:
+        made.execute(f"CREATE TABLE wide ({', '.join(f'c{number}' for number in range(600))})")
+        made.execute("INSERT INTO wide (c0, c599) VALUES (1, 2)")
+    sql = ToolExecutor([Sql(path).sql], limits=ToolLimits(max_result=64 * 1024 * 1024))
+    assert (await sql.call("sql", {"statement": "SELECT c0, c599 FROM wide"}))["rows"] == [[1, 2]]
+    with pytest.raises(ToolRefused, match="too many columns"):
+        await sql.call("sql", {"statement": "SELECT * FROM wide"})
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 150)"
+    texts = ", ".join(["hex(zeroblob(30000))"] * 10)
+    found = await sql.call("sql", {"statement": f"{numbers} SELECT {texts} FROM n"})
+    assert (len(found["rows"]), found["more"]) == (28, True), "600 kB each"
+
+
+async def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("x" * 5000)
+    with pytest.raises(ToolRefused, match="not a database"):
+        await ToolExecutor([Sql(tmp_path / "notes").sql]).call("sql", {"statement": "SELECT 1"})

@@ -54,6 +54,24 @@ async def test_the_newest_version_by_default() -> None:
     assert [tool.spec.version for tool in registry.list()] == ["2.0.0"]
 
 
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("2.0.0-rc.9", "2.0.0-rc.10"),
+        ("2.0.0rc9", "2.0.0rc10"),
+        ("1.0.0rc1", "1.0.0"),
+        ("1.0.0-rc.1", "1.0.0"),
+        ("1.0.0", "1.0.0.post1"),
+        ("1.0.0-alpha.1", "1.0.0-alpha.beta"),
+        ("1.0.0-1", "1.0.0-alpha"),
+        ("v1.9", "1.10"),
+    ],
+)
+def test_versions_have_an_order(older: str, newer: str) -> None:
+    for versions in ([older, newer], [newer, older]):
+        assert ToolRegistry([Named("x", version=each) for each in versions]).get("x").spec.version == newer
+
+
 def test_tools_go_by_version_or_as_a_whole() -> None:
     registry = ToolRegistry([Named("x", version="1"), Named("x", version="2"), pay])
     registry.remove("x@2")

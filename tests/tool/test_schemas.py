@@ -137,6 +137,14 @@ async def test_a_short_schema_that_asks_for_years_of_work(joint: str, value: Any
     assert thread_time() - before < 10
 
 
+async def test_a_long_value_is_given_no_more_work_than_a_short_one() -> None:
+    tool = Plain({"type": "array", "items": {"allOf": [{"type": "integer"}] * 60}})
+    before = thread_time()
+    with pytest.raises(ToolFailed, match="too much work"):
+        await ToolExecutor([tool]).call("plain", {"value": [0] * 300_000})
+    assert thread_time() - before < 10
+
+
 async def test_many_items_are_looked_at_once() -> None:
     rows = [{"n": number} for number in range(30_000)]
     assert await accepts({"uniqueItems": True}, rows)
@@ -222,6 +230,48 @@ class Told:
 def test_a_broken_description_is_told_when_it_is_registered(told: Mapping[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         ToolRegistry([Told(**told)])
+
+
+BROKEN: list[tuple[str, Any]] = [
+    *((word, {"type": "no"}) for word in ("not", "if", "then", "else", "contains", "propertyNames", "items")),
+    *((word, {"type": "no"}) for word in ("additionalProperties", "unevaluatedProperties", "unevaluatedItems")),
+    *((word, {"x": {"type": "no"}}) for word in ("properties", "$defs", "definitions", "dependentSchemas")),
+    *((word, [{"type": "no"}]) for word in ("allOf", "anyOf", "oneOf")),
+    *((word, -1) for word in ("minItems", "maxContains", "maxLength", "minProperties")),
+    ("patternProperties", {"(": {}}),
+    ("dependentRequired", {"x": [1]}),
+    ("dependencies", {"x": {"type": "no"}}),
+    ("required", ["x", "x"]),
+    ("enum", 5),
+    ("multipleOf", 0),
+    ("title", 5),
+    ("$anchor", "#"),
+    ("$id", "x#y"),
+    ("$vocabulary", {"x": 5}),
+    ("contentSchema", {"properties": {"x": 5}}),
+]
+
+
+@pytest.mark.parametrize("draft", ["2019-09", "2020-12"])
+@pytest.mark.parametrize(("word", "value"), BROKEN, ids=[each[0] for each in BROKEN])
+def test_every_word_of_a_schema_is_seen_to_at_every_level(draft: str, word: str, value: Any) -> None:
+    whole = {"$schema": f"https://json-schema.org/draft/{draft}/schema", "items": {"properties": {"deep": True}}}
+    ToolRegistry([Told(output_schema=whole)])
+    broken = {**whole, "items": {"properties": {"deep": {word: value}}}}
+    with pytest.raises(ConfigError, match=r"of no use: \$\.items\.properties\.deep"):
+        ToolRegistry([Told(output_schema=broken)])
+
+
+def test_a_schema_that_is_too_large_is_told_and_not_read() -> None:
+    properties = {f"p{number}": {"type": "string", "minLength": 1} for number in range(10_000)}
+    with pytest.raises(ConfigError, match="input_schema of 'told' is of no use: it is too large"):
+        ToolRegistry([Told(input_schema={"properties": properties})])
+
+
+def test_a_schema_that_is_too_much_work_to_read_is_told() -> None:
+    heavy = [{"pattern": f"(?=a{number}){'(?:ab|cd)*' * 400}"} for number in range(9_000)]
+    with pytest.raises(ConfigError, match="too much work to read"):
+        ToolRegistry([Told(output_schema={"allOf": heavy})])
 
 
 @pytest.mark.parametrize("option", [{"name": ""}, {"version": "abc"}, {"version": ""}])

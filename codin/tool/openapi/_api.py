@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import quote, urlencode
@@ -33,7 +33,8 @@ from codin.tool.openapi._styles import pairs, plain, scalar
 __all__ = ["Api", "OpenApiTool"]
 
 _SHOWN = 1000  # letters of an answer that is an error
-_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+_NOT_DONE = frozenset({408, 429, 503})  # the API did not act
+_AGAIN = _NOT_DONE | {500, 502, 504}
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})  # RFC 9110 9.2.2
 
 
@@ -129,7 +130,8 @@ class OpenApiTool:
             if isinstance(error, DeadlineExceeded):
                 told = f"{self.name!r} took longer than {self._api.timeout:g} s"
                 raise ToolTimeout(told, tool=self.name, retryable=self.spec.idempotent) from None
-            raise ToolFailed(f"{self.name!r} failed: {_reason(error)}", tool=self.name, retryable=_may(error)) from None
+            told = f"{self.name!r} failed: {_reason(error)}"
+            raise ToolFailed(told, tool=self.name, retryable=self._may(error)) from None
         return self._result(answer, keys)
 
     def _result(self, answer: Response, keys: Keys) -> Any:
@@ -156,7 +158,13 @@ class OpenApiTool:
         after = answer.headers.get("retry-after", "")
         hint = f"call it again in {after} s" if after.isdecimal() and len(after) < 6 else None
         text = f"{self.name!r} failed: the API answered {words}" + (f": {said}" if said else "")
-        return ToolFailed(text, tool=self.name, retryable=status in _AGAIN, hint=hint)
+        again = status in (_AGAIN if self.spec.idempotent else _NOT_DONE)
+        return ToolFailed(text, tool=self.name, retryable=again, hint=hint)
+
+    def _may(self, error: CodinError) -> bool:
+        """Whether it may be called again: what may have acted once is not to act twice."""
+        passes = isinstance(error, TransportError) and not isinstance(error, (AddressRefused, ResponseTooLarge))
+        return passes and (self.spec.idempotent or isinstance(error, ConnectError))
 
     # -- what a request is made of -------------------------------------------------------------------------------------
 
@@ -184,10 +192,6 @@ def _reason(error: CodinError) -> str:
     if isinstance(error, TransportError):
         return "the connection was lost, and nobody knows whether the API acted"
     return "there is no token for the API"
-
-
-def _may(error: CodinError) -> bool:
-    return isinstance(error, TransportError) and not isinstance(error, (AddressRefused, ResponseTooLarge))
 
 
 class _Request:
@@ -258,12 +262,14 @@ class _Request:
 
     def _multipart(self, fields: Mapping[str, Any], body: Body, boundary: str) -> bytes:
         lines: list[bytes] = []
-        known: Any = body.schema.get("properties", {})
+        definitions: Mapping[str, Any] = body.schema.get("$defs", {})
+        known: dict[str, Any] = {}
+        for each in _parts(body.schema, definitions):
+            known |= each.get("properties", {})
         for name, value in _fields(fields):
-            schema: Any = known.get(name, {})
             said = quote(name, safe=" !#$&'()*+,/:;<=>?@[]^`{|}~")  # no quote, no line break
             head = f'--{boundary}\r\nContent-Disposition: form-data; name="{said}"'
-            if schema.get("format") == "binary" or schema.get("contentEncoding") == "base64":
+            if any(map(_is_file, _parts(known.get(name, {}), definitions))):
                 head += f'; filename="{said}"\r\nContent-Type: application/octet-stream'
                 content = self._decoded(value, f"{body.argument}.{name}")
             else:
@@ -280,6 +286,27 @@ class _Request:
     def _unfit(self, argument: str, why: str) -> InvalidArguments:
         name = self._tool.name
         return InvalidArguments(f"the arguments of {name!r} do not fit: {argument}: {why}", tool=name, field=argument)
+
+
+def _parts(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A schema, with what it refers to, what it is put together from, and what its items are."""
+    waiting, met = [schema], set[str]()
+    while waiting:
+        each = waiting.pop()
+        yield each
+        for joint in ("allOf", "anyOf", "oneOf"):
+            waiting += each.get(joint, ())
+        if "items" in each:
+            waiting.append(each["items"])
+        if "$ref" in each and each["$ref"] not in met:
+            met.add(each["$ref"])
+            waiting.append(definitions[each["$ref"].removeprefix("#/$defs/")])
+
+
+def _is_file(schema: Mapping[str, Any]) -> bool:
+    kind = schema.get("contentMediaType", "text/plain")
+    encoded = schema.get("format") == "binary" or schema.get("contentEncoding") == "base64"
+    return encoded or not (is_json(kind) or is_text(kind))
 
 
 def _fields(value: Mapping[str, Any]) -> Sequence[tuple[str, str]]:

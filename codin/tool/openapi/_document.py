@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote
 
 from pydantic_core import from_json
 
 from codin.errors import ConfigError, DocumentRefused, ResponseTooLarge, TransportError
 from codin.net import AddressGuard, open_transport
+from codin.tool._pointer import pointed
 
 __all__ = ["Document", "OpenApiLimits", "child", "object_at"]
 
 _PATIENCE = 30.0  # seconds for the document
 _CHAIN = 32  # references that lead to references
+_YAML = "tag:yaml.org,2002:"
+_NO_MERGE = "write its fields out, or use $ref: the YAML of OpenAPI has no merge keys"
 _VERSION = re.compile(r"3\.([01])(\.\d+)?(-.*)?")
 
 
@@ -122,16 +125,10 @@ class Document:
 
     def at(self, pointer: str, place: str) -> Any:
         """What is at a place. Raises DocumentRefused when nothing is."""
-        found: Any = self.root
-        for step in pointer.split("/")[1:]:
-            name = unquote(step).replace("~1", "/").replace("~0", "~")
-            if isinstance(found, dict) and name in found:
-                found = cast("dict[str, Any]", found)[name]
-            elif isinstance(found, list) and name.isdecimal() and int(name[:9]) < len(cast("list[Any]", found)):
-                found = cast("list[Any]", found)[int(name[:9])]
-            else:
-                raise DocumentRefused(f"there is nothing at {pointer[:200]!r}", place=place)
-        return found
+        try:
+            return pointed(self.root, pointer)
+        except LookupError:
+            raise DocumentRefused(f"there is nothing at {pointer[:200]!r}", place=place) from None
 
 
 def child(place: str, name: str | int) -> str:
@@ -192,12 +189,19 @@ def _from_yaml(body: bytes, limits: OpenApiLimits) -> Any:
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     class Loader(base):
-        """As JSON has values: 2024-01-01 is a text."""
+        """As JSON has values: 2024-01-01 and 12:30 are texts, and nothing is merged."""
+
+        def flatten_mapping(self, node: Any) -> None:
+            if any(key.tag == f"{_YAML}merge" for key, _ in node.value):  # a few lines of them make millions of fields
+                line = node.start_mark.line + 1
+                raise DocumentRefused(f"the document has a merge key, <<, near line {line}", place="#", hint=_NO_MERGE)
 
     Loader.yaml_implicit_resolvers = {
-        first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
+        first: [each for each in resolvers if each[0] != f"{_YAML}timestamp"]
         for first, resolvers in base.yaml_implicit_resolvers.items()
     }
+    for tag, made in ((f"{_YAML}int", base.construct_yaml_int), (f"{_YAML}float", base.construct_yaml_float)):
+        Loader.add_constructor(tag, partial(_number, made))
     try:
         depth = 0
         for event in yaml.parse(body, base):  # what makes values of it has no bound of its own, and is written in C
@@ -210,6 +214,11 @@ def _from_yaml(body: bytes, limits: OpenApiLimits) -> Any:
         return yaml.load(body, Loader)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise DocumentRefused(f"the document is neither JSON nor YAML: {str(error)[:200]}", place="#") from None
+
+
+def _number(made: Callable[[Any, Any], Any], loader: Any, node: Any) -> Any:
+    """YAML 1.1 counts 12:30 in sixties: another value, and slow where there are many of them."""
+    return node.value if ":" in node.value else made(loader, node)
 
 
 class _Weight:

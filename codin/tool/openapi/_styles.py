@@ -10,7 +10,6 @@ from pydantic_core import to_json
 
 __all__ = ["pairs", "plain", "scalar"]
 
-_UNRESERVED = ""  # beside letters, digits and _.-~
 _RESERVED = ":/?@!$'()*,;"  # allowReserved, but for what would end the value
 _JOINTS = {"form": ",", "spaceDelimited": "%20", "pipeDelimited": "|"}
 
@@ -21,7 +20,7 @@ def scalar(value: Any) -> str:
 
 
 def _quoted(value: Any, *, reserved: bool = False) -> str:
-    return quote(scalar(value), safe=_RESERVED if reserved else _UNRESERVED)
+    return quote(scalar(value), safe=_RESERVED if reserved else "")
 
 
 def plain(value: Any, name: str, style: str, *, explode: bool, quoted: bool) -> str:

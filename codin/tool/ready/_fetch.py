@@ -77,9 +77,10 @@ async def _followed(transport: Transport, url: str, most: int, types: Collection
         async with transport.stream("GET", url, headers=headers, timeout=_SECONDS) as answer:
             onward = answer.headers.get("location")
             if answer.status in _REDIRECTS and onward:
-                if url.startswith("https:") and urljoin(url, onward).startswith("http:"):
+                onward = _joined(url, onward, tool)
+                if url.startswith("https:") and onward.startswith("http:"):
                     raise ToolRefused(f"{url} leads to an address without TLS", tool=tool)
-                url = urljoin(url, onward)
+                url = onward
                 continue
             kind = answer.headers.get("content-type", "").lower()
             if not any(kind.startswith(each) for each in types):
@@ -87,6 +88,13 @@ async def _followed(transport: Transport, url: str, most: int, types: Collection
             body = await answer.read(most)
             return Fetched(url, answer.status, kind, body.decode(_charset(kind), "replace"))
     raise ToolRefused(f"{url} leads on more than {_HOPS} times", tool=tool)
+
+
+def _joined(url: str, onward: str, tool: str) -> str:
+    try:
+        return urljoin(url, onward)
+    except ValueError:
+        raise ToolRefused(f"{url} leads to {onward[:200]!r}, which is no address", tool=tool) from None
 
 
 def _plain(url: str, tool: str) -> str:

@@ -22,6 +22,7 @@ __all__ = ["Files"]
 _MOST = 1000  # entries of a list, and hits of a search
 _LOOKED = 20_000  # files that a search opens
 _LINE = 300  # letters of a hit
+_DEEP = 64  # steps of a path: what goes through folders holds each of them open
 _TO_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -47,8 +48,8 @@ class Hit:
 class Files:
     """The tools `read_file`, `write_file`, `list_files` and `search_files`, for one folder.
 
-    Paths are relative to it. Each step of one is opened from the one before, and links are not followed: no path, and
-    nobody who changes the folder meanwhile, leads out of it.
+    Paths are relative to it, of 64 steps at most. Each step of one is opened from the one before, and links are not
+    followed: no path, and nobody who changes the folder meanwhile, leads out of it.
 
     Args:
         folder: has to be there.
@@ -112,10 +113,11 @@ class Files:
                 for entry in entries:
                     if len(found) == _MOST:
                         break
-                    if not entry.is_symlink():
-                        path = entry.name if folder == "." else f"{folder.rstrip('/')}/{entry.name}"
+                    path = entry.name if folder == "." else f"{folder.rstrip('/')}/{entry.name}"
+                    with suppress(FileNotFoundError):  # it is gone meanwhile
                         status = entry.stat(follow_symlinks=False)
-                        found.append(Entry(_shown(path), status.st_size, stat.S_ISDIR(status.st_mode)))
+                        if not stat.S_ISLNK(status.st_mode):
+                            found.append(Entry(_shown(path), status.st_size, stat.S_ISDIR(status.st_mode)))
         return sorted(found, key=lambda entry: entry.path)
 
     @tool(idempotent=True, tags=["files"])
@@ -181,6 +183,8 @@ def _steps(path: str, tool: str) -> list[str]:
         raise ToolRefused(
             f"{path!r} leads out of the folder", tool=tool, hint="a path is relative, with slashes, and has no .."
         )
+    if len(steps) > _DEEP:
+        raise ToolRefused(f"the path has {len(steps)} steps; {_DEEP} are allowed", tool=tool)
     return steps
 
 
@@ -219,9 +223,9 @@ def _replace(folder: int, name: str, path: str, body: bytes) -> None:
 
 
 def _below(place: int) -> Iterator[tuple[str, int, str]]:
-    """Every file below an open folder: its path from there, the folder it is in, its name."""
+    """Every file below an open folder, as far as a path leads: its path from there, the folder it is in, its name."""
     for root, folders, names, within in os.fwalk(".", dir_fd=place, follow_symlinks=False):
-        folders.sort()
+        folders[:] = sorted(folders) if root.count("/") < _DEEP - 1 else []
         for name in sorted(names):
             yield str(Path(root, name)), within, name
 

@@ -17,6 +17,7 @@ __all__ = ["Page", "read_html"]
 _LINKS = 100
 _LONGEST = 100_000  # letters of the text
 _HREF = re.compile(r"""\bhref\s{0,5}=\s{0,5}("[^"]{1,2000}"|'[^']{1,2000}'|[^\s"'>]{1,2000})""", re.IGNORECASE)
+_GAPS = frozenset(("td", "th", "button", "label"))
 _BREAKS = frozenset(
     (
         *("p", "div", "br", "hr", "li", "ul", "ol", "dl", "dt", "dd", "tr", "table", "section", "article", "header"),
@@ -84,6 +85,8 @@ def read_html(source: str, url: str = "") -> PageText:
             pieces.append(re.sub(r"\s+", " ", unescape(content)))
         elif kind.removeprefix("/") in _BREAKS and kind != "/title":
             pieces.append("\n")
+        elif kind.removeprefix("/") in _GAPS:
+            pieces.append(" ")
         if kind in ("title", "a"):
             begun, href = len(pieces), content
         elif kind == "/title" and not title:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from codin.errors import ConfigError, ToolFailed, ToolRefused, ToolTimeout
 from codin.task.stores._url import parts_of
 from codin.tool._decorator import tool
-from codin.tool.ready._sql import CELL, Rows
+from codin.tool.ready._sql import ALL, CELL, Rows, letters
 
 __all__ = ["Postgres"]
 
@@ -79,6 +79,9 @@ class Postgres:
         }
         try:
             connection = await self._driver.connect(self._url, timeout=self._seconds, server_settings=settings)
+        except TimeoutError:
+            what = f"the database cannot be reached: it did not answer within {self._seconds:g} s"
+            raise ToolFailed(what, tool="sql", retryable=True) from None
         except ValueError:  # its text may hold a piece of the URL
             raise ToolRefused("the URL of the database is none that PostgreSQL has", tool="sql") from None
         try:
@@ -96,12 +99,24 @@ class Postgres:
         asked, wrapped, columns = await self._prepared(connection, statement)
         transaction = connection.transaction(readonly=not self.writable)
         await transaction.start()
-        found = await asked.fetch(*values)
-        status = asked.get_statusmsg()
+        if wrapped:
+            rows, more = await self._fetched(asked, values, len(columns))
+        else:
+            found = await asked.fetch(*values)
+            rows, more = [_plain(row, CELL) for row in found[: self._rows]], len(found) > self._rows
+        changed = 0 if wrapped else _number(asked.get_statusmsg())
         await (transaction.commit() if self.writable else transaction.rollback())
-        rows = [[_plain(value) for value in row] for row in found[: self._rows]]
-        changed = 0 if wrapped else _number(status)
-        return Rows(columns, rows, len(found) > self._rows, changed)
+        return Rows(columns, rows, more, changed)
+
+    async def _fetched(self, asked: Any, values: Sequence[Any], columns: int) -> tuple[list[list[Any]], bool]:
+        """The rows, and whether there are more: no more of them at a time than an answer may have."""
+        rows, size = list[list[Any]](), 0
+        async for row in asked.cursor(*values, prefetch=max(1, ALL // (columns * CELL))):
+            if len(rows) == self._rows or size > ALL:
+                return rows, True
+            rows.append(_plain(row, _longest(columns)))
+            size += letters(rows[-1])
+        return rows, False
 
     async def _prepared(self, connection: Any, statement: str) -> tuple[Any, bool, list[str]]:
         """The statement, alone or inside of a query that bounds what comes of it."""
@@ -155,25 +170,35 @@ async def _texts(connection: Any, asked: Any) -> bool:
 def _bounded(statement: str, attributes: Sequence[Any], rows: int) -> str:
     """A query about a query: it has been looked at by the server, so no bracket or comment of it is open."""
     names = [f"c{number}" for number in range(len(attributes))]
-    values = ", ".join(_value(name, each.type) for name, each in zip(names, attributes, strict=True))
+    most = _longest(len(names)) + 1
+    values = ", ".join(_value(name, each.type, most) for name, each in zip(names, attributes, strict=True))
     return f"SELECT {values} FROM ({statement.rstrip().rstrip(';')}\n) AS asked({', '.join(names)}) LIMIT {rows + 1}"
 
 
-def _value(name: str, kind: Any) -> str:
+def _longest(columns: int) -> int:
+    """Letters of a value: a row has no more than an answer."""
+    return min(CELL, ALL // columns)
+
+
+def _value(name: str, kind: Any, most: int) -> str:
     if kind.name in _AS_IT_IS:
         return name
     if kind.name == "bytea":
         return f"'<' || length({name}) || ' bytes>'"
-    return f"left({name}::text, {CELL + 1})"
+    return f"left({name}::text, {most})"
 
 
-def _plain(value: Any) -> Any:
+def _plain(row: Iterable[Any], most: int) -> list[Any]:
+    return [_cell(value, most) for value in row]
+
+
+def _cell(value: Any, most: int) -> Any:
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
     if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     text = str(value)
-    return text if len(text) <= CELL else f"{text[:CELL]}…"
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _number(status: str | None) -> int:

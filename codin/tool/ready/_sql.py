@@ -14,10 +14,12 @@ from urllib.parse import quote
 from codin.errors import ConfigError, ToolRefused, ToolTimeout
 from codin.tool._decorator import tool
 
-__all__ = ["CELL", "Rows", "Sql"]
+__all__ = ["ALL", "CELL", "Rows", "Sql", "letters"]
 
 _STEPS = 1000  # of the machine of SQLite between two looks at the clock
 CELL = 64 * 1024  # bytes of a value, also of those in between
+ALL = 16 * 1024 * 1024  # letters of an answer, and of what is held of it at once
+_COLUMNS = ALL // CELL
 _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _NEVER = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
 _FORBIDDEN = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"}
@@ -25,7 +27,7 @@ _FORBIDDEN = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer
 
 @dataclass
 class Rows:
-    """What a statement gave; `more` says that there were more rows than may be given."""
+    """What a statement gave; `more` says that there were more rows, or longer ones, than may be given."""
 
     columns: list[str]
     rows: list[list[Any]]
@@ -72,8 +74,8 @@ class Sql:
         except sqlite3.Error as error:
             raise ToolRefused(f"the database cannot be opened: {error}", tool="sql") from None
         with closing(connection):
-            self._bound(connection, ends)
             try:
+                self._bound(connection, ends)
                 return self._asked(connection, statement, values or [])
             except sqlite3.OperationalError as error:
                 if monotonic() >= ends:
@@ -86,6 +88,8 @@ class Sql:
         if not self.writable:
             connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA trusted_schema = OFF")  # views and triggers of the file call nothing of effect
+        connection.execute("SELECT 1 FROM sqlite_schema")  # reads what the tables are, which may be wider
+        connection.setlimit(sqlite3.SQLITE_LIMIT_COLUMN, _COLUMNS)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, CELL)
         connection.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, CELL)
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
@@ -100,14 +104,24 @@ class Sql:
 
     def _asked(self, connection: sqlite3.Connection, statement: str, values: Sequence[Any]) -> Rows:
         cursor = connection.execute(statement, values)
-        found = cursor.fetchmany(self._rows + 1)
         columns = [column[0] for column in cursor.description or ()]
-        rows = [[_plain(value) for value in row] for row in found[: self._rows]]
+        rows, size, more = list[list[Any]](), 0, False
+        for row in cursor:
+            more = len(rows) == self._rows or size > ALL
+            if more:
+                break
+            rows.append([_plain(value) for value in row])
+            size += letters(rows[-1])
         if self.writable:
             cursor.close()
             connection.commit()
-        return Rows(columns, rows, len(found) > self._rows, max(cursor.rowcount, 0))
+        return Rows(columns, rows, more, max(cursor.rowcount, 0))
 
 
 def _plain(value: Any) -> Any:
     return f"<{len(value)} bytes>" if isinstance(value, bytes) else value
+
+
+def letters(row: Sequence[Any]) -> int:
+    """The length of the texts in a row."""
+    return sum(len(value) for value in row if isinstance(value, str))

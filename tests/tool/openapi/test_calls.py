@@ -7,10 +7,10 @@ import base64
 import logging
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import pytest
-from fastapi import Cookie, FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi import Cookie, FastAPI, File, Form, Header, HTTPException, Query, Request, Response, UploadFile
 from pydantic import BaseModel
 
 from codin.errors import ConfigError, InvalidArguments, InvalidResult, ToolFailed, ToolTimeout, UnknownTool
@@ -266,3 +266,65 @@ async def test_forms_and_files_are_sent_as_the_document_says() -> None:
     assert b'name="x%22%0D%0Ay"\r\n\r\nz\r\n' in bodies[1][1]
     assert b'filename="file"\r\nContent-Type: application/octet-stream\r\n\r\n\x00\xff\r\n' in bodies[1][1]
     assert bodies[2:] == [("text/plain", b"tea"), ("application/pdf", b"\x00")]
+
+
+@pytest.mark.parametrize("as_bytes", [{"format": "binary"}, {"contentMediaType": "image/png"}], ids=["3.0", "3.1"])
+async def test_files_are_sent_wherever_the_document_says_that_they_are_some(as_bytes: dict[str, str]) -> None:
+    app = FastAPI()
+
+    @app.post("/up", operation_id="up")
+    async def up(  # pyright: ignore[reportUnusedFunction]
+        one: UploadFile,
+        several: list[UploadFile],
+        raw: Annotated[bytes, File()],
+        perhaps: UploadFile | None = None,
+        title: Annotated[str, Form()] = "",
+    ) -> list[Any]:
+        files = [one, *several, *([perhaps] if perhaps else [])]
+        return [[file.filename, (await file.read()).hex()] for file in files] + [raw.hex(), title]
+
+    def as_document(schema: Any) -> Any:
+        """What FastAPI writes, as others do."""
+        if isinstance(schema, list):
+            return [as_document(each) for each in cast("list[Any]", schema)]
+        if not isinstance(schema, dict):
+            return schema
+        fields = cast("dict[str, Any]", schema)
+        if "contentMediaType" in fields or fields.get("format") == "binary":
+            return {"type": "string", **as_bytes}
+        return {name: as_document(each) for name, each in fields.items()}
+
+    png = base64.b64encode(b"\x00\xff").decode()
+    async with listening(app) as served:
+        executor = ToolExecutor(openapi_tools(as_document(app.openapi()), base_url=served.url))
+        body = {"one": png, "several": [png, png], "perhaps": png, "raw": png, "title": png}
+        sent = await executor.call("up", {"body": body})
+    assert sent == [["one", "00ff"], ["several", "00ff"], ["several", "00ff"], ["perhaps", "00ff"], "00ff", png]
+
+
+@pytest.mark.parametrize(
+    ("answer", "get", "post"),
+    [("lost", True, False), (500, True, False), (502, True, False), (503, True, True), (429, True, True)],
+)
+async def test_what_may_have_acted_is_not_to_be_called_again(answer: str | int, get: bool, post: bool) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if answer != "lost":
+            writer.write(f"HTTP/1.1 {answer} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        writer.close()
+
+    methods = {method: {"operationId": method} for method in ("get", "post")}
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = "http://127.0.0.1:{1}".format(*server.sockets[0].getsockname())
+        executor = ToolExecutor(openapi_tools({"openapi": "3.1.0", "paths": {"/x": methods}}, base_url=url))
+        for method, again in (("get", get), ("post", post)):
+            with pytest.raises(ToolFailed) as failed:
+                await executor.call(method, {})
+            assert failed.value.retryable is again, method
+
+
+async def test_what_was_never_sent_may_be_called_again() -> None:
+    document = {"openapi": "3.1.0", "paths": {"/x": {"post": {"operationId": "post"}}}}
+    with pytest.raises(ToolFailed, match="could not be reached") as failed:
+        await ToolExecutor(openapi_tools(document, base_url="http://127.0.0.1:1")).call("post", {})
+    assert failed.value.retryable

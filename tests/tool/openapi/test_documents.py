@@ -109,6 +109,26 @@ def test_a_document_is_bounded(tmp_path: Path) -> None:
             openapi_tools(path, limits=OpenApiLimits(bytes=1_500_000))
 
 
+def test_yaml_is_read_as_json_has_values(tmp_path: Path) -> None:
+    path = tmp_path / "api.yaml"
+    lines = ["openapi: 3.1.0", "servers: [{url: 'https://api.example'}]", "paths: {/a: {get: {parameters: ["]
+    given = ["12:30", "1:59.5", "2024-01-01", "1" + ":1" * 1000, "1" + ":1" * 1000 + ".0", "!!int 1:30"]
+    lines += [f"{{name: p{number}, in: query, schema: {{default: {each}}}}}," for number, each in enumerate(given)]
+    path.write_text("\n".join([*lines, "]}}}"]))
+    (only,) = openapi_tools(path)
+    fields = only.spec.input_schema["properties"].values()
+    assert [field["default"] for field in fields] == [each.removeprefix("!!int ") for each in given]
+
+
+@pytest.mark.parametrize("key", ["<<", "!!merge x", '!<tag:yaml.org,2002:merge> "y"'])
+def test_yaml_that_merges_is_refused(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "api.yaml"
+    path.write_text(f"openapi: 3.1.0\npaths: {{}}\nx-a: &a {{b: 1}}\nx-b: {{c: 2, {key}: *a}}\n")
+    with pytest.raises(DocumentRefused, match="a merge key, <<, near line 4") as refused:
+        openapi_tools(path)
+    assert "$ref" in str(refused.value.hint)
+
+
 def test_operations_and_schemas_are_bounded() -> None:
     empty: dict[str, Any] = {}
     many = document(*[empty] * 11)
