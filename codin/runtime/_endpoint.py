@@ -110,14 +110,15 @@ def answered(status: int, content_type: str, text: str) -> Outcome:
     """What an answer means that has come to its end."""
     value: Any = text
     error = ""
-    if "json" in content_type:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/json" or kind.endswith("+json"):
         try:
-            value = json.loads(text)
-        except ValueError:
+            value = json.loads(text) if text else None
+        except (ValueError, RecursionError):
             error = "the endpoint says JSON, and its answer is none"
     if not 200 <= status < 300:
-        kind = ", a redirect, which is not followed" if 300 <= status < 400 else ""
-        error = f"the endpoint answered HTTP {status}{kind}: {text[:300]}"
+        more = ", a redirect, which is not followed" if 300 <= status < 400 else ""
+        error = f"the endpoint answered HTTP {status}{more}: {text[:300]}"
     return Outcome(value=value, exit_code=1 if error else 0, error=error)
 
 

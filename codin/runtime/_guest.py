@@ -17,6 +17,7 @@ import shutil
 import sys
 import traceback
 from collections import deque
+from contextlib import suppress
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -38,8 +39,9 @@ def main() -> int:
     sys.path[:0] = [str((FOLDER / "lib").resolve()), str(Path.cwd())]
 
     def tell(kind: str, value: Any, **more: Any) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # the workload may have closed it, or taken it away
+                stream.flush()
         body = _json({kind: value, **more})
         frame = b"\x1e%s %d\n%s\n" % (job["nonce"].encode(), len(body), body)
         left = frame[os.write(channel, frame[:_AT_ONCE]) :]
@@ -53,10 +55,16 @@ def main() -> int:
         if code is None or code == 0:
             tell("value", None)
             return 0
-        tell("error", f"the program ended itself: exit code {code}", raised=raised_by(error))
-        return code if isinstance(code, int) else 1
+        said = f"exit code {code}"
+        if not isinstance(code, int):
+            said, code = str(code)[:2000], 1
+            with suppress(Exception):
+                sys.stderr.write(f"{said}\n")  # as Python does
+        tell("error", f"the program ended itself: {said}", raised=raised_by(error))
+        return code
     except BaseException as error:
-        traceback.print_exc()
+        with suppress(Exception):
+            traceback.print_exc()
         error = _lone(error)
         tell("error", f"{type(error).__name__}: {str(error)[:2000]}", raised=raised_by(error))
         return 1

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import anyio
 
@@ -23,6 +23,7 @@ __all__ = ["HostFolder"]
 
 
 _AHEAD = 256 * 1024  # bytes that are read before somebody asks for them
+_PIPE = 1024 * 1024  # bytes that a pipe holds at most
 
 
 class HostFolder(Sandbox):
@@ -45,6 +46,8 @@ class HostFolder(Sandbox):
 
     async def _start(self, command: Sequence[str] | Code, env: Mapping[str, str], cwd: str, /) -> Process:
         argv = [sys.executable, "-c", command.source] if isinstance(command, Code) else list(command)
+        if any("\0" in word for word in argv):  # where uvloop would end it
+            return _NotStarted(f"{argv[0]}: embedded null byte", 126)
         try:
             _, process = await asyncio.get_running_loop().subprocess_exec(
                 _HostProcess,
@@ -55,14 +58,19 @@ class HostFolder(Sandbox):
             )
         except OSError as error:
             return _NotStarted(f"{argv[0]}: {error.strerror}", 127 if isinstance(error, FileNotFoundError) else 126)
+        except ValueError as error:  # a word that no program can be given
+            return _NotStarted(f"{argv[0]}: {error}", 126)
         return process
 
     async def _write(self, path: str, content: AsyncIterable[bytes], /) -> None:
         target = self._folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        async with await anyio.open_file(target, "wb") as file:
-            async for chunk in content:
-                await file.write(chunk)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            async with await anyio.open_file(target, "wb") as file:
+                async for chunk in content:
+                    await file.write(chunk)
+        except OSError as error:
+            raise FileRefused(f"the file {path!r} cannot be written: {error.strerror}", path=path) from error
 
     async def _read(self, path: str, /) -> AsyncIterator[bytes]:
         try:
@@ -87,7 +95,7 @@ class _NotStarted:
     """A program that could not be started, in the words of a shell."""
 
     def __init__(self, reason: str, exit_code: int) -> None:
-        self._said: Output | None = Output("stderr", f"{reason}\n".encode())
+        self._said: Output | None = Output("stderr", f"{reason}\n".encode(errors="backslashreplace"))
         self._exit_code = exit_code
 
     async def read(self) -> Output | None:
@@ -122,8 +130,7 @@ class _HostProcess(asyncio.SubprocessProtocol):
         self._writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self.transport = transport
+        self.transport = cast("asyncio.SubprocessTransport", transport)  # uvloop's is of no class of asyncio's
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self._coming.append(Output("stdout" if fd == 1 else "stderr", data))
@@ -145,8 +152,11 @@ class _HostProcess(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         self._ended.set()
-        # What it left behind in its session; otherwise that would hold the pipes open.
+        # What it left behind in its session would hold the pipes open; what has one of its own still may.
         _kill_group(self.transport.get_pid())
+        for fd in self._open_pipes:
+            self._take_rest(fd)
+        self.transport.close()
 
     async def read(self) -> Output | None:
         while not self._coming:
@@ -162,34 +172,43 @@ class _HostProcess(asyncio.SubprocessProtocol):
 
     async def write(self, chunk: bytes, /) -> None:
         await self._writable.wait()
-        stdin = self.transport.get_pipe_transport(0)
-        if isinstance(stdin, asyncio.WriteTransport) and not stdin.is_closing():
+        if (stdin := self._pipe(0)) is not None:
             stdin.write(chunk)
 
     async def end_input(self) -> None:
-        stdin = self.transport.get_pipe_transport(0)
-        if isinstance(stdin, asyncio.WriteTransport):
+        if (stdin := self._pipe(0)) is not None:
             stdin.close()
 
     async def wait(self) -> Ending:
         await self._ended.wait()
         code = self.transport.get_returncode() or 0
-        self.transport.close()
         return Ending(code, "killed" if code < 0 else "exited")
 
     async def kill(self) -> None:
         if not self._ended.is_set():
             _kill_group(self.transport.get_pid())
 
+    def _pipe(self, fd: int) -> Any:
+        """The transport of a pipe that is open, by whichever event loop."""
+        pipe: Any = self.transport.get_pipe_transport(fd)
+        return None if pipe is None or pipe.is_closing() else pipe
+
+    def _take_rest(self, fd: int) -> None:
+        """Take what is in a pipe that is to be closed."""
+        if (pipe := self._pipe(fd)) is None:
+            return
+        end = pipe.get_extra_info("pipe") or pipe.get_extra_info("socket")
+        with suppress(BlockingIOError):
+            if rest := os.read(end.fileno(), _PIPE):
+                pipe.get_protocol().data_received(rest)  # behind what it was told before, and tells in turn
+
     def _pause(self, fd: int) -> None:
-        pipe = self.transport.get_pipe_transport(fd)
-        if isinstance(pipe, asyncio.ReadTransport):
+        if (pipe := self._pipe(fd)) is not None:
             pipe.pause_reading()
 
     def _resume(self) -> None:
         for fd in self._open_pipes:
-            pipe = self.transport.get_pipe_transport(fd)
-            if isinstance(pipe, asyncio.ReadTransport) and not pipe.is_reading():
+            if (pipe := self._pipe(fd)) is not None and not pipe.is_reading():
                 pipe.resume_reading()
 
 

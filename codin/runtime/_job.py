@@ -203,7 +203,7 @@ class Frames:
         self._needed = 0
         try:
             told = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             told = None
         return cast("dict[str, Any]", told) if isinstance(told, dict) else {"error": "a result that cannot be read"}
 
@@ -243,11 +243,19 @@ def _named(workload: Module) -> dict[str, Any]:
 
 
 def body_of(workload: Endpoint) -> tuple[bytes | None, dict[str, str]]:
-    """The bytes of an endpoint's body, and its headers: bytes as they are, everything else as JSON."""
+    """The bytes of an endpoint's body, and its headers: bytes as they are, everything else as JSON.
+
+    Raises:
+        ConfigError: there is no JSON for it.
+    """
     headers = {name.lower(): value for name, value in workload.headers.items()}
     if workload.body is None or isinstance(workload.body, bytes):
         return workload.body, headers
-    return json.dumps(workload.body).encode(), {"content-type": "application/json", **headers}
+    try:
+        body = json.dumps(workload.body, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"the body of the endpoint is no JSON: {error}", hint="bytes are sent as they are") from error
+    return body, {"content-type": "application/json", **headers}
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:

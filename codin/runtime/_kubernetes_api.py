@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -73,7 +73,7 @@ class Api:
         while True:
             try:
                 async with self._answer(method, path, body, query, content, _REQUEST) as answer:
-                    return cast("dict[str, Any]", json.loads(await answer.read()))
+                    return _object(await answer.read())
             except Away as away:
                 if time.monotonic() + pause > until:
                     raise away.told() from away
@@ -146,20 +146,22 @@ async def _client(kubeconfig: str | None, context: str | None) -> Any:
         ) from error
     settings = kubernetes.client.Configuration()
     settings.retries = 0
+    # The library looks at $KUBECONFIG once, when it is imported.
+    file = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     try:
-        # The library looks at $KUBECONFIG once, when it is imported.
-        file = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
         if found := _there(file):
             await kubernetes.config.load_kube_config(found, context=context, client_configuration=settings)
         elif kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
             kubernetes.config.load_incluster_config(client_configuration=settings)
         else:
             raise FileNotFoundError(f"there is no kubeconfig {file!r}")
-    except (kubernetes.config.ConfigException, OSError) as error:
+        return kubernetes.client.ApiClient(settings)
+    except Exception as error:  # of any kind, where the file is no kubeconfig
+        is_told = isinstance(error, kubernetes.config.ConfigException | OSError)
+        reason = error if is_told else f"{file!r} is no kubeconfig: {type(error).__name__}"
         raise RuntimeUnavailable(
-            f"no cluster is known: {error}", hint="KubernetesRuntime(kubeconfig=…), $KUBECONFIG or ~/.kube/config"
+            f"no cluster is known: {reason}", hint="KubernetesRuntime(kubeconfig=…), $KUBECONFIG or ~/.kube/config"
         ) from error
-    return kubernetes.client.ApiClient(settings)
 
 
 def _there(files: str) -> str:
@@ -168,10 +170,18 @@ def _there(files: str) -> str:
     return os.pathsep.join(str(path) for path in paths if path.is_file())
 
 
+def _object(body: bytes) -> dict[str, Any]:
+    """What an API server answers with. Raises Away when it is somebody else who answers."""
+    with suppress(ValueError, RecursionError):
+        if isinstance(told := json.loads(body), dict):
+            return cast("dict[str, Any]", told)
+    raise Away("what answers there is no API server")
+
+
 def _refusal(status: int, body: bytes) -> Exception:
     try:
         said = str(json.loads(body).get("message", ""))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         said = ""
     said = said or body[:300].decode(errors="replace")
     if status in (401, 403):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import json
 import tarfile
@@ -13,11 +12,13 @@ from typing import Any, cast
 
 from codin.errors import FileRefused
 from codin.runtime._job import wanted
+from codin.runtime._kubernetes_job import MOST_BACK
 from codin.sandbox import Output, Stream
 
 __all__ = ["PodLog", "unpacked"]
 
 _LONGEST = 1024 * 1024  # bytes of one marked line: the pod writes shorter ones
+_AROUND = 64 * 1024 * 1024  # bytes of an archive that are no files' content: two thousand for each
 
 
 class PodLog:
@@ -32,6 +33,7 @@ class PodLog:
         self.end: dict[str, Any] | None = None
         """How the command ended, once that is known."""
         self.packed = bytearray()
+        """The archive of the artifacts; where a pod gives more than it may, a little more than that."""
         self._mark = mark.encode() + b" "
         self._plain: Stream = plain
         self._held = b""
@@ -72,29 +74,44 @@ class PodLog:
             if word == b"end":
                 told = json.loads(data)
                 self.end = cast("dict[str, Any]", told) if isinstance(told, dict) else None
-        except (binascii.Error, ValueError):
+        except (ValueError, RecursionError):
             return None
-        if word == b"t":
+        if word == b"t" and len(self.packed) <= MOST_BACK:
             self.packed += data
         return Output("stdout" if word == b"o" else "stderr", data) if word in (b"o", b"e") else None
 
 
 def unpacked(packed: bytes, patterns: Sequence[str], most: int) -> dict[str, bytes]:
     """The artifacts of an archive that a pod gave, which may hold anything. Raises FileRefused when it is too much."""
-    found: dict[str, bytes] = {}
     if not packed or not patterns:
-        return found
+        return {}
+    if len(packed) > MOST_BACK:
+        raise FileRefused("the artifacts are larger than the log of a pod", path=patterns[0])
+    unpacking = zlib.decompressobj(wbits=31)
     try:
-        with tarfile.open(fileobj=io.BytesIO(packed), mode="r|gz") as archive:
-            for member in archive:
-                path = member.name.removeprefix("./")
-                if not member.isfile() or path.startswith("/") or ".." in path.split("/") or not wanted(path, patterns):
-                    continue
-                most -= member.size
-                if most < 0:
-                    raise FileRefused("the artifacts are larger than limits.disk", path=path)
-                content = archive.extractfile(member)
-                found[path] = b"" if content is None else content.read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        archive = unpacking.decompress(packed, most + _AROUND)
+        if unpacking.unconsumed_tail:
+            raise FileRefused("the artifacts are larger than limits.disk", path=patterns[0])
+        if not unpacking.eof:
+            raise EOFError("they end too early")
+        return _files(archive, patterns, most)
+    except FileRefused:
+        raise
+    except Exception as error:  # of any kind: whoever made it may have meant to
         raise FileRefused(f"the artifacts cannot be read: {error}", path=patterns[0]) from error
+
+
+def _files(archive: bytes, patterns: Sequence[str], most: int) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    # As a stream, in which no member can lead back to one before it.
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r|") as members:
+        for member in members:
+            path = member.name.removeprefix("./")
+            if not member.isfile() or path.startswith("/") or ".." in path.split("/") or not wanted(path, patterns):
+                continue
+            most -= max(0, member.size)  # which is more than there is of it, where it has holes
+            if most < 0:
+                raise FileRefused("the artifacts are larger than limits.disk", path=path)
+            content = members.extractfile(member)
+            found[path] = b"" if content is None else content.read()
     return found

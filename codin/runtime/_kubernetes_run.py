@@ -8,18 +8,18 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, cast
-
-import anyio
 
 from codin.errors import CodinError, FileRefused, RuntimeUnavailable
 from codin.runtime._job import Frames
 from codin.runtime._kubernetes_api import Api, Away, NotThere, Refused
-from codin.runtime._kubernetes_job import Plan, Settings, sent_to
+from codin.runtime._kubernetes_job import MOST_BACK, Plan, Settings, sent_to
 from codin.runtime._kubernetes_log import PodLog, unpacked
 from codin.runtime._protocol import Emit, Outcome, Workload
 from codin.runtime._sandboxed import told
 from codin.sandbox import Output, Stream
+from codin.sandbox._to_its_end import to_its_end
 
 __all__ = ["attempt", "obstacle"]
 
@@ -29,6 +29,7 @@ _LAST_WORDS = 10.0  # seconds for the log to end behind the pod, and the other w
 _GRACE = 3.0  # seconds for the pod to keep the time by itself
 _PAUSE = 0.2
 _FLOOD = 16
+_MARKED = 64  # bytes of the log for one of limits.output, at most: a line of it may tell a single one, of two streams
 _HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull", "ImagePullBackOff", "CreateContainerConfigError"})
 
 
@@ -50,8 +51,7 @@ async def attempt(api: Api, plan: Plan, workload: Workload, emit: Emit, settings
     except NotThere as error:
         raise RuntimeUnavailable(error.message, hint=f"is there a namespace {settings.namespace!r}?") from error
     finally:
-        with anyio.CancelScope(shield=True):
-            await _removed(api, jobs, plan.name, settings)
+        await to_its_end(partial(_removed, api, jobs, plan.name, settings))
 
 
 async def _created(api: Api, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,9 +156,10 @@ class _Run:
             if self._log.end is None or self._log.end.get("code", 0) in (-9, 137):
                 # Only the cluster knows why it ended; or it is known, and the rest of the log is still to come.
                 await asyncio.wait({final, words}, timeout=_LAST_WORDS)
-            for task in (final, words):
-                if task.done():
-                    task.result()
+            if final.done():
+                final.result()
+            if words.done() and (flood := words.result()) is not None:
+                return flood
             for event in [event for output in self._log.rest() for event in self._frames.feed(output)]:
                 await self._emit(event)
             for event in self._frames.rest():
@@ -251,8 +252,9 @@ class _Run:
                 self._tail = (self._tail + piece)[-500:]
             for event in self._frames.feed(Output(output.stream, piece)):
                 await self._emit(event)
-            if self._seen > _FLOOD * self._workload.limits.output:
-                return Outcome(exit_code=-9, ended="output", error="it wrote far more than limits.output")
+        limit = self._workload.limits.output
+        if self._seen > _FLOOD * limit or self._read > _MARKED * limit + 2 * MOST_BACK:
+            return Outcome(exit_code=-9, ended="output", error="it wrote far more than limits.output")
         return None
 
     async def _ending(self) -> Outcome:
@@ -264,18 +266,17 @@ class _Run:
             if (lost := await self._lost(state)) is not None:
                 return lost
             said = {"code": state.get("exitCode", 1)}
-        code = int(said.get("code", 1))
+        code = said["code"] if isinstance(said.get("code"), int) else 1
         code = 128 - code if 128 < code < 193 else code
         ended = said.get("ended") if said.get("ended") in ("time", "output", "killed") else "exited"
-        if said.get("refused"):
-            raise FileRefused(
-                "the artifacts are larger than the log of a pod, or than limits.disk", path=str(said["refused"])
-            )
+        if isinstance(path := said.get("refused"), str) and path:
+            raise FileRefused("the artifacts are larger than the log of a pod, or than limits.disk", path=path)
         line = self._tail.decode(errors="replace").strip().rsplit("\n", 1)[-1]
         error = "" if code == 0 and ended == "exited" else line or state.get("message") or f"exit code {code}"
         if ended == "time":
             error = f"it did not end within {limits.time} s"
-        artifacts = unpacked(bytes(self._log.packed), self._workload.artifacts, limits.disk)
+        packed, patterns = bytes(self._log.packed), self._workload.artifacts
+        artifacts = await asyncio.to_thread(unpacked, packed, patterns, limits.disk)
         outcome = Outcome(exit_code=code, error=error, ended=cast("Any", ended), artifacts=artifacts)
         return told(outcome, self._frames) if self._plan.nonce else outcome
 

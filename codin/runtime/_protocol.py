@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, cast, get_args
 
-from codin.errors import ConfigError
+from codin.errors import ConfigError, FileRefused
 from codin.sandbox import Code, ExecResult, Limits, Output
 from codin.sandbox._checks import check_env, check_word
+from codin.sandbox._sandbox import inside
 
 __all__ = [
     "Command",
@@ -35,6 +37,8 @@ SandboxDemand = Literal["required", "preferred", "off"]
 
 
 _USUAL = Limits()
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
+_FRAMING = ("content-length", "transfer-encoding")
 
 
 def _nothing() -> dict[str, Any]:
@@ -79,9 +83,17 @@ class Workload:
         check_env(self.env)
         if not _is_a(self.retries, int) or self.retries < 0:
             raise ConfigError(f"retries={self.retries!r} is no number of times")
+        if self.on is not None:
+            _check_name("on", self.on)
+        if not _is_list(self.artifacts, str):
+            raise ConfigError(f"artifacts={self.artifacts!r} are no list of patterns", hint='artifacts=["*.png"]')
+        for pattern in self.artifacts:
+            _check_path("artifacts", pattern)
+        _check_mapping("files", self.files)
         for path, content in self.files.items():
             if not _is_a(content, bytes):
                 raise ConfigError(f"files: {path!r} is no bytes", hint='files={"in.txt": b"text"}')
+            _check_path("files", path)
 
     @property
     def demand(self) -> SandboxDemand:
@@ -111,6 +123,7 @@ class Function(Workload):
         if not callable(self.function):
             hint = "what has a name is a Module: Module('package.module:function')"
             raise ConfigError(f"function={self.function!r} cannot be called", hint=hint)
+        _check_arguments(self.args, self.kwargs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +147,11 @@ class Module(Workload):
 
     def __post_init__(self) -> None:
         Workload.__post_init__(self)
-        if not _is_a(self.init, Mapping):
-            raise ConfigError(f"init={self.init!r} is no mapping", hint='init={"name": value}, by keyword')
+        _check_name("target", self.target)
+        _check_arguments(self.args, self.kwargs)
+        _check_names("init", self.init)
+        if self.method != "":
+            _check_name("method", self.method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +178,11 @@ class Command(Workload):
             raise ConfigError(f"feed={self.feed!r} does not come piece by piece", hint='stdin=b"text"')
         if self.feed is not None and self.retries:
             raise ConfigError("a feed is read once, and retries would read it again", hint="give all of it as stdin=")
-        if not self.command or isinstance(self.command, str) or not _is_a(self.command, Code, Sequence):
-            raise ConfigError(f"command={self.command!r} is no list of words", hint='Command(["ls", "-l"])')
+        if not isinstance(self.command, Code):
+            _check_words(self.command)
+        if not self.command:
+            raise ConfigError(f"command={self.command!r} names no program", hint='Command(["ls", "-l"])')
+        _check_bytes("stdin", self.stdin)
 
     @property
     def demand(self) -> SandboxDemand:
@@ -179,11 +198,21 @@ class Container(Workload):
     command: Sequence[str] = ()
     stdin: bytes = b""
 
+    def __post_init__(self) -> None:
+        Workload.__post_init__(self)
+        _check_name("image", self.image)
+        _check_words(self.command)
+        _check_bytes("stdin", self.stdin)
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint(Workload):
     """A call of an HTTP endpoint. The value is the body, read as JSON if it says so, else as text; events are its
     pieces as they come. A status other than 2xx is a failure.
+
+    Args:
+        body: bytes as they are, everything else as JSON.
+        headers: in printable ASCII; none of the body's length, which is set.
     """
 
     kind: ClassVar[Kind] = "endpoint"
@@ -192,9 +221,79 @@ class Endpoint(Workload):
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
+    def __post_init__(self) -> None:
+        Workload.__post_init__(self)
+        if not _is_a(self.url, str):
+            raise ConfigError(f"url={self.url!r} is no text")
+        if not self.url.isprintable():
+            raise ConfigError("the URL holds a character that no URL has")
+        if not _is_token(self.method):
+            raise ConfigError(f"method={self.method!r} is none", hint='method="GET"')
+        _check_mapping("headers", self.headers)
+        for name, value in self.headers.items():
+            if not _is_token(name):
+                raise ConfigError(f"headers: {name!r} is no name of a header")
+            if name.lower() in _FRAMING:
+                raise ConfigError(f"headers: {name!r} is not for you to set: it is what the body makes it")
+            # The value may be a secret.
+            if not _is_a(value, str) or not (value.isascii() and value.isprintable() and value.strip() == value):
+                hint = "printable ASCII, and no blank or line feed at either end"
+                raise ConfigError(f"headers: what {name!r} has is no value of a header", hint=hint)
+
 
 def _is_a(value: object, *kinds: type) -> bool:
     return isinstance(value, kinds)
+
+
+def _is_list(value: object, of: type = object) -> bool:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        return False
+    return all(isinstance(item, of) for item in cast("Sequence[object]", value))
+
+
+def _is_token(value: object) -> bool:
+    return isinstance(value, str) and _TOKEN.fullmatch(value) is not None
+
+
+def _check_name(field: str, name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"{field}={name!r} is no name")
+
+
+def _check_path(field: str, path: object) -> None:
+    try:
+        inside(cast("str", path))
+    except (FileRefused, TypeError):
+        hint = "give a path relative to it, without `..`"
+        raise ConfigError(f"{field}: {path!r} is no path inside the working folder", hint=hint) from None
+
+
+def _check_bytes(field: str, content: object) -> None:
+    if not isinstance(content, bytes):
+        raise ConfigError(f"{field} is no bytes but a {type(content).__name__}", hint=f'{field}=b"text"')
+
+
+def _check_words(command: object) -> None:
+    if not _is_list(command, str):
+        raise ConfigError(f"command={command!r} is no list of words", hint='["ls", "-l"]')
+
+
+def _check_mapping(field: str, value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{field} are no mapping but a {type(value).__name__}", hint=f'{field}={{"name": value}}')
+
+
+def _check_names(field: str, values: object) -> None:
+    _check_mapping(field, values)
+    for name in cast("Mapping[object, object]", values):
+        if not isinstance(name, str):
+            raise ConfigError(f"{field}: {name!r} is no name of an argument")
+
+
+def _check_arguments(args: object, kwargs: object) -> None:
+    if not _is_list(args):
+        raise ConfigError(f"args are no list but a {type(args).__name__}", hint="args=[value]")
+    _check_names("kwargs", kwargs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,10 @@ class Driver:
                 for number in list(self._jobs):
                     self._end(number, letter({"end": "lost", "error": "ray.shutdown was called"}))
                 continue
-            nodes = await asyncio.to_thread(ray.nodes)
+            try:
+                nodes = await asyncio.to_thread(ray.nodes)
+            except Exception:
+                continue  # a cluster that is away for a moment is looked at again
             alive: list[dict[str, float]] = [node["Resources"] for node in nodes if node["Alive"]]
             for number, job in list(self._jobs.items()):
                 needs = job.head["needs"]

@@ -33,6 +33,8 @@ __all__ = ["at_desk"]
 _FLOOD = 16  # times the bound on output, as in a sandbox
 _T = TypeVar("_T")
 _imported: dict[str, str] = {}
+_folders: dict[str, str] = {}
+"""Where the sources of a digest lie."""
 _spare: list[str] = []
 """Empty working folders."""
 
@@ -47,10 +49,11 @@ class _Flood(BaseException):
 
 def at_desk(job: RayJob, library: Mapping[str, bytes]) -> Generator[bytes, None, bytes]:
     """Do a job here; gives frames: what it says and what it yields, and at last how it ended."""
-    with _Desk(job) as desk:
+    # The runner goes with the job, also where nobody takes all that a generator yields.
+    with _Desk(job) as desk, contextlib.closing(asyncio.Runner()) as runner:
         try:
             value = desk.at_work(_begun, job, library)
-            step = _stepper(value)
+            step = _stepper(value, runner)
             while step is not None:
                 try:
                     item = desk.at_work(_stepped, step, job.limits.output)
@@ -200,13 +203,12 @@ def _begun(job: RayJob, library: Mapping[str, bytes]) -> Any:
     return function(*args, **kwargs)
 
 
-def _stepper(value: Any) -> Callable[[], Any] | None:
+def _stepper(value: Any, runner: asyncio.Runner) -> Callable[[], Any] | None:
     """What gives the next item of a generator, and raises StopIteration when there is none."""
     if inspect.isgenerator(value):
         return lambda: next(value)
     if not inspect.isasyncgen(value):
         return None
-    runner = asyncio.Runner()
 
     def step() -> Any:
         try:
@@ -234,16 +236,23 @@ def _import_from(digest: str, library: Mapping[str, bytes]) -> None:
     """Make the sources that came along importable, in the place of what an earlier job brought by the same names."""
     if not library or digest in _imported.values():
         return
+    if digest not in _folders:
+        _folders[digest] = _laid_out(library)
+    folder = _folders[digest]
+    sys.path[:] = [folder, *(place for place in sys.path if place != folder)]
+    for top in {path.partition("/")[0].removesuffix(".py") for path in library}:
+        _imported[top] = digest
+        for name in [name for name in sys.modules if name.partition(".")[0] == top]:
+            del sys.modules[name]
+
+
+def _laid_out(library: Mapping[str, bytes]) -> str:
     folder = Path(tempfile.mkdtemp(dir=_room(), prefix="lib-"))
     for path, content in library.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-    sys.path.insert(0, str(folder))
-    for top in {path.partition("/")[0].removesuffix(".py") for path in library}:
-        _imported[top] = digest
-        for name in [name for name in sys.modules if name.partition(".")[0] == top]:
-            del sys.modules[name]
+    return str(folder)
 
 
 def _left(folder: str) -> None:

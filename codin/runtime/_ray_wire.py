@@ -165,9 +165,10 @@ class Channel:
                 self._loop.call_soon_threadsafe(self._wait)
 
     def close(self) -> None:
-        self._loop.remove_reader(self._end)
-        self._loop.remove_writer(self._end)
-        self._end.close()
+        if self._end.fileno() >= 0:
+            self._loop.remove_reader(self._end)
+            self._loop.remove_writer(self._end)
+            self._end.close()
 
     def _wait(self) -> None:
         if self._end.fileno() >= 0:

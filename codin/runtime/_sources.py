@@ -27,7 +27,8 @@ def importable(module: str) -> bool:
 def sources_of(module: str | None, *, always: bool = False) -> Mapping[str, bytes]:
     """The files of the top-level package or module that `module` belongs to, by their path from where it is imported.
 
-    Nothing for `__main__`, whose functions travel as code, and for what is installed, unless `always`.
+    Nothing for `__main__`, whose functions travel as code, and for what is installed, unless `always`. Hidden files,
+    and links that lead out of the package, may be somebody's secrets and are no part of it.
 
     Raises:
         ConfigError: there is no such module, or it is too large to be sent.
@@ -50,7 +51,7 @@ def sources_of(module: str | None, *, always: bool = False) -> Mapping[str, byte
         if not always and any(root.resolve().is_relative_to(place) for place in _INSTALLED):
             continue
         for path in [root] if root.is_file() else sorted(root.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and not _is_hidden(path.relative_to(root)) and (always or _is_own(path, root)):
                 found[path.relative_to(root.parent).as_posix()] = content = path.read_bytes()
                 size += len(content)
                 if size > _MOST:
@@ -59,3 +60,12 @@ def sources_of(module: str | None, *, always: bool = False) -> Mapping[str, byte
                         hint="install it where the workload runs",
                     )
     return found
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part == "__pycache__" or part.startswith(".") for part in path.parts)
+
+
+def _is_own(path: Path, root: Path) -> bool:
+    """Whether a file of a package is there, and not elsewhere with a link to it."""
+    return not path.is_symlink() or path.resolve().is_relative_to(root.resolve())

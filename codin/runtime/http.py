@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 from typing import ClassVar
 
 from codin.errors import AddressRefused, ConnectError, DeadlineExceeded, RuntimeUnavailable, TransportError
@@ -73,7 +74,8 @@ class HttpRuntime(Runtime):
 
 async def _called(transport: Transport, workload: Endpoint, emit: Emit) -> Outcome:
     body, headers = body_of(workload)
-    pieces: list[bytes] = []
+    text = codecs.getincrementaldecoder("utf-8")("replace")  # a letter may be cut in two
+    pieces: list[str] = []
     left = workload.limits.output
     async with transport.stream(
         workload.method, workload.url, headers=headers, content=body or b"", timeout=workload.limits.time
@@ -82,7 +84,10 @@ async def _called(transport: Transport, workload: Endpoint, emit: Emit) -> Outco
             left -= len(chunk)
             if left < 0:
                 return Outcome(exit_code=1, ended="output", error=TOO_LONG)
-            pieces.append(chunk)
-            await emit(Item(chunk.decode(errors="replace")))
-        text = b"".join(pieces).decode(errors="replace")
-        return answered(answer.status, answer.headers.get("content-type", ""), text)
+            pieces.append(text.decode(chunk))
+            if pieces[-1]:
+                await emit(Item(pieces[-1]))
+        if rest := text.decode(b"", True):
+            pieces.append(rest)
+            await emit(Item(rest))
+        return answered(answer.status, answer.headers.get("content-type", ""), "".join(pieces))

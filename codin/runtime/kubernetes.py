@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from codin.errors import CodinError, NoRuntime
+from codin.errors import CodinError, ConfigError, NoRuntime
 from codin.net import AddressGuard
 from codin.runtime._endpoint import RemoteCall
 from codin.runtime._kubernetes_api import Api
@@ -144,7 +144,15 @@ class KubernetesRuntime(Runtime):
 
 
 async def _whole(workload: Workload) -> Workload:
-    """The workload with all of its input, which goes along when a pod is made."""
+    """The workload with all of its input, which goes along when a pod is made. Raises ConfigError: it is too much."""
     if not isinstance(workload, Command) or workload.feed is None:
         return workload
-    return replace(workload, stdin=workload.stdin + b"".join([chunk async for chunk in workload.feed]), feed=None)
+    stdin = bytearray(workload.stdin)
+    async for chunk in workload.feed:
+        stdin += chunk
+        if len(stdin) > workload.limits.disk:
+            raise ConfigError(
+                f"the input has more than {workload.limits.disk} bytes, and a pod has it as a file",
+                hint="raise limits.disk of the workload, or let it fetch its input",
+            )
+    return replace(workload, stdin=bytes(stdin), feed=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import ClassVar, get_args
 
@@ -82,8 +83,9 @@ class OmniRuntime(Runtime):
 
     async def close(self) -> None:
         """Close the back-ends that it made; those that were handed in are their owner's."""
-        while self._made:
-            await self._made.popitem()[1].close()
+        async with AsyncExitStack() as closing:  # all of them, also where one of them fails
+            while self._made:
+                closing.push_async_callback(self._made.popitem()[1].close)
 
     async def _execute(self, workload: Workload, emit: Emit, /) -> Outcome:
         raise NotImplementedError("run() hands the workload to the chosen back-end, whole")

@@ -1,4 +1,4 @@
-"""Which files of a workload come back, and what becomes of those that are too many."""
+"""Which files go in and come back, and what becomes of those that cannot, or are too many."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codin.errors import FileRefused
-from codin.runtime import Command, LocalRuntime
+from codin.runtime import Command, Function, LocalRuntime, SandboxDemand
 from codin.runtime._host import HostFolder
 from codin.sandbox import FileInfo, Limits, Policy, Sandbox
 
@@ -90,3 +90,16 @@ async def test_what_a_sandbox_says_of_its_files_is_not_believed(monkeypatch: pyt
     runtime, _ = watched(monkeypatch, says=-(1 << 40))
     with pytest.raises(FileRefused, match="65536 bytes"):
         await runtime.run(writing(a=40 * KIB, b=40 * KIB))
+
+
+@pytest.mark.parametrize("sandbox", ["off", "required"])
+@pytest.mark.parametrize(
+    "files",
+    [{"a": b"", "a/b": b""}, {"a/b": b"", "a": b""}, {"a" * 300: b""}, {".codin": b""}],
+    ids=["below-a-file", "a-folder", "too-long", "ours"],
+)
+async def test_a_file_that_cannot_be_written_is_named(sandbox: SandboxDemand, files: dict[str, bytes]) -> None:
+    async with LocalRuntime(sandboxes=["local"]) as runtime:
+        with pytest.raises(FileRefused) as told:
+            await runtime.run(Function(len, [""], files=files, sandbox=sandbox))
+    assert told.value.path.startswith(("a", ".codin/"))

@@ -72,6 +72,20 @@ def test_of_one_that_is_too_large_nothing_is_left() -> None:
     assert "more than 10000 bytes" in frames.error
 
 
+async def test_one_that_no_json_can_be_read_from_is_a_failure() -> None:
+    def lie() -> None:
+        import json
+        import os
+        from pathlib import Path
+
+        nonce = json.loads(Path(".codin/job.json").read_text())["nonce"]
+        body = "[" * 50_000
+        os.write(1, f"\x1e{nonce} {len(body)}\n{body}\n".encode())
+        os._exit(0)
+
+    assert (await failed(Function(lie, sandbox="off"))).error == "a result that cannot be read"
+
+
 async def test_a_result_that_is_too_large_is_not_in_stdout() -> None:
     def much() -> str:
         print("mine")

@@ -12,10 +12,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from codin.errors import NoRuntime, RuntimeUnavailable, WorkloadFailed, WorkloadTimeout
+from codin.errors import ConfigError, NoRuntime, RuntimeUnavailable, WorkloadFailed, WorkloadTimeout
 from codin.net import AddressGuard
 from codin.runtime import Endpoint, Item, Runtime, runtime_of
 from codin.sandbox import Limits
@@ -136,13 +137,97 @@ async def test_a_status_from_400_on_is_a_failure_with_what_was_said(runtime: Run
             await runtime.run(Endpoint(url))
 
 
-async def test_json_that_is_none_is_a_failure(runtime: Runtime, at: At) -> None:
-    async def lie(body: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(said(200, b"{", "application/json"))
+@pytest.mark.parametrize("lie", [b"{", b"[" * 100_000], ids=["cut", "deep"])
+async def test_json_that_is_none_is_a_failure(runtime: Runtime, at: At, lie: bytes) -> None:
+    async def answer(body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(said(200, lie, "application/json"))
 
-    async with at(lie) as url:
+    async with at(answer) as url:
         with pytest.raises(WorkloadFailed, match="says JSON"):
             await runtime.run(Endpoint(url))
+
+
+@pytest.mark.parametrize(
+    ("content_type", "value"),
+    [
+        ("Application/JSON; charset=utf-8", [1]),
+        ("application/problem+json", [1]),
+        ("application/x-ndjson", "[1]\n"),
+        ("application/json-seq", "[1]\n"),
+    ],
+)
+async def test_what_is_json_and_what_only_has_it(runtime: Runtime, at: At, content_type: str, value: object) -> None:
+    async def answer(body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(said(200, b"[1]\n", content_type))
+
+    async with at(answer) as url:
+        assert (await runtime.run(Endpoint(url))).value == value
+
+
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        ("HEAD", said(200, b"{}", "application/json")[:-2]),
+        ("DELETE", b"HTTP/1.1 204 Gone\r\ncontent-type: application/json\r\n\r\n"),
+        ("POST", said(200, b"", "application/json")),
+    ],
+)
+async def test_json_without_a_body_is_nothing(runtime: Runtime, at: At, method: str, answer: bytes) -> None:
+    async def empty(body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+
+    async with at(empty) as url:
+        assert (await runtime.run(Endpoint(url, method=method))).value is None
+
+
+SECRET = "sk-SECRET"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"{SECRET}\n",
+        f"{SECRET}\r\nx: y",
+        f" {SECRET}",
+        f"{SECRET}\0",
+        f"{SECRET}é",
+        f"{SECRET}\ud800",
+        SECRET.encode(),
+        5,
+    ],
+)
+def test_of_a_header_that_cannot_be_sent_the_name_is_told_and_not_the_value(value: Any) -> None:
+    with pytest.raises(ConfigError, match="'Authorization'") as told:
+        Endpoint("http://127.0.0.1:9/", headers={"Authorization": value})
+    assert SECRET not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("headers: 'a b' is no name", {"headers": {"a b": "c"}}),
+        ("headers: 5 is no name", {"headers": {5: "c"}}),
+        ("headers: 'Content-Length' is not for you", {"headers": {"Content-Length": "5"}}),
+        ("headers: 'transfer-encoding' is not for you", {"headers": {"transfer-encoding": "chunked"}}),
+        ("headers are no mapping", {"headers": [("a", "b")]}),
+        ("method='' is none", {"method": ""}),
+        (r"method='GET\\r\\nX' is none", {"method": "GET\r\nX"}),
+        ("method=None is none", {"method": None}),
+        ("url=5 is no text", {"url": 5}),
+        ("the URL holds", {"url": "http://127.0.0.1:9/\x01"}),
+        ("the URL holds", {"url": "http://127.0.0.1:9/\ud800"}),
+    ],
+)
+def test_what_makes_no_request_is_refused_with_its_name(said: str, asked: dict[str, Any]) -> None:
+    request: dict[str, Any] = {"url": "http://127.0.0.1:9/", **asked}
+    with pytest.raises(ConfigError, match=said):
+        Endpoint(**request)
+
+
+@pytest.mark.parametrize("body", [{1, 2}, [float("nan")], object()], ids=["set", "nan", "object"])
+async def test_a_body_that_is_no_json_is_refused(runtime: Runtime, body: object) -> None:
+    with pytest.raises(ConfigError, match="the body of the endpoint is no JSON"):
+        await runtime.run(Endpoint("http://127.0.0.1:9/", body=body))
 
 
 async def test_a_reset_is_an_error_that_says_the_outcome_is_unknown(runtime: Runtime, at: At) -> None:
@@ -274,6 +359,16 @@ async def test_letters_may_be_cut_in_two(runtime: Runtime, at: At) -> None:
         async for _ in running:
             went_on.set()
     assert running.value == {"word": "é"}
+    assert "".join(running.items) == '{"word": "é"}'
+
+
+async def test_a_letter_that_is_cut_off_is_told_at_the_end(runtime: Runtime, at: At) -> None:
+    async def cut(body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(said(200, b"caf\xc3"))
+
+    async with at(cut) as url:
+        done = await runtime.run(Endpoint(url))
+    assert "".join(done.items) == done.value == "caf\ufffd"
 
 
 async def test_bytes_arrive_as_they_are(runtime: Runtime, at: At) -> None:

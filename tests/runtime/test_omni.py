@@ -20,6 +20,7 @@ from codin.runtime import (
     Emit,
     Endpoint,
     Function,
+    HttpRuntime,
     Kind,
     LocalRuntime,
     Module,
@@ -200,6 +201,32 @@ async def test_a_name_that_nobody_has_is_no_back_end() -> None:
         (lambda: Command("ls -l"), "command='ls -l'"),
         (lambda: Command([]), r"command=\[\]"),
         (lambda: Function("x"), "function='x' cannot be called"),  # type: ignore[arg-type]
+        (lambda: Command(["ls"], files={"../../a": b""}), r"files: '\.\./\.\./a' is no path inside"),
+        (lambda: Function(len, files={"/etc/a": b""}), "files: '/etc/a' is no path inside"),
+        (lambda: Command(["ls"], files={"": b""}), "files: '' is no path inside"),
+        (lambda: Command(["ls"], files={5: b""}), "files: 5 is no path inside"),  # type: ignore[dict-item]
+        (lambda: Command(b"ls"), r"command=b'ls' is no list of words"),  # type: ignore[arg-type]
+        (lambda: Command(["echo", 5]), r"command=\['echo', 5\] is no list of words"),  # type: ignore[arg-type]
+        (lambda: Command(["cat"], "text"), "stdin is no bytes"),  # type: ignore[arg-type]
+        (lambda: Command(["ls"], files=["a"]), "files are no mapping"),  # type: ignore[arg-type]
+        (lambda: Command(["ls"], artifacts="*.txt"), r"artifacts='\*\.txt' are no list of patterns"),  # type: ignore[arg-type]
+        (lambda: Command(["ls"], artifacts=[5]), r"artifacts=\[5\] are no list of patterns"),  # type: ignore[arg-type]
+        (lambda: Command(["ls"], artifacts=5), "artifacts=5 are no list of patterns"),  # type: ignore[arg-type]
+        (lambda: Command(["ls"], artifacts=["../*"]), r"artifacts: '\.\./\*' is no path inside"),  # type: ignore[arg-type]
+        (lambda: Command(["ls"], on=5), "on=5 is no name"),  # type: ignore[arg-type]
+        (lambda: Function(len, "ab"), "args are no list but a str"),  # type: ignore[arg-type]
+        (lambda: Function(len, 5), "args are no list but a int"),  # type: ignore[arg-type]
+        (lambda: Function(len, [], ["a"]), "kwargs are no mapping"),  # type: ignore[arg-type]
+        (lambda: Function(len, [], {5: 1}), "kwargs: 5 is no name"),  # type: ignore[arg-type]
+        (lambda: Module(5), "target=5 is no name"),  # type: ignore[arg-type]
+        (lambda: Module("json:dumps", "ab"), "args are no list but a str"),  # type: ignore[arg-type]
+        (lambda: Module("json:dumps", kwargs={5: 1}), "kwargs: 5 is no name"),  # type: ignore[arg-type]
+        (lambda: Module("json:dumps", method=5), "method=5 is no name"),  # type: ignore[arg-type]
+        (lambda: Container(5), "image=5 is no name"),  # type: ignore[arg-type]
+        (lambda: Container(""), "image='' is no name"),  # type: ignore[arg-type]
+        (lambda: Container("busybox", "ls"), "command='ls' is no list of words"),  # type: ignore[arg-type]
+        (lambda: Container("busybox", ["ls", 5]), r"command=\['ls', 5\] is no list of words"),  # type: ignore[arg-type]
+        (lambda: Container("busybox", [], "text"), "stdin is no bytes"),  # type: ignore[arg-type]
         (lambda: OmniRuntime(sandbox="none"), "sandbox='none' is none of"),  # type: ignore[arg-type]
         (lambda: OmniRuntime().run_sync(5), "5 is no workload"),  # type: ignore[arg-type]
         (lambda: LocalRuntime().run_sync(5), "5 is no workload"),  # type: ignore[arg-type]
@@ -215,3 +242,20 @@ async def test_a_cluster_that_nobody_has_named_gets_no_code(monkeypatch: pytest.
     monkeypatch.setattr("codin.runtime.omni.runtimes", lambda: ["ray"])
     with pytest.raises(NoRuntime, match="ray: none is named, by RAY_ADDRESS or with on='ray'"):
         await OmniRuntime().choose(Function(print))
+
+
+async def test_a_back_end_that_cannot_be_closed_leaves_no_other_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+
+    async def fail(runtime: Runtime) -> None:
+        closed.append(runtime.name)
+        raise OSError("it is gone")
+
+    monkeypatch.setattr(LocalRuntime, "close", fail)
+    monkeypatch.setattr(HttpRuntime, "close", fail)
+    runtime = OmniRuntime(["http", "local"])
+    for work in (Endpoint("http://example.com"), Command(["true"])):
+        await runtime.choose(work)
+    with pytest.raises(OSError, match="it is gone"):
+        await runtime.close()
+    assert sorted(closed) == ["http", "local"]

@@ -262,6 +262,24 @@ async def test_what_no_node_has_is_told_after_a_while(ray_cluster: RayCluster) -
             await runtime.run(Function(chores.double, [1], sandbox="off"))
 
 
+async def test_a_look_at_the_nodes_that_fails_is_not_the_last(ray_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = import_module("ray")
+    nodes, looks = own.nodes, 0
+
+    def once_in_vain() -> object:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise ConnectionError("the cluster is away")
+        return nodes()
+
+    monkeypatch.setattr(own, "nodes", once_in_vain)
+    async with asyncio.timeout(60), RayRuntime(driver="here", resources={"nowhere": 1}, patience=1.0) as runtime:
+        with pytest.raises(NoRuntime, match="no node of the cluster has"):
+            await runtime.run(Function(chores.double, [1], sandbox="off"))
+    assert looks > 1
+
+
 async def test_missing_asks_a_node_for_its_sandbox(ray_runtime: RayRuntime) -> None:
     assert await ray_runtime.missing(Function(chores.double, [1], sandbox="required")) == ""
     assert "it runs no command" in await ray_runtime.missing(Command(["true"]))
@@ -385,3 +403,19 @@ def test_an_example_on_a_cluster(ray_cluster: RayCluster, name: str, shown: list
     assert done.returncode == 0, done.stderr[-3000:]
     for words in shown:
         assert words in done.stdout
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_closed_while_it_connects_leaves_no_driver(turns: int) -> None:
+    before = set(children())
+    async with asyncio.timeout(60):
+        runtime = RayRuntime("127.0.0.1:1")  # where nobody listens
+        asking = asyncio.create_task(runtime.missing(Function(sum, [[1]])))
+        for _ in range(turns):
+            await asyncio.sleep(0)  # one turn of the loop
+        await runtime.close()
+        await asyncio.to_thread(lambda: None)  # a driver that a thread had begun is there by now
+        asking.cancel()
+        await asyncio.wait([asking])
+        await runtime.close()
+    assert set(children()) == before
