@@ -290,9 +290,12 @@ class _Request:
 
 def _parts(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """A schema, with what it refers to, what it is put together from, and what its items are."""
-    waiting, met = [schema], set[str]()
+    waiting: list[Any] = [schema]
+    met: set[str] = set()
     while waiting:
         each = waiting.pop()
+        if isinstance(each, bool):  # a schema that says nothing
+            continue
         yield each
         for joint in ("allOf", "anyOf", "oneOf"):
             waiting += each.get(joint, ())

@@ -250,12 +250,16 @@ async def test_forms_and_files_are_sent_as_the_document_says() -> None:
 
     fields = {
         "type": "object",
-        "properties": {"n": {"type": "integer"}, "file": {"type": "string", "format": "binary"}},
+        "properties": {"n": {"type": "integer"}, "file": {"type": "string", "format": "binary"}, "any": True},
     }
     async with listening(app) as served:
         for media_type, schema, value in [
             ("application/x-www-form-urlencoded", {"type": "object"}, {"n": [1, 2], "a b": "&"}),
-            ("multipart/form-data", fields, {"n": 1, 'x"\r\ny': "z", "file": base64.b64encode(b"\x00\xff").decode()}),
+            (
+                "multipart/form-data",
+                fields,
+                {"n": 1, 'x"\r\ny': "z", "any": "q", "file": base64.b64encode(b"\x00\xff").decode()},
+            ),
             ("text/plain", {"type": "string"}, "tea"),
             ("application/pdf", {"type": "string"}, base64.b64encode(b"\x00").decode()),
         ]:
@@ -264,6 +268,7 @@ async def test_forms_and_files_are_sent_as_the_document_says() -> None:
     assert bodies[0] == ("application/x-www-form-urlencoded", b"n=1&n=2&a+b=%26")
     assert b'name="n"\r\n\r\n1\r\n' in bodies[1][1]
     assert b'name="x%22%0D%0Ay"\r\n\r\nz\r\n' in bodies[1][1]
+    assert b'name="any"\r\n\r\nq\r\n' in bodies[1][1]
     assert b'filename="file"\r\nContent-Type: application/octet-stream\r\n\r\n\x00\xff\r\n' in bodies[1][1]
     assert bodies[2:] == [("text/plain", b"tea"), ("application/pdf", b"\x00")]
 
