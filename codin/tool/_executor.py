@@ -39,6 +39,7 @@ from codin.trust import ANONYMOUS, Caller
 __all__ = ["ToolExecutor"]
 
 _logger = logging.getLogger("codin.tool")
+_IN_A_ROW = 64  # pieces of a stream, until others have their turn
 _ASKED = 2000  # letters of the arguments in a question
 
 
@@ -273,20 +274,25 @@ class ToolExecutor:
 
     async def _pieces(self, call: ToolCall, door: Door) -> AsyncGenerator[tuple[Any, bytes], None]:
         """What a streaming tool gives, each piece with its JSON. It has the time for all of them."""
-        ends = asyncio.get_running_loop().time() + call.timeout
-        size = 0
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + call.timeout
+        late, number, size = False, 0, 0
         async with aclosing(self._begun(call, door)) as pieces:
             while True:
                 scope = asyncio.timeout_at(ends)
                 try:
                     async with scope:
                         piece = await anext(pieces)
-                    if scope.expired():
+                    number += 1
+                    if number % _IN_A_ROW == 0:
+                        await asyncio.sleep(0)  # one that never waits would let nobody else go on
+                    late = loop.time() >= ends
+                    if late:
                         raise TimeoutError
                 except StopAsyncIteration:
                     return
                 except BaseException as error:
-                    self._fail(call, door, error, expired=scope.expired())
+                    self._fail(call, door, error, expired=late or scope.expired())
                 body = door.encode_piece(piece, call.arguments)
                 size += len(body)
                 self._bound(call, size)

@@ -224,6 +224,27 @@ async def test_a_stream_that_floods_is_stopped() -> None:
     assert len("".join(await _until_error(executor, "endless", InvalidResult))) == 900
 
 
+async def test_a_stream_that_never_waits_has_its_time_and_lets_others_go_on() -> None:
+    beats = 0
+
+    @tool(timeout=0.3)
+    async def spinning() -> AsyncIterator[str]:
+        while True:
+            yield ""
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            await asyncio.sleep(0)
+            beats += 1
+
+    beating = asyncio.create_task(beat())
+    with pytest.raises(ToolTimeout):
+        await ToolExecutor([spinning], limits=ToolLimits(max_result=1 << 40)).call("spinning")
+    beating.cancel()
+    assert beats > 1
+
+
 async def _until_error(executor: ToolExecutor, name: str, error: type[Exception]) -> list[Any]:
     """The pieces before the error that ends a stream."""
     pieces: list[Any] = []

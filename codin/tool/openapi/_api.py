@@ -290,12 +290,9 @@ class _Request:
 
 def _parts(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """A schema, with what it refers to, what it is put together from, and what its items are."""
-    waiting: list[Any] = [schema]
-    met: set[str] = set()
+    waiting, met = [schema], set[str]()
     while waiting:
         each = waiting.pop()
-        if isinstance(each, bool):  # a schema that says nothing
-            continue
         yield each
         for joint in ("allOf", "anyOf", "oneOf"):
             waiting += each.get(joint, ())

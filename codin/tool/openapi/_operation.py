@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
+from urllib.parse import unquote
 
 from codin.errors import DocumentRefused
 from codin.tool.openapi._auth import TOKEN
@@ -117,6 +118,8 @@ def read_operation(document: Document, schemas: Schemas, path: str, method: str,
     above = child("#/paths", path)
     place = child(above, method)
     own = object_at(item[method], place)
+    if any(unquote(step) in (".", "..") for step in path.split("/")):
+        raise DocumentRefused(f"the path {path[:200]!r} leads elsewhere", place=above, hint="write it without dots")
     reading = _Reading(document, schemas, path)
     parameters = reading.parameters([(item, above), (own, place)])
     words = [str(own.get(name) or "").strip() for name in ("summary", "description")]

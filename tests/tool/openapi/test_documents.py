@@ -78,6 +78,8 @@ def test_only_takes_ids_paths_and_tags() -> None:
         (document({"parameters": [{"name": "a", "in": "query", "schema": {"type": "no"}}]}), "#/paths/~10/get"),
         (document({"requestBody": {"content": {"application/json": {"schema": 3}}}}), "schema"),
         ({"openapi": "3.1.0", "paths": {"/{a}": {"get": {}}}}, "#/paths/~1{a}/get"),
+        ({"openapi": "3.1.0", "paths": {"/../adm": {"get": {}}}}, "#/paths/~1..~1adm"),
+        ({"openapi": "3.1.0", "paths": {"/%2E./adm": {"get": {}}}}, "#/paths/~1%2E.~1adm"),
         (document({"responses": {}}, servers=[{"url": "file:///etc"}]), "#/servers"),
         (document({"responses": {}}, servers=[{"url": "https://u:p@api.example"}]), "#/servers"),
         (document({"responses": {}}, servers=[{"url": "https://{host}/"}]), "#/servers"),
