@@ -337,6 +337,12 @@ async def test_a_database_is_written_to_when_that_was_typed(database: Path) -> N
     for statement in ("ATTACH '/tmp/other.db' AS other", "PRAGMA journal_mode = OFF", "VACUUM INTO '/tmp/other.db'"):
         with pytest.raises(ToolRefused):
             await sql.call("sql", {"statement": statement})
+    for statement in ("BEGIN", "SAVEPOINT s", "COMMIT", "ROLLBACK"):  # of which the next call would know nothing
+        with pytest.raises(ToolRefused):
+            await sql.call("sql", {"statement": statement})
+    added = "INSERT INTO tea SELECT * FROM tea RETURNING name"
+    assert (await sql.call("sql", {"statement": added}))["rows"] == [["black"]]
+    assert (await sql.call("sql", {"statement": "SELECT name FROM tea"}))["rows"] == [["black"], ["black"]]
 
 
 async def test_an_answer_has_bounds_however_wide_it_is(tmp_path: Path) -> None:

@@ -21,7 +21,10 @@ CELL = 64 * 1024  # bytes of a value, also of those in between
 ALL = 16 * 1024 * 1024  # letters of an answer, and of what is held of it at once
 _COLUMNS = ALL // CELL
 _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
-_NEVER = {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
+_NEVER = {
+    *(sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA),
+    *(sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT),  # which would end with their own statement
+}
 _FORBIDDEN = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"}
 
 
@@ -70,7 +73,12 @@ class Sql:
         ends = monotonic() + self._seconds
         mode = "rw" if self.writable else "ro"
         try:
-            connection = sqlite3.connect(f"file:{quote(str(self._path))}?mode={mode}", uri=True, timeout=self._seconds)
+            connection = sqlite3.connect(
+                f"file:{quote(str(self._path))}?mode={mode}",
+                uri=True,
+                timeout=self._seconds,
+                isolation_level=None,  # each statement is a transaction
+            )
         except sqlite3.Error as error:
             raise ToolRefused(f"the database cannot be opened: {error}", tool="sql") from None
         with closing(connection):
@@ -112,9 +120,7 @@ class Sql:
                 break
             rows.append([_plain(value) for value in row])
             size += letters(rows[-1])
-        if self.writable:
-            cursor.close()
-            connection.commit()
+        cursor.close()
         return Rows(columns, rows, more, max(cursor.rowcount, 0))
 
 
