@@ -161,6 +161,15 @@ async def test_without_a_sandbox_no_code_runs() -> None:
 METADATA = "http://169.254.169.254/latest/meta-data/"
 
 
+def encoded(asked: str) -> tuple[Mapping[str, str], bytes]:
+    """A page in an encoding, which the `head` of the answer names or the `page`; or one that it is only `called`."""
+    where, _, name = asked.partition("/")
+    if where == "called":
+        return {"content-type": f"text/html; charset={name}"}, "<title>Чай</title>".encode()
+    page = f"<meta charset={name}><title>Чай 茶</title>".encode(name, "xmlcharrefreplace")
+    return {"content-type": f"text/html; charset={name.upper()}" if where == "head" else "text/html"}, page
+
+
 class Site(BaseHTTPRequestHandler):
     """Answers as an attacker would."""
 
@@ -176,6 +185,8 @@ class Site(BaseHTTPRequestHandler):
             headers = {**headers, "content-encoding": "gzip"}
         elif kind == "image":
             headers = {"content-type": "image/png"}
+        elif kind == "encoded":
+            headers, body = encoded(rest)
         elif kind == "table":
             body = b"<table><tr><th>Year<th>Cups<tr><td>2023</td><td>10</td></tr></table><label>New</label>"
             body += b"<button>A<b> d</b>d</button>"
@@ -204,6 +215,19 @@ def site() -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.mark.parametrize("where", ["head", "page"])
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1251", "koi8-r", "shift_jis", "gb18030", "iso-8859-5"])
+async def test_pages_are_read_in_their_encoding(site: str, encoding: str, where: str) -> None:
+    page = ToolExecutor([Page(guard=AddressGuard(allow_loopback=True)).read_page])
+    assert (await page.call("read_page", {"url": f"{site}/encoded/{where}/{encoding}"}))["title"] == "Чай 茶"
+
+
+@pytest.mark.parametrize("encoding", ["idna", "unicode_escape", "rot13", "hex", "no-such"])
+async def test_what_is_no_encoding_of_the_web_is_utf_8(site: str, encoding: str) -> None:
+    page = ToolExecutor([Page(guard=AddressGuard(allow_loopback=True)).read_page])
+    assert (await page.call("read_page", {"url": f"{site}/encoded/called/{encoding}"}))["title"] == "Чай"
 
 
 async def test_pages_are_read_as_text(site: str) -> None:

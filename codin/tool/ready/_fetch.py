@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -17,6 +18,12 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _HOPS = 5
 _TEXT = ("text/", "application/json", "application/xml", "application/xhtml+xml")
 _SECONDS = 20.0
+# Those of the web; Python has others, in which a text takes long to read.
+_ENCODING = re.compile(
+    r"utf-(8|16(le|be)?)|(us-)?ascii|(iso-8859|windows)-\d{1,4}|koi8-[ru]|shift[_-]jis|euc-(jp|kr)|iso-2022-jp"
+    r"|gb(k|2312|18030)|big5"
+)
+_SAID = re.compile(rb"""<meta\s[^>]{0,200}\bcharset\s{0,5}=\s{0,5}["']?([\w-]{1,20})""", re.IGNORECASE)
 
 
 @dataclass
@@ -86,7 +93,7 @@ async def _followed(transport: Transport, url: str, most: int, types: Collection
             if not any(kind.startswith(each) for each in types):
                 raise ToolRefused(f"{url} is {kind[:100] or 'of no type'!r}, and only text is read", tool=tool)
             body = await answer.read(most)
-            return Fetched(url, answer.status, kind, body.decode(_charset(kind), "replace"))
+            return Fetched(url, answer.status, kind, _text(body, kind))
     raise ToolRefused(f"{url} leads on more than {_HOPS} times", tool=tool)
 
 
@@ -111,6 +118,12 @@ def _plain(url: str, tool: str) -> str:
     return urlunsplit(parts._replace(fragment=""))
 
 
-def _charset(content_type: str) -> str:
+def _text(body: bytes, content_type: str) -> str:
+    """The text of a body, by the encoding that its type says, or else a page itself; UTF-8 where neither is known."""
     name = content_type.partition("charset=")[2].partition(";")[0].strip(" \"'")
-    return name if name in {"utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252"} else "utf-8"
+    if not name and (said := _SAID.search(body[:1024])) is not None:
+        name = said[1].decode().lower()
+    try:
+        return body.decode(name if _ENCODING.fullmatch(name) else "utf-8", "replace")
+    except LookupError:
+        return body.decode(errors="replace")
