@@ -88,7 +88,11 @@ class Host:
         self.names = names
         self.record = folder / "record"
         self._folder = folder
-        self._port = _free_port()
+        # Bound and not listened on: nobody else is given the port, and the process may have it, again and again.
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind(("127.0.0.1", 0))
+        self._port: int = self._held.getsockname()[1]
         self.origin = f"http://127.0.0.1:{self._port}/"
         self._process: asyncio.subprocess.Process | None = None
 
@@ -109,10 +113,14 @@ class Host:
                     raise RuntimeError("a process did not start")
 
     async def kill(self) -> None:
-        assert self._process is not None
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    async def close(self) -> None:
+        self._held.close()
+        await self.kill()
 
     def written(self) -> list[tuple[str, str]]:
         """The calls and the tasks that its agents wrote down."""
@@ -146,10 +154,9 @@ async def _hosts(plan: Soak, folder: Path) -> AsyncGenerator[list[Host]]:
             place = folder / str(number)
             place.mkdir(mode=0o700)
             hosts.append(Host(names, place))
+            stack.push_async_callback(hosts[-1].close)
         for some in range(0, len(hosts), 4):  # starting is what takes a processor
             await asyncio.gather(*(host.start() for host in hosts[some : some + 4]))
-        for host in hosts:
-            stack.push_async_callback(host.kill)
         yield hosts
 
 
@@ -195,12 +202,6 @@ def _judge(plan: Soak, hosts: Sequence[Host]) -> None:
     plan.doubled = sorted(call for call, made in tasks.items() if len(set(made)) > 1)
     plan.again = sum(len(made) - len(set(made)) for made in tasks.values())
     plan.lost += sorted(asked - tasks.keys())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def main() -> int:
