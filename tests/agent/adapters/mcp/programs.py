@@ -19,11 +19,16 @@ def command(module: str) -> list[str]:
     return [sys.executable, "-m", f"tests.agent.adapters.mcp.{module}"]
 
 
+_held: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    """A port nobody listens on, and that nobody is given who asks for any."""
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # whoever names it may have it
+    found.bind(("127.0.0.1", 0))
+    _held.append(found)
+    return found.getsockname()[1]
 
 
 @contextmanager
