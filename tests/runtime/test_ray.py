@@ -262,24 +262,6 @@ async def test_what_no_node_has_is_told_after_a_while(ray_cluster: RayCluster) -
             await runtime.run(Function(chores.double, [1], sandbox="off"))
 
 
-async def test_a_look_at_the_nodes_that_fails_is_not_the_last(ray_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = import_module("ray")
-    nodes, looks = own.nodes, 0
-
-    def once_in_vain() -> object:
-        nonlocal looks
-        looks += 1
-        if looks == 1:
-            raise ConnectionError("the cluster is away")
-        return nodes()
-
-    monkeypatch.setattr(own, "nodes", once_in_vain)
-    async with asyncio.timeout(60), RayRuntime(driver="here", resources={"nowhere": 1}, patience=1.0) as runtime:
-        with pytest.raises(NoRuntime, match="no node of the cluster has"):
-            await runtime.run(Function(chores.double, [1], sandbox="off"))
-    assert looks > 1
-
-
 async def test_missing_asks_a_node_for_its_sandbox(ray_runtime: RayRuntime) -> None:
     assert await ray_runtime.missing(Function(chores.double, [1], sandbox="required")) == ""
     assert "it runs no command" in await ray_runtime.missing(Command(["true"]))
@@ -340,6 +322,24 @@ async def test_a_program_may_be_its_own_driver(ray_here: None, ray_cluster: RayC
         finally:
             connect(ray_cluster)
         assert (await runtime.run(Function(chores.double, [5], sandbox="off"))).value == 10
+
+
+async def test_a_look_at_the_nodes_that_fails_is_not_the_last(ray_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = import_module("ray")
+    nodes, looks = own.nodes, 0
+
+    def once_in_vain() -> object:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise ConnectionError("the cluster is away")
+        return nodes()
+
+    monkeypatch.setattr(own, "nodes", once_in_vain)
+    async with asyncio.timeout(60), RayRuntime(driver="here", resources={"nowhere": 1}, patience=1.0) as runtime:
+        with pytest.raises(NoRuntime, match="no node of the cluster has"):
+            await runtime.run(Function(chores.double, [1], sandbox="off"))
+    assert looks > 1
 
 
 def test_what_a_program_has_said_to_ray_is_not_said_again() -> None:
