@@ -14,41 +14,14 @@ from codin.sandbox import Code, Limits, Pool, Sandbox
 from codin.sandbox.local import LocalSandbox
 from tests.sandbox.conftest import Room
 from tests.sandbox.remains import groups
-from tests.sandbox.test_attacks import open_descriptors
-from tests.sandbox.test_local import MIB, relaxed, with_word
+from tests.sandbox.test_local import MIB, with_word
 
 pytestmark = pytest.mark.anyio
 local = pytest.mark.parametrize("room", ["local"], indirect=True)
 
 
-def marked() -> Limits:
-    """Limits by which the processes of a sandbox can be told from others."""
-    return Limits(disk=64 * MIB + int.from_bytes(os.urandom(3), "big"))
-
-
-async def test_cancelled_ever_again_while_it_opens() -> None:
-    limits = marked()
-    policy = await relaxed(limits=limits)
-    async with LocalSandbox(policy):  # has looked what the machine has, which is done once
-        finished = False
-    descriptors, turns = open_descriptors(), 0
-    while not finished:
-        sandbox = LocalSandbox(policy)
-        opening = asyncio.create_task(sandbox.__aenter__())
-        for _ in range(turns):
-            await asyncio.sleep(0)  # one turn of the loop
-        finished = opening.done()
-        while not opening.done():
-            opening.cancel()
-            await asyncio.sleep(0)
-        if not opening.cancelled():
-            await sandbox.__aexit__(None, None, None)
-        assert (groups(), with_word(str(limits.disk)), open_descriptors()) == ([], [], descriptors), turns
-        turns += 1 + turns // 4
-
-
 def test_a_loop_that_closes_lets_it_be_taken_away() -> None:
-    limits = marked()
+    limits = Limits(disk=64 * MIB + int.from_bytes(os.urandom(3), "big"))  # by which its processes are told from others
 
     async def main(turns: int) -> bool:
         async with asyncio.timeout(60):

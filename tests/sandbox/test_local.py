@@ -634,8 +634,9 @@ def with_word(word: str) -> list[str]:
     return found
 
 
-async def test_cancelled_at_every_step_of_opening() -> None:
-    """However far it has come, whoever turns away finds nothing behind."""
+@pytest.mark.parametrize("again", [False, True], ids=["once", "ever-again"])
+async def test_cancelled_at_every_step_of_opening(again: bool) -> None:
+    """However far it has come, whoever turns away finds nothing behind; nor does who cannot wait for that."""
     marked = 64 * MIB + int.from_bytes(os.urandom(3), "big")
     policy = await relaxed(limits=Limits(disk=marked))
     async with LocalSandbox(policy):  # has looked what the machine has, which is done once
@@ -649,6 +650,9 @@ async def test_cancelled_at_every_step_of_opening() -> None:
             await asyncio.sleep(0)  # one turn of the loop
         finished = opening.done()
         opening.cancel()
+        while again and not opening.done():
+            await asyncio.sleep(0)
+            opening.cancel()
         await asyncio.wait([opening])
         if not opening.cancelled():
             await sandbox.__aexit__(None, None, None)
