@@ -1,4 +1,4 @@
-"""Reading a body within its bound."""
+"""What a body is, and reading it within its bound."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from collections.abc import AsyncIterator, Mapping
 from codin.errors import BadResponse, ResponseTooLarge
 from codin.net._wording import shown
 
-__all__ = ["check_encoding", "check_length", "read_bounded"]
+__all__ = ["check_encoding", "check_length", "is_json", "read_bounded"]
+
+
+def is_json(media_type: str) -> bool:
+    """Whether it is JSON, by itself or by its suffix."""
+    plain = media_type.partition(";")[0].strip().lower()
+    return plain == "application/json" or plain.endswith("+json")
 
 
 def check_encoding(headers: Mapping[str, str], url: str) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from codin.errors import AddressRefused, NoRuntime, RuntimeUnavailable
 from codin.net import AddressGuard
+from codin.net._body import is_json
 from codin.net._wording import shown
 from codin.runtime._job import Call, Sent, body_of
 from codin.runtime._protocol import Emit, Endpoint, Event, Item, Kind, Outcome
@@ -110,15 +111,14 @@ def answered(status: int, content_type: str, text: str) -> Outcome:
     """What an answer means that has come to its end."""
     value: Any = text
     error = ""
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/json" or kind.endswith("+json"):
+    if is_json(content_type):
         try:
             value = json.loads(text) if text else None
         except (ValueError, RecursionError):
             error = "the endpoint says JSON, and its answer is none"
     if not 200 <= status < 300:
-        more = ", a redirect, which is not followed" if 300 <= status < 400 else ""
-        error = f"the endpoint answered HTTP {status}{more}: {text[:300]}"
+        kind = ", a redirect, which is not followed" if 300 <= status < 400 else ""
+        error = f"the endpoint answered HTTP {status}{kind}: {text[:300]}"
     return Outcome(value=value, exit_code=1 if error else 0, error=error)
 
 

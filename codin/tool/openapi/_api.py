@@ -25,9 +25,10 @@ from codin.errors import (
     TransportError,
 )
 from codin.net import AddressGuard, Response, Transport, open_transport
+from codin.net._body import is_json
 from codin.tool._protocol import ToolSpec
 from codin.tool.openapi._auth import Auth, Keys
-from codin.tool.openapi._operation import Body, Operation, Parameter, is_json, is_text
+from codin.tool.openapi._operation import Body, Operation, Parameter, is_text
 from codin.tool.openapi._styles import pairs, plain, scalar
 
 __all__ = ["Api", "OpenApiTool"]

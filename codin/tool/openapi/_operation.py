@@ -9,11 +9,12 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 from codin.errors import DocumentRefused
+from codin.net._body import is_json
 from codin.tool.openapi._auth import TOKEN
 from codin.tool.openapi._document import Document, child, object_at
 from codin.tool.openapi._schema import Schemas
 
-__all__ = ["METHODS", "Body", "Operation", "Parameter", "is_json", "is_text", "read_operation"]
+__all__ = ["METHODS", "Body", "Operation", "Parameter", "is_text", "read_operation"]
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _STYLES = {
@@ -99,12 +100,6 @@ class Operation:
         required = [each.argument for each in takes if each.required]
         whole = {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
         return {**whole, "$defs": definitions} if definitions else whole
-
-
-def is_json(media_type: str) -> bool:
-    """Whether it is JSON, by itself or by its suffix."""
-    plain = media_type.partition(";")[0].strip().lower()
-    return plain == "application/json" or plain.endswith("+json")
 
 
 def is_text(media_type: str) -> bool:
