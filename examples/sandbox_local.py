@@ -26,7 +26,7 @@ async def main() -> None:
         for source in (
             "open('/etc/shadow')",
             "import socket; socket.create_connection(('127.0.0.1', 22))",
-            "import os\nwhile True: os.fork()",
+            "import os, time\nwhile os.fork(): pass\ntime.sleep(60)",
             "kept = []\nwhile True: kept.append(bytearray(10**7))",
             "while True: pass",
         ):

@@ -75,6 +75,7 @@ class Process:
         self._on_change = on_change
         self._policy = Restarts()
         self._act = asyncio.Event()
+        self._begun = asyncio.Event()
         self._ended = False
         self._again = False
         self._grace: float | None = None
@@ -123,6 +124,10 @@ class Process:
         finally:
             log.close()
             self._set("stopped")
+
+    async def begun(self) -> None:
+        """Wait until its first start is over: it is ready, or will not be for now."""
+        await self._begun.wait()
 
     async def _turn(self, log: LogFile) -> None:
         """One start, and what comes after its end."""
@@ -248,6 +253,8 @@ class Process:
 
     def _set(self, state: State, words: str = "") -> None:
         self.state, self.words, self.since = state, words, time.time()
+        if state != "starting":
+            self._begun.set()
         self._on_change()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +21,8 @@ __all__ = ["Supervisor"]
 
 REGISTRY = "registry"
 """The name of the process that is no agent."""
+
+_HEAD_START = 10.0  # seconds that agents wait for their registry at most
 
 
 class Supervisor:
@@ -136,7 +139,15 @@ class Supervisor:
             transport=self._transport,
             on_change=self._changed,
         )
-        self._group.create_task(process.run())
+        self._group.create_task(self._behind_the_registry(process))
+
+    async def _behind_the_registry(self, process: Process) -> None:
+        """Run an agent once it can join: it would be told that there is no registry, and try again a second later."""
+        if self._own_registry is not None and process.name != REGISTRY:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_HEAD_START):
+                    await self.processes[REGISTRY].begun()
+        await process.run()
 
     def _changed(self) -> None:
         self._record.write(self.to_dict())
