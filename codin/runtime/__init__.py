@@ -23,7 +23,7 @@ from codin.runtime._result import RuntimeResult
 from codin.runtime._runtime import Runtime
 
 if TYPE_CHECKING:
-    from codin.runtime._kubernetes_deployment import Deployment
+    from codin.runtime._kubernetes.deployment import Deployment
     from codin.runtime.http import HttpRuntime
     from codin.runtime.local import LocalRuntime
     from codin.runtime.omni import OmniRuntime
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Deployment": "codin.runtime._kubernetes_deployment",
+    "Deployment": "codin.runtime._kubernetes.deployment",
     "HttpRuntime": "codin.runtime.http",
     "LocalRuntime": "codin.runtime.local",
     "OmniRuntime": "codin.runtime.omni",

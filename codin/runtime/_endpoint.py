@@ -15,7 +15,7 @@ from codin.net import AddressGuard
 from codin.net._body import is_json
 from codin.net._wording import shown
 from codin.runtime._job import Call, Sent, body_of
-from codin.runtime._protocol import Emit, Endpoint, Event, Item, Kind, Outcome
+from codin.runtime._protocol import Emit, Endpoint, Event, Item, Kind, Outcome, terms_of
 
 __all__ = ["TOO_LONG", "RemoteCall", "answered", "lost", "refused"]
 
@@ -61,17 +61,9 @@ class RemoteCall:
             "codin_endpoint.py": (package_files("codin.runtime") / "_endpoint_guest.py").read_bytes(),
             "codin_zone.py": (package_files("codin.net") / "_zone.py").read_bytes(),
         }
-        workload = _Asked(
-            call=Call("module", told),
-            library=sources,
-            limits=replace(endpoint.limits, output=_WRAPPING * endpoint.limits.output + _FRAMES),
-            network="full",
-            env=endpoint.env,
-            files=endpoint.files,
-            artifacts=endpoint.artifacts,
-            sandbox=endpoint.sandbox,
-        )
-        return cls(endpoint, workload)
+        limits = replace(endpoint.limits, output=_WRAPPING * endpoint.limits.output + _FRAMES)
+        terms: dict[str, Any] = {**terms_of(endpoint), "limits": limits, "network": "full"}
+        return cls(endpoint, _Asked(call=Call("module", told), library=sources, **terms))
 
     def heard(self, emit: Emit) -> Emit:
         """`emit`, and what comes is kept: the guest says the body once, in pieces."""

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from codin.errors import NoRuntime, PolicyNotEnforced, RuntimeUnavailable, SandboxUnavailable
-from codin.runtime._protocol import Command, Container, Emit, Outcome, Workload
+from codin.runtime._protocol import Command, Container, Emit, Outcome, Workload, terms_of
 from codin.runtime._runtime import Runtime, able
 from codin.runtime._sandboxed import run_in
 from codin.sandbox import Sandbox
@@ -50,13 +50,4 @@ class SandboxRuntime(Runtime):
 
 def command_of(workload: Container, argv: Sequence[str]) -> Command:
     """What an image runs, as a command in it."""
-    return Command(
-        argv,
-        workload.stdin,
-        limits=workload.limits,
-        network=workload.network,
-        env=workload.env,
-        files=workload.files,
-        artifacts=workload.artifacts,
-        sandbox=workload.sandbox,
-    )
+    return Command(argv, workload.stdin, **terms_of(workload))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, cast, get_args
 
 from codin.errors import ConfigError, FileRefused
@@ -26,6 +26,7 @@ __all__ = [
     "Raised",
     "SandboxDemand",
     "Workload",
+    "terms_of",
 ]
 
 Kind = Literal["function", "module", "command", "container", "endpoint"]
@@ -99,6 +100,11 @@ class Workload:
     def demand(self) -> SandboxDemand:
         """What it asks of a sandbox, defaults applied."""
         return self.sandbox or "preferred"
+
+
+def terms_of(workload: Workload) -> dict[str, Any]:
+    """What all workloads have, for another that is run in its place."""
+    return {each.name: getattr(workload, each.name) for each in fields(Workload)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 from codin.errors import CodinError, ConfigError, NoRuntime
 from codin.net import AddressGuard
 from codin.runtime._endpoint import RemoteCall
-from codin.runtime._kubernetes_api import Api
-from codin.runtime._kubernetes_deployment import Deployment, deployed
-from codin.runtime._kubernetes_job import Settings, closed, plan_of
-from codin.runtime._kubernetes_run import attempt
+from codin.runtime._kubernetes.api import Api
+from codin.runtime._kubernetes.deployment import Deployment, deployed
+from codin.runtime._kubernetes.job import Settings, closed, plan_of
+from codin.runtime._kubernetes.run import attempt
 from codin.runtime._protocol import Command, Emit, Endpoint, Kind, Outcome, Workload
 from codin.runtime._runtime import Runtime, able
 from codin.sandbox import Guarantee, Limits

@@ -15,8 +15,8 @@ from codin.errors import ConfigError, NoRuntime, RuntimeUnavailable
 from codin.net import AddressGuard
 from codin.runtime._job import Call, call_of
 from codin.runtime._protocol import Emit, Endpoint, Function, Item, Kind, Module, Outcome, Workload
-from codin.runtime._ray_link import Errand, Link, LinkHere, LinkToChild
-from codin.runtime._ray_wire import RayJob, error_of, frames_of, letter, outcome_of, packed
+from codin.runtime._ray.link import Errand, Link, LinkHere, LinkToChild
+from codin.runtime._ray.wire import RayJob, error_of, frames_of, letter, outcome_of, packed
 from codin.runtime._runtime import Runtime, able
 from codin.runtime._sources import sources_of
 from codin.sandbox import Limits, Output

@@ -105,11 +105,13 @@ async def test_what_cannot_be_sent_is_refused_before_anything_runs(place: Place)
         await place.run(Function(print, [threading.Lock()]))
 
 
-async def test_a_program_that_ends_itself_says_how(place: Place) -> None:
-    with pytest.raises(WorkloadFailed) as told:
-        await place.run(Function(exit, [3]))
-    assert told.value.result is not None
-    assert told.value.result.exit_code == 3
+@pytest.mark.parametrize(("code", "exit_code", "said"), [(3, 3, b""), ("no more", 1, b"no more\n")])
+async def test_a_program_that_ends_itself_says_how(place: Place, code: int | str, exit_code: int, said: bytes) -> None:
+    with pytest.raises(WorkloadFailed, match=f"the program ended itself: .*{code}") as told:
+        await place.run(Function(exit, [code]))
+    result = told.value.result
+    assert result is not None
+    assert (result.exit_code, result.stderr) == (exit_code, said)
 
 
 async def test_a_worker_that_dies_is_a_failure_and_the_next_call_works(place: Place) -> None:

@@ -292,7 +292,7 @@ async def test_a_node_that_is_lost_ends_its_tasks_and_streams(ray_cluster: RayCl
 
 def _drivers() -> set[int]:
     """The processes of ours that are connected to a cluster."""
-    return {child for child, command in children().items() if "_ray_child" in command}
+    return {child for child, command in children().items() if "_ray.child" in command}
 
 
 async def test_a_driver_that_dies_is_told_and_replaced(ray_cluster: RayCluster, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import sys
 WORKER = """
 import os, sys
 from codin.runtime._job import Call
-from codin.runtime._ray_desk import at_desk
-from codin.runtime._ray_wire import RayJob, frames_of
+from codin.runtime._ray.desk import at_desk
+from codin.runtime._ray.wire import RayJob, frames_of, outcome_of
 
 def begun(function, source):
     call = Call("module", {"target": f"part:{function}", "args": [], "kwargs": {}, "init": {}, "method": ""})
@@ -57,3 +57,19 @@ for _ in range(5):
 print(os.listdir("/proc/self/fd") == before, len(closed))
 """
     assert said_by_worker(jobs) == ["True 6"]
+
+
+def test_a_job_that_ends_itself_with_words_says_them() -> None:
+    jobs = """
+def ending(job):
+    try:
+        while True:
+            next(job)
+    except StopIteration as ended:
+        return frames_of(ended.value)
+
+*said, ended = ending(begun("leave", "def leave(): raise SystemExit('no more')"))
+outcome = outcome_of(*ended)
+print(said, outcome.exit_code, outcome.error)
+"""
+    assert said_by_worker(jobs) == ["[({'output': 'stderr'}, b'no more\\n')] 1 the program ended itself: no more"]

@@ -113,7 +113,7 @@ def plan_of(workload: Workload, settings: Settings) -> Plan:
     }
     sent = {
         "job.json": json.dumps(told).encode(),
-        "pod.py": (package_files("codin.runtime") / "_kubernetes_pod.py").read_bytes(),
+        "pod.py": (package_files("codin.runtime._kubernetes") / "pod.py").read_bytes(),
     }
     container = {"image": settings.image, "command": ["python3", "-I", "-u", "/codin/pod.py"]}
     plan = _plan(workload, settings, name, container, {**sent, **_parts(job)})

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from codin.errors import FileRefused
 from codin.runtime._job import wanted
-from codin.runtime._kubernetes_job import MOST_BACK
+from codin.runtime._kubernetes.job import MOST_BACK
 from codin.sandbox import Output, Stream
 
 __all__ = ["PodLog", "unpacked"]

@@ -20,7 +20,7 @@ from typing import IO, Any
 import anyio
 
 from codin.errors import RuntimeUnavailable
-from codin.runtime._ray_wire import Channel, Frame, head_of, letter
+from codin.runtime._ray.wire import Channel, Frame, head_of, letter
 from codin.sandbox._to_its_end import to_its_end
 
 __all__ = ["Errand", "Link", "LinkHere", "LinkToChild"]
@@ -93,7 +93,7 @@ class LinkHere(Link):
             raise RuntimeUnavailable(
                 "this process is not connected to a Ray cluster", hint="call ray.init, or leave driver='own'"
             )
-        from codin.runtime._ray_child import Driver
+        from codin.runtime._ray.child import Driver
 
         self._driver = Driver(partial(asyncio.get_running_loop().call_soon_threadsafe, self._hear))
 
@@ -210,7 +210,7 @@ def _begun(options: Mapping[str, Any]) -> tuple[subprocess.Popen[bytes], socket.
         with theirs:
             told = [str(theirs.fileno()), json.dumps(options)]
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "codin.runtime._ray_child", *told],
+                [sys.executable, "-P", "-m", "codin.runtime._ray.child", *told],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

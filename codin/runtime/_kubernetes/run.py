@@ -13,9 +13,9 @@ from typing import Any, cast
 
 from codin.errors import CodinError, FileRefused, RuntimeUnavailable
 from codin.runtime._job import Frames
-from codin.runtime._kubernetes_api import Api, Away, NotThere, Refused
-from codin.runtime._kubernetes_job import MOST_BACK, Plan, Settings, sent_to
-from codin.runtime._kubernetes_log import PodLog, unpacked
+from codin.runtime._kubernetes.api import Api, Away, NotThere, Refused
+from codin.runtime._kubernetes.job import MOST_BACK, Plan, Settings, sent_to
+from codin.runtime._kubernetes.log import PodLog, unpacked
 from codin.runtime._protocol import Emit, Outcome, Workload
 from codin.runtime._sandboxed import told
 from codin.sandbox import Output, Stream

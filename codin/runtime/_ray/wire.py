@@ -33,13 +33,13 @@ __all__ = [
     "frames_of",
     "head_of",
     "item_frame",
-    "job_of",
     "json_of",
     "letter",
     "outcome_frame",
     "outcome_of",
     "packed",
     "refusal_frame",
+    "unpacked",
 ]
 
 Frame = tuple[Mapping[str, Any], bytes]
@@ -81,7 +81,7 @@ def packed(job: RayJob) -> bytes:
     return pickle.dumps(told)
 
 
-def job_of(data: bytes) -> RayJob:
+def unpacked(data: bytes) -> RayJob:
     """What `packed` was given."""
     told = pickle.loads(data)
     if "call" in told:

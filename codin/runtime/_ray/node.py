@@ -16,8 +16,8 @@ from typing import Any, cast
 from codin.errors import CodinError, SandboxError
 from codin.runtime._job import Sent
 from codin.runtime._protocol import Emit, Event, Item, Outcome, Workload
-from codin.runtime._ray_desk import at_desk
-from codin.runtime._ray_wire import LAST, RayJob, framed, item_frame, job_of, outcome_frame, refusal_frame
+from codin.runtime._ray.desk import at_desk
+from codin.runtime._ray.wire import LAST, RayJob, framed, item_frame, outcome_frame, refusal_frame, unpacked
 from codin.runtime._sandboxed import policy_of
 from codin.runtime.local import LocalRuntime
 from codin.sandbox import sandbox_of
@@ -30,13 +30,13 @@ _have_sandbox: dict[tuple[str, ...], bool] = {}
 
 def do(sent: bytes, library: Any) -> bytes:
     """A job in this worker, all that comes of it at once."""
-    job = job_of(sent)
+    job = unpacked(sent)
     return b"".join(_pieces(at_desk(job, _library(job, library))))
 
 
 def do_streaming(sent: bytes, library: Any) -> Iterator[bytes]:
     """A job, what comes of it as it comes."""
-    job = job_of(sent)
+    job = unpacked(sent)
     boxed = job.demand == "required" or (job.demand == "preferred" and _sandbox_here(job))
     work = _in_runtime if job.endpoint is not None or boxed else at_desk
     return _pieces(work(job, _library(job, library)), LAST)
@@ -44,7 +44,7 @@ def do_streaming(sent: bytes, library: Any) -> Iterator[bytes]:
 
 def missing(sent: bytes, library: Any) -> bytes:
     """Why this node cannot run a job."""
-    job = job_of(sent)
+    job = unpacked(sent)
     return asyncio.run(_runtime(job).missing(_workload(job, {}))).encode()
 
 

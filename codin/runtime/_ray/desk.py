@@ -8,16 +8,11 @@ import inspect
 import io
 import os
 import pickle
-import shutil
 import signal
-import stat
-import subprocess
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -25,18 +20,14 @@ from typing import Any, TypeVar
 from codin.runtime._guest import named, raised_by
 from codin.runtime._job import raised_of, wanted
 from codin.runtime._protocol import Outcome
-from codin.runtime._ray_wire import USUAL, RayJob, framed, item_frame, json_of, outcome_frame
+from codin.runtime._ray.wire import USUAL, RayJob, framed, item_frame, json_of, outcome_frame
+from codin.runtime._ray.worker import import_from, left, working_folder
 from codin.sandbox import Stream
 
 __all__ = ["at_desk"]
 
 _FLOOD = 16  # times the bound on output, as in a sandbox
 _T = TypeVar("_T")
-_imported: dict[str, str] = {}
-_folders: dict[str, str] = {}
-"""Where the sources of a digest lie."""
-_spare: list[str] = []
-"""Empty working folders."""
 
 
 class _TimeUp(BaseException):
@@ -83,7 +74,7 @@ class _Desk:
 
     def __enter__(self) -> _Desk:
         job = self._job
-        self.folder = _spare.pop() if _spare else tempfile.mkdtemp(dir=_room())
+        self.folder = working_folder()
         for path, content in job.files.items():
             file = Path(self.folder, path)
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +100,7 @@ class _Desk:
                 _restore(environment)
             os.chdir(folder)
         finally:
-            _left(self.folder)
+            left(self.folder)
 
     def _ear(self, stream: Stream) -> io.TextIOWrapper:
         return io.TextIOWrapper(_Ear(self.hear, stream), "utf-8", "replace", write_through=True)
@@ -162,12 +153,22 @@ class _Desk:
         if isinstance(error, _Flood):
             return replace(USUAL, exit_code=-9, ended="output", error="it wrote without end")
         if isinstance(error, SystemExit):
-            code = error.code if isinstance(error.code, int) else int(error.code is not None)
-            told = f"the program ended itself: exit code {error.code}" if code else ""
-            return replace(USUAL, exit_code=code, error=told)
+            return self._ended_itself(error)
         self.hear("stderr", "".join(traceback.format_exception(error)).encode(errors="replace"))
         told = f"{type(error).__name__}: {str(error)[:2000]}"
         return replace(USUAL, exit_code=1, error=told, raised=raised_of(raised_by(error)))
+
+    def _ended_itself(self, error: SystemExit) -> Outcome:
+        """As the guest in a sandbox tells it."""
+        code = error.code
+        if code is None or code == 0:
+            return USUAL
+        said = f"exit code {code}"
+        if not isinstance(code, int):
+            said, code = str(code)[:2000], 1
+            self.hear("stderr", f"{said}\n".encode(errors="replace"))  # as Python does
+        told = f"the program ended itself: {said}"
+        return replace(USUAL, exit_code=code, error=told, raised=raised_of(raised_by(error)))
 
     def _time_is_up(self, number: int, frame: FrameType | None) -> None:
         self._late = True
@@ -196,7 +197,7 @@ class _Ear(io.RawIOBase):
 def _begun(job: RayJob, library: Mapping[str, bytes]) -> Any:
     call = job.call
     assert call is not None
-    _import_from(job.library, library)
+    import_from(job.library, library)
     if call.pickle is None:
         return named({**call.told})
     function, args, kwargs = pickle.loads(call.pickle)
@@ -232,50 +233,6 @@ async def _awaited(value: Any) -> Any:
     return await value
 
 
-def _import_from(digest: str, library: Mapping[str, bytes]) -> None:
-    """Make the sources that came along importable, in the place of what an earlier job brought by the same names."""
-    if not library or digest in _imported.values():
-        return
-    if digest not in _folders:
-        _folders[digest] = _laid_out(library)
-    folder = _folders[digest]
-    sys.path[:] = [folder, *(place for place in sys.path if place != folder)]
-    for top in {path.partition("/")[0].removesuffix(".py") for path in library}:
-        _imported[top] = digest
-        for name in [name for name in sys.modules if name.partition(".")[0] == top]:
-            del sys.modules[name]
-
-
-def _laid_out(library: Mapping[str, bytes]) -> str:
-    folder = Path(tempfile.mkdtemp(dir=_room(), prefix="lib-"))
-    for path, content in library.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    return str(folder)
-
-
-def _left(folder: str) -> None:
-    """Take a job's folder away; one that is as it was made is the next job's, since a disk takes longer than a job."""
-    with contextlib.suppress(OSError):
-        if os.lstat(folder).st_mode == stat.S_IFDIR | 0o700 and not os.listdir(folder):  # noqa: PTH208
-            _spare.append(folder)
-            return
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def _restore(environment: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
-
-
-@cache
-def _room() -> str:
-    """This worker's folder, which goes with it, however it ends: a shell waits for that, which is no child of ours."""
-    room = tempfile.mkdtemp(prefix="codin-ray-")
-    shell = ["sh", "-c", 'exec 3<&0; { cat <&3 >/dev/null; rm -rf -- "$0"; } >/dev/null 2>&1 &', room]
-    with subprocess.Popen(shell, stdin=subprocess.PIPE, start_new_session=True) as waiting:
-        assert waiting.stdin is not None
-        os.dup(waiting.stdin.fileno())  # closed by the kernel alone
-    tempfile.tempdir = room
-    return room

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any
 
 from codin.errors import ConfigError, RuntimeUnavailable
-from codin.runtime._kubernetes_api import Api, Away, NotThere
-from codin.runtime._kubernetes_job import Settings, container_base, literal, pod_base
-from codin.runtime._kubernetes_run import obstacle
+from codin.runtime._kubernetes.api import Api, Away, NotThere
+from codin.runtime._kubernetes.job import Settings, container_base, literal, pod_base
+from codin.runtime._kubernetes.run import obstacle
 from codin.sandbox import Limits
 
 __all__ = ["Deployment", "deployed"]

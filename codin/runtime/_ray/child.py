@@ -20,8 +20,8 @@ from typing import Any
 
 from ray import exceptions
 
-from codin.runtime import _ray_node
-from codin.runtime._ray_wire import LAST, Channel, head_of, letter
+from codin.runtime._ray import node
+from codin.runtime._ray.wire import LAST, Channel, head_of, letter
 
 __all__ = ["Driver", "main"]
 
@@ -219,10 +219,10 @@ def _bound(mode: str, library: Any) -> Callable[[bytes], Any]:
     """What a node does, with the sources for it: each worker gets both once, and with every job only the job."""
 
     def once(sent: bytes) -> bytes:
-        return getattr(_ray_node, mode)(sent, library)
+        return getattr(node, mode)(sent, library)
 
     def streaming(sent: bytes) -> Iterator[bytes]:
-        yield from _ray_node.do_streaming(sent, library)
+        yield from node.do_streaming(sent, library)
 
     return streaming if mode == "do_streaming" else once
 

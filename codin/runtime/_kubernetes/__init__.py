@@ -1,0 +1,1 @@
+"""What `KubernetesRuntime` is made of."""

@@ -1,0 +1,1 @@
+"""What `RayRuntime` is made of."""
