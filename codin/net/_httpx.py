@@ -23,7 +23,17 @@ __all__ = ["HttpxTransport", "guarded_client"]
 
 _KEPT_OPEN = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=15.0)
 _Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
-_parse_url = lru_cache(256)(httpx.URL)
+
+
+@lru_cache(256)
+def _parse_url(url: str) -> httpx.URL:
+    """Raises ConnectError."""
+    try:
+        parsed = httpx.URL(url)
+        _ = parsed.host  # which httpx decodes when a request is made of it, and an error of idna's is no error of httpx
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise ConnectError(f"{shown(url)!r} is not a URL: {error}") from error
+    return parsed
 
 
 class HttpxTransport:
@@ -103,16 +113,13 @@ class HttpxTransport:
     def _request(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes, timeout: Mapping[str, float | None]
     ) -> httpx.Request:
-        try:
-            return self._build(
-                method,
-                _parse_url(url),
-                headers={"User-Agent": "codin", "Accept-Encoding": "identity", **headers},
-                content=content,
-                extensions={"timeout": timeout},
-            )
-        except httpx.InvalidURL as error:
-            raise ConnectError(f"{shown(url)!r} is not a URL: {error}") from error
+        return self._build(
+            method,
+            _parse_url(url),
+            headers={"User-Agent": "codin", "Accept-Encoding": "identity", **headers},
+            content=content,
+            extensions={"timeout": timeout},
+        )
 
     async def aclose(self) -> None:
         if self._owned is not None:

@@ -292,7 +292,7 @@ async def test_an_answer_of_a_stream_can_be_read_within_a_limit(transport: Trans
 
 
 async def test_what_is_no_url_cannot_be_reached(transport: Transport) -> None:
-    for url in ("http://", "ftp://127.0.0.1/", "http://[::1"):
+    for url in ("http://", "ftp://127.0.0.1/", "http://[::1", "http://xn--a.localhost/"):
         with pytest.raises(ConnectError):
             await transport.request("GET", url, headers={}, timeout=PATIENT)
 
