@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[2]
 CODIN = [sys.executable, "-m", "codin.cli"]
-PATIENCE = 60.0  # of a machine that does other things meanwhile
+PATIENCE = 100.0  # of a machine that does other things meanwhile
 STATE = tempfile.mkdtemp(prefix="codin-state-")  # where commands remember, instead of the home of who runs the tests
 atexit.register(shutil.rmtree, STATE, ignore_errors=True)
 

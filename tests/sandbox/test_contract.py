@@ -608,11 +608,12 @@ async def test_is_opened_once_at_a_time(room: Room) -> None:
 
 async def test_the_time_is_kept_when_nobody_reads(room: Room) -> None:
     beats = """\
-        import time
+        import os, time
         beat = 0
         while True:
-            with open('beat', 'w') as file:
+            with open('next', 'w') as file:
                 file.write(str(beat))
+            os.replace('next', 'beat')  # it is killed at any moment, and says what it said last
             beat += 1
             time.sleep(0.05)
         """
@@ -620,8 +621,21 @@ async def test_the_time_is_kept_when_nobody_reads(room: Room) -> None:
         last = heard = b""
         while not heard or heard != last:
             await asyncio.sleep(0.5)
-            last, heard = heard, b"" if not await sandbox.list() else await sandbox.get("beat")
+            there = any(file.path == "beat" for file in await sandbox.list())
+            last, heard = heard, await sandbox.get("beat") if there else b""
         assert (await execution.result()).ended == "time"
+
+
+async def test_what_was_written_can_be_read_when_the_command_is_over(room: Room) -> None:
+    much = Code("print('a' * 300_000, end='')")
+    async with asyncio.timeout(60), room() as sandbox, sandbox.start(much) as execution:
+        last = Code("import sys\nfor name in ('one', 'two'): print(name); sys.stdout.flush()\nopen('over', 'w')")
+        async with sandbox.start(last) as other:
+            while not any(file.path == "over" for file in await sandbox.list()):
+                assert (await sandbox.exec(Code("print('between')"))).text == "between\n"
+            assert (await sandbox.exec(Code("print('between')"))).text == "between\n"
+            assert (await other.result()).text == "one\ntwo\n"
+        assert (await execution.result()).stdout == b"a" * 300_000
 
 
 async def test_input_that_never_ends_is_no_more_read_than_the_command(room: Room) -> None:

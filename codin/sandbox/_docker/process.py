@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ __all__ = ["Command"]
 _STREAMS: Mapping[int, Stream] = {1: "stdout", 2: "stderr"}
 _LONGEST = 4096  # bytes of the first line
 _PIECE = 64 * 1024
+_AHEAD = 1024 * 1024  # bytes that are read before anybody asks for them
 _LATE = 0.5  # seconds for what a command wrote to arrive after it has ended
 
 
@@ -30,7 +32,11 @@ class Command:
         self.killed = False
         self._commands = commands
         self._channel = channel
-        self._unread: list[tuple[int, bytes]] = []
+        self._unread: deque[tuple[int, bytes]] = deque()
+        self._ahead = 0  # bytes of it
+        self._is_read = False
+        self._turn = asyncio.Lock()
+        self._stir = asyncio.Event()
         self._over = asyncio.Event()
         self._reading: asyncio.Timeout | None = None
         self._ending: Ending | None = None
@@ -52,19 +58,18 @@ class Command:
             if piece[0] == 1:
                 line += piece[1]
             else:
-                self._unread.append(piece)
+                self._keep(piece)
         line, _, rest = line.partition(b"\n")
-        if rest:
-            self._unread.insert(0, (1, rest))
+        self._put_back(1, rest)
         return line.decode(errors="replace").strip()
 
     async def read(self) -> Output | None:
-        while (piece := self._unread.pop(0) if self._unread else await self._piece()) is not None:
-            number, data = piece
-            if len(data) > _PIECE:
-                self._unread.insert(0, (number, data[_PIECE:]))
-            if data and number in _STREAMS:
-                return Output(_STREAMS[number], data[:_PIECE])
+        async with self._turn:  # `wait` may be reading ahead
+            while (piece := self._taken() or await self._piece()) is not None:
+                number, data = piece
+                self._put_back(number, data[_PIECE:])
+                if data and number in _STREAMS:
+                    return Output(_STREAMS[number], data[:_PIECE])
         return None
 
     async def write(self, chunk: bytes, /) -> None:
@@ -76,12 +81,13 @@ class Command:
     async def wait(self) -> Ending:
         """Raises SandboxClosed when the container went away, and nobody knows how the command ended."""
         # The daemon says that a command has ended after somebody has read what it wrote.
-        drain = asyncio.create_task(self._drain())
+        reading = asyncio.create_task(self._read_ahead())
         try:
             await self._over.wait()
+            await reading  # what it wrote may still be on its way
         finally:
-            drain.cancel()
-            await asyncio.wait([drain])
+            reading.cancel()
+            await asyncio.wait([reading])
         await self._channel.close()
         if self._ending is None:
             raise self._commands.lost()
@@ -90,12 +96,14 @@ class Command:
     async def kill(self) -> None:
         if not self.is_over:
             self.killed = True
+            self._stir.set()
             await self._commands.end(self)
 
     def ended(self, ending: Ending | None) -> None:
         """It is over; without an ending when that cannot be known."""
         self._ending = ending
         self._over.set()
+        self._stir.set()
         if self._reading is not None:
             self._reading.reschedule(self._latest())
 
@@ -104,17 +112,46 @@ class Command:
 
     async def _piece(self) -> tuple[int, bytes] | None:
         """The daemon holds the streams open for as long as there is input that the command never read."""
+        if self._is_read:
+            return None
         try:
             async with asyncio.timeout_at(self._latest() if self.is_over else None) as self._reading:
-                return await self._channel.read()
+                piece = await self._channel.read()
         except TimeoutError:
-            return None
+            piece = None
         finally:
             self._reading = None
+        self._is_read = piece is None
+        return piece
 
     def _latest(self) -> float:
         return asyncio.get_running_loop().time() + _LATE
 
-    async def _drain(self) -> None:
-        while await self._piece() is not None:
-            pass
+    async def _read_ahead(self) -> None:
+        """Read to the end; for one that is being ended, what is too much to keep is left out."""
+        while True:
+            while self._ahead > _AHEAD and not (self.killed or self.is_over):
+                self._stir.clear()
+                await self._stir.wait()
+            async with self._turn:
+                if (piece := await self._piece()) is None:
+                    return
+                if self._ahead <= _AHEAD or not self.killed:
+                    self._keep(piece)
+
+    def _keep(self, piece: tuple[int, bytes]) -> None:
+        self._unread.append(piece)
+        self._ahead += len(piece[1])
+
+    def _taken(self) -> tuple[int, bytes] | None:
+        if not self._unread:
+            return None
+        piece = self._unread.popleft()
+        self._ahead -= len(piece[1])
+        self._stir.set()
+        return piece
+
+    def _put_back(self, number: int, data: bytes) -> None:
+        if data:
+            self._unread.appendleft((number, data))
+            self._ahead += len(data)
