@@ -51,8 +51,8 @@ def main() -> int:
     try:
         tell("value", _JOBS[job["kind"]](job, tell))
     except SystemExit as error:
-        code = error.code
-        if code is None or code == 0:
+        code = 0 if error.code is None else error.code
+        if code == 0 and job["kind"] == "module":  # a function has no other end than its result
             tell("value", None)
             return 0
         said = f"exit code {code}"
@@ -61,7 +61,7 @@ def main() -> int:
             with suppress(Exception):
                 sys.stderr.write(f"{said}\n")  # as Python does
         tell("error", f"the program ended itself: {said}", raised=raised_by(error))
-        return code
+        return code or 1
     except BaseException as error:
         with suppress(Exception):
             traceback.print_exc()

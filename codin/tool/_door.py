@@ -14,6 +14,7 @@ from codin.errors import InvalidArguments, InvalidResult, StoreError, TaskClosed
 from codin.task import LimitReached, NeedAuth, NeedInput, Reject, ResumeMismatch
 from codin.tool._function import FunctionTool
 from codin.tool._gate import Gate
+from codin.tool._given import unfit
 from codin.tool._json_schema import JsonSchema, Misfit, SchemaBroken
 from codin.tool._protocol import Sandboxing
 from codin.tool._redaction import Redaction
@@ -87,13 +88,7 @@ class Door:
         try:
             self._input.check(arguments)
         except Misfit as misfit:
-            takes = ", ".join(self.spec.input_schema.get("properties", ())) or "no arguments"
-            raise InvalidArguments(
-                f"the arguments of {self.name!r} do not fit: {misfit}",
-                tool=self.name,
-                field=misfit.field,
-                hint=f"it takes {takes}",
-            ) from None
+            raise unfit(self.name, self.spec.input_schema, misfit.field, str(misfit)) from None
         except SchemaBroken as broken:
             raise self._broken("input", broken) from None
         return arguments

@@ -20,7 +20,7 @@ from codin.errors import ConfigError, InvalidArguments, ToolRefused
 from codin.task import Task, current_task
 from codin.tool._describe import annotate, doc_of, name_of, parameter_docs, schema_of, summary_of
 from codin.tool._fields import fields_adapter, hint_adapter
-from codin.tool._given import Given
+from codin.tool._given import Given, unfit
 from codin.tool._hints import Kind
 from codin.tool._json_schema import JsonSchema, Misfit, SchemaBroken
 from codin.tool._pieces import whole
@@ -100,6 +100,7 @@ class FunctionTool(Generic[P, R]):
         self._check = adapter.validate_json
         # None for what may be None and has no other default; every other default is Python's business
         self._nothing = {field.name: None for field in fields if not field.required and not field.has_default}
+        self._changeable = {field.name: field.default for field in fields if type(field.default).__hash__ is None}
         self.result: Result = Result(signature.returns, self.name, streams=signature.flavour in _STREAMS)
         doc = doc_of(function)
         self.spec: ToolSpec = ToolSpec(
@@ -245,13 +246,13 @@ class FunctionTool(Generic[P, R]):
             try:
                 self._exact.check(from_json(body))
             except Misfit as error:
-                raise InvalidArguments(
-                    f"the arguments of {self.name!r} do not fit: {error}", tool=self.name, field=error.field
-                ) from None
+                raise unfit(self.name, self.spec.input_schema, error.field, str(error)) from None
             except SchemaBroken as broken:
                 reason = f"the arguments of {self.name!r} cannot be checked: {broken}"
                 raise InvalidArguments(reason, tool=self.name) from None
-        return {**self._nothing, **given}
+        # what one call does to a list or the like is nothing that the next one begins with
+        own = {name: copy.deepcopy(each) for name, each in self._changeable.items() if name not in given}
+        return {**self._nothing, **own, **given}
 
     def _second_look(self, body: bytes, error: ValidationError) -> dict[str, Any]:
         """To a schema 1.0 is an integer, to pydantic it is none."""
@@ -262,13 +263,8 @@ class FunctionTool(Generic[P, R]):
     def _misfit(self, error: ValidationError) -> InvalidArguments:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         wrong = [(_path(problem), _reason(problem)) for problem in problems[:_SAID]]
-        takes = ", ".join(self.spec.input_schema.get("properties", ())) or "no arguments"
-        return InvalidArguments(
-            f"the arguments of {self.name!r} do not fit: {'; '.join(f'{field}: {why}' for field, why in wrong)}",
-            tool=self.name,
-            field=wrong[0][0],
-            hint=f"it takes {takes}",
-        )
+        said = "; ".join(f"{field}: {why}" for field, why in wrong)
+        return unfit(self.name, self.spec.input_schema, wrong[0][0], said)
 
     async def run(self, given: Mapping[str, Any], task: Task | None) -> Any:
         """Call the function with what `bind` gave, and give what it returned; the pieces of a generator together."""

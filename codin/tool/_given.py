@@ -1,14 +1,26 @@
-"""What can be given to a tool, by the names in its schema."""
+"""What can be given to a tool, by the names in its schema, and what is said of what cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, cast
 
-__all__ = ["Given"]
+from codin.errors import InvalidArguments
+
+__all__ = ["Given", "unfit"]
 
 _JOINTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _INNER = ("items", "additionalProperties", "not", "if", "then", "else")
+
+
+def unfit(tool: str, schema: Mapping[str, Any], field: str, reason: str) -> InvalidArguments:
+    """The error for arguments that do not fit the schema of a tool."""
+    return InvalidArguments(
+        f"the arguments of {tool!r} do not fit: {reason}",
+        tool=tool,
+        field=field,
+        hint=f"it takes {', '.join(schema.get('properties', ())) or 'no arguments'}",
+    )
 
 
 class Given:

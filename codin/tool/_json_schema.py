@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from codin.tool._patterns import Patterns
+from codin.tool._pointer import pointed
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
-
-_BestMatch: TypeAlias = "Callable[[Iterable[ValidationError]], ValidationError | None]"
 
 __all__ = ["JsonSchema", "Misfit", "SchemaBroken"]
 
 _LOOKED_AT = 20  # errors, of which the most telling one is said
 _SHOWN = 200  # letters of a schema in a message
 _SAID = {"type": "should be of type", "enum": "should be one of", "const": "should be"}
+_KEPT_FOR_OTHERS = ("$defs", "definitions")  # which hold of nothing until they are referred to
+# What tells forms of a value apart, and how deep in it.
+_TELLING = ((("type",), 0), (("const", "enum"), 1), (("required",), 0))
 
 
 class SchemaBroken(Exception):
@@ -44,7 +48,7 @@ class JsonSchema:
         unchecked: patterns that are left to whoever holds the tool: with look-around or back-references, or very large.
 
     Raises:
-        SchemaBroken: it is no JSON Schema, or too large.
+        SchemaBroken: it is no JSON Schema, too large, or refers to itself with nothing in between.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
@@ -76,6 +80,8 @@ class JsonSchema:
             raise SchemaBroken(f"it cannot be read ({type(broken).__name__})") from None
         if error is not None:
             raise SchemaBroken(f"{error.json_path}: {error.message[:_SHOWN]}")
+        if (reference := _circle_in(own)) is not None:
+            raise SchemaBroken(f"{reference[:_SHOWN]!r} leads in a circle, and says nothing of any value")
         self.unchecked: Sequence[str] = self._patterns.unknown
         # Without a registry the validator would fetch what a schema refers to, from wherever it says.
         self._validator = kind(own, registry=REGISTRY)
@@ -106,12 +112,62 @@ class JsonSchema:
             raise misfit
 
 
+def _circle_in(root: Mapping[str, Any]) -> str | None:
+    """A reference that leads back to itself by references and `allOf` alone; one that goes into a value is a tree's."""
+    leads: dict[int, list[int]] = {}
+    references: dict[int, str] = {}
+    waiting: list[Any] = [root]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict) and id(cast("object", each)) not in leads:
+            schema = cast("dict[str, Any]", each)
+            at_once = list(_at_once(schema, root))
+            leads[id(schema)] = [id(there) for there in at_once]
+            references[id(schema)] = str(schema.get("$ref", "allOf"))
+            waiting += [*at_once, *(part for name, part in schema.items() if name not in _KEPT_FOR_OTHERS)]
+        elif isinstance(each, list):
+            waiting += cast("list[Any]", each)
+    try:
+        TopologicalSorter(leads).prepare()
+    except CycleError as circle:
+        return references[circle.args[1][0]]
+    return None
+
+
+def _at_once(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[Any]:
+    """The schemas that hold for whatever this one holds for."""
+    joined: Any = schema.get("allOf")
+    yield from cast("list[Any]", joined) if isinstance(joined, list) else ()
+    if isinstance(reference := schema.get("$ref"), str):
+        with suppress(LookupError):  # by a name, or what is not there
+            yield pointed(root, reference)
+
+
 def _first(errors: Iterable[ValidationError]) -> ValidationError | None:
     """The most telling one."""
     from jsonschema import exceptions
 
-    best_match: _BestMatch = cast("Any", exceptions).best_match  # its type is not known to type checkers
-    return best_match(islice(errors, _LOOKED_AT))
+    relevance: Callable[[ValidationError], Any] = cast("Any", exceptions).relevance  # not known to type checkers
+    told = list(islice(errors, _LOOKED_AT))
+    error = None
+    while told:
+        error = max(told, key=relevance)
+        told = _of_the_form_meant(error)
+    return error
+
+
+def _of_the_form_meant(error: ValidationError) -> Sequence[ValidationError]:
+    """Of a value that fits none of several forms, what is wrong by the one that it is nearest to; nothing where several
+    are: by its type, then by the fields that have one value, then by those that it has to have.
+    """
+    by_form: dict[Any, list[ValidationError]] = {}
+    for each in error.context or ():
+        by_form.setdefault(each.relative_schema_path[0], []).append(each)
+    forms = list(by_form.values())
+    for rules, depth in _TELLING:
+        near = [form for form in forms if not any(each.validator in rules and len(each.path) <= depth for each in form)]
+        forms = near or forms
+    return forms[0] if len(forms) == 1 else ()
 
 
 def _misfit(error: ValidationError) -> Misfit:
@@ -122,6 +178,9 @@ def _misfit(error: ValidationError) -> Misfit:
         return Misfit(".".join(path), "is missing")
     if rule == "uniqueItems":
         return Misfit(".".join(path), "has one item twice")
+    if rule in ("anyOf", "oneOf"):
+        fits = "none" if error.context else "more than one"
+        return Misfit(".".join(path), f"fits {fits} of {len(wanted)} forms: {_short(wanted)}")
     if rule == "additionalProperties" and wanted is False and (unknown := _unknown(error)):
         return Misfit(".".join([*path, unknown]), "there is no such field")
     return Misfit(".".join(path), f"{_SAID.get(rule, f'should fit {rule}:')} {_short(wanted)}")

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from codin.errors import InvalidResult
 from codin.tool._describe import schema_of
 from codin.tool._hints import Hint, Kind
+from codin.tool._json_schema import JsonSchema, Misfit, SchemaBroken
 
 __all__ = ["Result", "json_of"]
 
@@ -28,6 +29,7 @@ class Result:
         self._text = hint is not None and hint.kind is Kind.TEXT and not hint.constrained and not hint.nullable
         self._adapter: TypeAdapter[Any] | None = None if hint is None else _adapter_of(hint)
         schema = None if self._adapter is None or _says_nothing(hint) else schema_of(self._adapter, "serialization")
+        self._piece: Mapping[str, Any] | None = None if schema is None else dict(schema)
         if schema is not None and streams:
             definitions = {"$defs": schema.pop("$defs")} if "$defs" in schema else {}
             schema = {"type": "array", "items": schema, **definitions}
@@ -51,7 +53,13 @@ class Result:
         if adapter is None or (self._text and type(value) is str):
             return json_of(value, self._tool)
         try:
-            return adapter.dump_json(adapter.validate_python(value), by_alias=True)
+            checked = adapter.validate_python(value)
+            body = adapter.dump_json(checked, by_alias=True)
+            if self._piece is not None and b"null" in body and _has_no_word(adapter, checked):
+                JsonSchema(self._piece).check(from_json(body))
+            return body
+        except (Misfit, SchemaBroken) as error:
+            reason = f"{error}; NaN and infinity are null in JSON"
         except ValidationError as error:
             problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
             place = ".".join(str(step) for step in problem["loc"])
@@ -68,6 +76,16 @@ def json_of(value: Any, tool: str) -> bytes:
     except (ValueError, TypeError, RecursionError):
         kind = type(value).__name__
         raise InvalidResult(f"the result of {tool!r} is not JSON but {kind!r}", tool=tool) from None
+
+
+def _has_no_word(adapter: TypeAdapter[Any], value: Any) -> bool:
+    """Whether a number in it is NaN or infinite, for which JSON has no word."""
+    plain = adapter.dump_python(value, mode="json", by_alias=True)
+    try:
+        from_json(to_json(plain, inf_nan_mode="constants"), allow_inf_nan=False)
+    except ValueError:
+        return True
+    return False
 
 
 def _adapter_of(hint: Hint) -> TypeAdapter[Any] | None:

@@ -73,3 +73,22 @@ outcome = outcome_of(*ended)
 print(said, outcome.exit_code, outcome.error)
 """
     assert said_by_worker(jobs) == ["[({'output': 'stderr'}, b'no more\\n')] 1 the program ended itself: no more"]
+
+
+def test_a_function_that_ends_its_program_well_has_failed_all_the_same() -> None:
+    jobs = """
+import cloudpickle
+
+def leave():
+    raise SystemExit(0)
+
+told = {"python": sys.version_info[:2]}
+job = at_desk(RayJob(call=Call("function", told, cloudpickle.dumps((leave, (), {})))), {})
+try:
+    while True:
+        next(job)
+except StopIteration as ended:
+    outcome = outcome_of(*frames_of(ended.value)[-1])
+print(outcome.exit_code, outcome.error)
+"""
+    assert said_by_worker(jobs) == ["1 the program ended itself: exit code 0"]

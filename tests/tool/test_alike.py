@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import shutil
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -117,6 +118,18 @@ def wrong() -> int:
 
 
 @tool
+def means(rows: list[list[float]]) -> list[dict[str, float]]:
+    """Give what has no word in JSON for those that are empty."""
+    return [{"mean": sum(row) / len(row) if row else math.nan} for row in rows]
+
+
+@tool
+def maybe() -> list[float | None]:
+    """Give it where there may be nothing."""
+    return [math.inf]
+
+
+@tool
 def thing() -> Any:
     """Give what is no JSON."""
     return object()
@@ -173,10 +186,30 @@ def breaks() -> Iterator[int]:
 
 
 @tool
+def leaves() -> Iterator[int]:
+    """End the program after one."""
+    yield 1
+    sys.exit()
+
+
+@tool
+async def quits() -> None:
+    """End the program, where nothing is a result too."""
+    sys.exit(0)
+
+
+@tool
 def lies() -> Iterator[int]:
     """Give what was not promised after one."""
     yield 1
     yield "two"  # pyright: ignore[reportReturnType]
+
+
+@tool
+def ratios() -> Iterator[float]:
+    """Give what has no word in JSON after one."""
+    yield 0.5
+    yield math.nan
 
 
 @tool
@@ -230,6 +263,9 @@ HOW: dict[str, Callable[[], BaseException]] = {
     "long": lambda: ValueError("x" * 10_000),
     "key": lambda: KeyError("k"),
     "exit": lambda: SystemExit(3),
+    "well": lambda: SystemExit(0),
+    "bare exit": SystemExit,
+    "words": lambda: SystemExit("no more"),
     "group": lambda: ExceptionGroup("of a task group", [ValueError("inner")]),
     "groups": lambda: ExceptionGroup("of a task group", [ValueError("one"), OSError("two")]),
     "time": lambda: TimeoutError("of its own"),
@@ -274,8 +310,8 @@ def login(pin: int) -> str:
 
 
 TOOLS: list[Any] = [
-    *(book, cup, values, moments, nothing, loud, large, wrong, thing),
-    *(numbers, books, letters, mixed, words, none, breaks, lies, endless, drips, Steps()),
+    *(book, cup, values, moments, nothing, loud, large, wrong, means, maybe, thing),
+    *(numbers, books, letters, mixed, words, none, breaks, leaves, quits, lies, ratios, endless, drips, Steps()),
     *(raises, refuses, fails, login),
 ]
 
@@ -312,6 +348,8 @@ def executor(request: pytest.FixtureRequest) -> ToolExecutor:
         ),
         ("moments", {}, [["2030-01-02T00:00:00Z", "-PT23H58M30S", "tea", "green"]]),
         ("nothing", {}, None),
+        ("means", {"rows": [[1, 2]]}, [{"mean": 1.5}]),
+        ("maybe", {}, [None]),
         ("loud", {}, "done"),
         ("large", {"size": 240_000}, "ö" * 240_000),
         ("numbers", {"to": 3}, [0, 1, 2]),
@@ -339,7 +377,9 @@ async def test_what_it_gives(executor: ToolExecutor, name: str, arguments: dict[
         ("steps", {}, [0, 1]),
         ("book", {"title": "tea"}, [{"title": "tea", "pages": 1}]),
         ("breaks", {}, [1, 2, ToolFailed("'breaks' failed: ValueError: no three", tool="breaks")]),
+        ("leaves", {}, [1, ToolFailed("'leaves' failed: SystemExit", tool="leaves")]),
         ("lies", {}, [1, InvalidResult]),
+        ("ratios", {}, [0.5, InvalidResult]),
         ("drips", {}, [1, ToolTimeout("'drips' took longer than 4 s, and was stopped", tool="drips")]),
         ("endless", {}, [*["x" * 1000] * 499, InvalidResult]),
     ],
@@ -364,6 +404,9 @@ async def test_its_pieces(executor: ToolExecutor, name: str, arguments: dict[str
         ("long", f"ValueError: {'x' * 300}"),
         ("key", "KeyError: 'k'"),
         ("exit", "SystemExit: 3"),
+        ("well", "SystemExit: 0"),
+        ("bare exit", "SystemExit"),
+        ("words", "SystemExit: no more"),
         ("group", "ValueError: inner"),
         ("groups", "ExceptionGroup: of a task group (2 sub-exceptions)"),
         ("time", "TimeoutError: of its own"),
@@ -402,7 +445,9 @@ async def test_an_error_of_a_tools_own_class_is_the_nearest_one_of_codin_elsewhe
     [
         ("fails", {}, ToolFailed, "'fails' failed: OSError: gone"),
         ("login", {"pin": 4711}, ToolFailed, "'login' failed: ValueError: *** is wrong"),
+        ("quits", {}, ToolFailed, "'quits' failed: SystemExit: 0"),
         ("wrong", {}, InvalidResult, "does not fit its type"),
+        ("means", {"rows": [[1, 2], []]}, InvalidResult, "the result of 'means' does not fit its type: 1.mean: "),
         ("thing", {}, InvalidResult, "not JSON"),
         ("large", {"size": 400_000}, InvalidResult, "the result of 'large' has more than 500000 bytes"),
         ("large", {"size": 2_000_000}, InvalidResult, "the result of 'large' has more than 500000 bytes"),

@@ -137,7 +137,7 @@ async def test_arguments_are_held_to_any_schema(arguments: Any, field: str, said
     [
         {"$ref": "http://127.0.0.1:9/schema.json"},
         {"$ref": "#/$defs/gone"},
-        {"$ref": "#"},
+        {"$dynamicRef": "#"},
     ],
 )
 async def test_a_schema_that_is_of_no_use_fails_the_tool(schema: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from codin.errors import ConfigError, InvalidArguments, InvalidResult, ToolRefused
 from codin.task import Task
-from codin.tool import FunctionTool, StreamingTool, Tool, ToolSpec, tool
+from codin.tool import FunctionTool, StreamingTool, Tool, ToolExecutor, ToolSpec, tool
 
 pytestmark = pytest.mark.anyio
 
@@ -215,6 +215,19 @@ async def test_what_may_be_none_need_not_be_given() -> None:
         return f"Hello {name}"
 
     assert await greet.invoke() == "Hello None"
+
+
+async def test_what_a_call_does_to_a_default_is_nothing_to_the_next() -> None:
+    @tool
+    def gather(word: str, words: list[str] = [], counts: dict[str, list[int]] = {"all": [0]}) -> tuple[list[str], int]:  # noqa: B006
+        words.append(word)
+        counts["all"][0] += 1
+        return words, counts["all"][0]
+
+    assert await gather.invoke(word="tea") == [["tea"], 1]
+    assert await ToolExecutor([gather]).call("gather", {"word": "milk"}) == [["milk"], 1]
+    assert await gather.invoke(word="milk", words=["tea"]) == [["tea", "milk"], 1]
+    assert gather.spec.input_schema["properties"]["words"]["default"] == []
 
 
 async def test_a_result_that_does_not_fit_its_hint() -> None:

@@ -179,6 +179,24 @@ async def test_a_database_is_written_to_when_that_was_typed(server: PostgresServ
         await ask(url, "SELECT 1; DELETE FROM tea", writable=True)
 
 
+async def test_what_a_change_gives_back_has_the_bounds_of_a_query(server: PostgresServer) -> None:
+    sql = ToolExecutor(
+        [Postgres(server.url(user="writer"), writable=True).sql], limits=ToolLimits(max_result=128 * 1024 * 1024)
+    )
+    texts = ", ".join(["repeat('x', 60000)"] * 10)
+    wide = f"INSERT INTO tea (name) SELECT 'n' || n FROM generate_series(1, 150) AS n RETURNING {texts} -- each\n;"
+    found = await sql.call("sql", {"statement": wide})
+    assert (len(found["rows"]), found["more"], found["changed"]) == (28, True, 150), "600 kB each"
+    long = "WITH few AS (SELECT 'n1' AS name) UPDATE tea SET price = $1 FROM few WHERE tea.name = few.name"
+    found = await sql.call("sql", {"statement": f"{long} RETURNING repeat('x', 50000000), price", "values": [2.5]})
+    assert (found["columns"], found["changed"]) == (["repeat", "price"], 1)
+    assert found["rows"] == [["x" * 65536 + "…", "2.5"]]
+    none = await sql.call("sql", {"statement": "DELETE FROM tea WHERE name = 'no' RETURNING name, price"})
+    assert (none["columns"], none["rows"], none["changed"]) == (["name", "price"], [], 0)
+    moved = "WITH gone AS (DELETE FROM tea WHERE name ~ '^n[0-9]+$' RETURNING name) SELECT count(*) FROM gone"
+    assert (await sql.call("sql", {"statement": moved}))["rows"] == [[150]]
+
+
 async def test_what_goes_wrong_names_no_secret(server: PostgresServer) -> None:
     reader = server.url(user="reader")
     wrong: list[tuple[str, tuple[Any, ...], type[ToolError]]] = [

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from codin.errors import ToolError, ToolRefused, ToolTimeout
+from codin.errors import ToolError, ToolFailed, ToolRefused, ToolTimeout
 from codin.net import AddressGuard
 from codin.tool import ToolExecutor, ToolLimits, in_runtime
 from codin.tool.ready import Fetch, Files, Page, Python, Shell, Sql
@@ -68,7 +68,13 @@ async def test_no_path_leads_out_of_the_folder(folder: Path, path: str) -> None:
         await files.call("read_file", {"path": path})
 
 
-@pytest.mark.parametrize("path", ["../new.txt", "/tmp/new.txt", "up/new.txt", "up/../../new.txt", ".", "notes"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("../new.txt", "/tmp/new.txt", "up/new.txt", "up/../../new.txt", ".", "notes", "bytes/new.txt"),
+        *("x" * 300, "x" * 300 + "/new.txt", "notes/" + "x" * 300 + "/new.txt"),
+    ],
+)
 async def test_nothing_is_written_outside(folder: Path, path: str) -> None:
     files = ToolExecutor(Files(folder, writable=True).tools)
     with pytest.raises(ToolRefused):
@@ -170,6 +176,19 @@ def encoded(asked: str) -> tuple[Mapping[str, str], bytes]:
     return {"content-type": f"text/html; charset={name.upper()}" if where == "head" else "text/html"}, page
 
 
+PAGES = {
+    "table": (
+        200,
+        b"<table><tr><th>Year<th>Cups<tr><td>2023</td><td>10</td></tr></table><label>New</label>"
+        b"<button>A<b> d</b>d</button>",
+    ),
+    "gone": (
+        404,
+        b"<base target=_top><base href='/shop/?a=1&amp;b'><base href='/no/'>Gone <a href=tea>tea</a>",
+    ),
+}
+
+
 class Site(BaseHTTPRequestHandler):
     """Answers as an attacker would."""
 
@@ -187,9 +206,8 @@ class Site(BaseHTTPRequestHandler):
             headers = {"content-type": "image/png"}
         elif kind == "encoded":
             headers, body = encoded(rest)
-        elif kind == "table":
-            body = b"<table><tr><th>Year<th>Cups<tr><td>2023</td><td>10</td></tr></table><label>New</label>"
-            body += b"<button>A<b> d</b>d</button>"
+        elif kind in PAGES:
+            status, body = PAGES[kind]
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -236,10 +254,32 @@ async def test_pages_are_read_as_text(site: str) -> None:
     assert (await web.call("fetch", {"url": f"{site}/"}))["text"].startswith("<title>")
     assert await web.call("read_page", {"url": f"{site}/to//page#part"}) == {
         "url": f"{site}/page",
+        "status": 200,
         "title": "Tea",
         "text": "hot & more",
         "links": [{"text": "more", "url": f"{site}/more"}],
     }
+
+
+async def test_a_page_says_its_status_and_its_links_begin_at_its_base(site: str) -> None:
+    web = ToolExecutor([Page(guard=AddressGuard(allow_loopback=True)).read_page])
+    assert await web.call("read_page", {"url": f"{site}/gone/a/b"}) == {
+        "url": f"{site}/gone/a/b",
+        "status": 404,
+        "title": "",
+        "text": "Gone tea",
+        "links": [{"text": "tea", "url": f"{site}/shop/tea"}],
+    }
+
+
+async def test_what_cannot_be_reached_has_failed_and_may_be_tried_again(site: str) -> None:
+    guard = AddressGuard(allow_loopback=True)
+    web = ToolExecutor([Fetch(guard=guard).fetch, Page(guard=guard).read_page])
+    for url in ("http://no-such-name.invalid/", "http://127.0.0.1:1/", f"{site}/to/http://127.0.0.1:1/"):
+        for name in ("fetch", "read_page"):
+            with pytest.raises(ToolFailed, match="could not be reached") as failed:
+                await web.call(name, {"url": url})
+            assert failed.value.retryable
 
 
 @pytest.mark.parametrize(
@@ -248,7 +288,7 @@ async def test_pages_are_read_as_text(site: str) -> None:
         *("file:///etc/passwd", "ftp://example.com", "gopher://127.0.0.1", "http://", "http://[::1", "nothing", ""),
         *("http://127.0.0.1:1/", "http://localhost:1/", "http://[::1]:1/", "http://2130706433/", "http://0x7f.1/"),
         *("http://10.0.0.1/", "http://192.168.1.1/", "http://[::ffff:127.0.0.1]/", METADATA, "http://0.0.0.0:1/"),
-        "http://ada:pass@example.com/",
+        *("http://ada:pass@example.com/", "http://example.com:99999/", "http://example.com:x/"),
     ],
 )
 async def test_what_is_not_in_the_internet_is_not_read(url: str) -> None:
@@ -352,6 +392,17 @@ async def test_a_statement_without_end_is_stopped(database: Path) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     with pytest.raises(ToolTimeout):
         await ToolExecutor([Sql(database, seconds=0.2).sql]).call("sql", {"statement": endless})
+
+
+@pytest.mark.parametrize("statement", ["SELECT name FROM tea", "DELETE FROM tea"])
+async def test_a_database_that_is_locked_may_be_asked_again(database: Path, statement: str) -> None:
+    sql = ToolExecutor([Sql(database, writable=True, seconds=0.1).sql])
+    with closing(sqlite3.connect(database)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ToolFailed, match="the database is locked") as failed:
+            await sql.call("sql", {"statement": statement})
+    assert failed.value.retryable
+    assert (await sql.call("sql", {"statement": "SELECT count(*) FROM tea"}))["rows"] == [[2]]
 
 
 async def test_a_database_is_written_to_when_that_was_typed(database: Path) -> None:

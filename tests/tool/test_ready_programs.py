@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from codin.errors import ToolTimeout
 from codin.tool import ToolExecutor, in_runtime
 from codin.tool.ready import Python, Shell
 
@@ -67,3 +68,13 @@ async def test_files_that_came_in_come_back_when_they_are_changed(programs: Tool
 )
 async def test_what_ended_a_program_is_told(programs: ToolExecutor, code: str, ended: str) -> None:
     assert (await programs.call("python", {"code": code}))["ended"] == ended
+
+
+@pytest.mark.parametrize("kind", [Python, Shell])
+async def test_one_that_takes_too_long_has_no_result_that_could_tell_it(kind: type[Python | Shell]) -> None:
+    hangs = {"code": "while True: pass"} if kind is Python else {"argv": ["sleep", "1000"]}
+    slow = kind(timeout=1)
+    with pytest.raises(ToolTimeout):
+        await ToolExecutor([slow], run=in_runtime()).call(slow.name, hangs)
+    schema = slow.spec.output_schema or {}
+    assert schema["properties"]["ended"]["enum"] == ["exited", "killed", "memory", "output"]

@@ -195,6 +195,35 @@ async def test_unevaluated_fields(draft: str, rules: Mapping[str, Any], fit: lis
             await executor.call("plain", {"value": {name: 1}})
 
 
+CAT = {"properties": {"kind": {"const": "cat"}, "lives": {"type": "integer"}}, "required": ["kind", "lives"]}
+DOG = {"properties": {"kind": {"enum": ["dog"]}, "bark": {"required": ["loud"]}}, "required": ["kind", "bark"]}
+FORMS: list[tuple[Any, Any, str]] = [
+    ([CAT, DOG], {"kind": "cat"}, "value.lives: is missing"),
+    ([CAT, DOG], {"kind": "cat", "lives": "9"}, 'value.lives: should be of type "integer"'),
+    ([CAT, DOG], {"kind": "dog", "bark": {}}, "value.bark.loud: is missing"),
+    ([CAT, DOG], {"kind": "cow"}, "value: fits none of 2 forms: [{"),
+    ([CAT, DOG], {}, "value: fits none of 2 forms: [{"),
+    ([CAT, {"required": ["a"]}], {"kind": "cat", "lives": "9"}, 'value.lives: should be of type "integer"'),
+    ([{"type": "null"}, {"oneOf": [CAT, DOG], "type": "object"}], {"kind": "cat"}, "value.lives: is missing"),
+    ([{"type": "null"}, {"type": "array", "items": {"type": "string"}}], [1], 'value.0: should be of type "string"'),
+    ([{"type": "string"}, {"type": "integer"}], [], "value: fits none of 2 forms: [{"),
+]
+
+
+@pytest.mark.parametrize("joint", ["anyOf", "oneOf"])
+@pytest.mark.parametrize(("forms", "value", "said"), FORMS)
+async def test_of_several_forms_the_one_that_is_meant_is_told(joint: str, forms: Any, value: Any, said: str) -> None:
+    with pytest.raises(InvalidArguments) as refused:
+        await ToolExecutor([Plain({joint: forms})]).call("plain", {"value": value})
+    assert refused.value.message.partition("do not fit: ")[2].startswith(said)
+    assert refused.value.field == said.partition(":")[0]
+
+
+async def test_what_fits_more_than_one_form_is_told() -> None:
+    with pytest.raises(InvalidArguments, match="value: fits more than one of 2 forms"):
+        await ToolExecutor([Plain({"oneOf": [{"type": "integer"}, {"minimum": 1}]})]).call("plain", {"value": 2})
+
+
 # -- what is registered ------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +259,35 @@ class Told:
 def test_a_broken_description_is_told_when_it_is_registered(told: Mapping[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         ToolRegistry([Told(**told)])
+
+
+CIRCLES: list[tuple[str, Mapping[str, Any]]] = [
+    ("#", {"$ref": "#"}),
+    (
+        r"#/\$defs/[ab]",
+        {"items": {"$ref": "#/$defs/a"}, "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+    ),
+    ("#/items/allOf/1", {"items": {"allOf": [{}, {"$ref": "#/items/allOf/1"}]}}),
+    ("allOf|#/items", {"items": {"type": "object", "allOf": [{"title": "x", "$ref": "#/items"}]}}),
+]
+
+
+@pytest.mark.parametrize(("reference", "schema"), CIRCLES)
+def test_references_in_a_circle_are_told_when_it_is_registered(reference: str, schema: Mapping[str, Any]) -> None:
+    for told in ({"input_schema": schema}, {"output_schema": schema}):
+        with pytest.raises(ConfigError, match=f"of no use: '({reference})' leads in a circle"):
+            ToolRegistry([Told(**told)])
+
+
+async def test_references_that_lead_into_a_value_are_a_tree() -> None:
+    node = {"allOf": [{"$ref": "#/$defs/named"}], "properties": {"below": {"items": {"$ref": "#/$defs/node"}}}}
+    ring = {"$ref": "#/$defs/ring"}  # of which nothing speaks
+    named = {"required": ["name"], "properties": {"parent": {"$ref": "#/$defs/node"}, "$ref": {"type": "string"}}}
+    tool = Plain({"$ref": "#/$defs/node"}, **{"$defs": {"node": node, "named": named, "ring": ring}})
+    tree = {"name": "a", "$ref": "b", "below": [{"name": "c", "parent": {"name": "d"}}]}
+    assert await ToolExecutor([tool]).call("plain", {"value": tree}) == tree
+    with pytest.raises(InvalidArguments, match=r"value\.below\.0\.parent\.name: is missing"):
+        await ToolExecutor([tool]).call("plain", {"value": {"name": "a", "below": [{"name": "c", "parent": {}}]}})
 
 
 BROKEN: list[tuple[str, Any]] = [

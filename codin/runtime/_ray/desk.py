@@ -160,15 +160,15 @@ class _Desk:
 
     def _ended_itself(self, error: SystemExit) -> Outcome:
         """As the guest in a sandbox tells it."""
-        code = error.code
-        if code is None or code == 0:
+        code = 0 if error.code is None else error.code
+        if code == 0 and (self._job.call is None or self._job.call.kind == "module"):
             return USUAL
         said = f"exit code {code}"
         if not isinstance(code, int):
             said, code = str(code)[:2000], 1
             self.hear("stderr", f"{said}\n".encode(errors="replace"))  # as Python does
         told = f"the program ended itself: {said}"
-        return replace(USUAL, exit_code=code, error=told, raised=raised_of(raised_by(error)))
+        return replace(USUAL, exit_code=code or 1, error=told, raised=raised_of(raised_by(error)))
 
     def _time_is_up(self, number: int, frame: FrameType | None) -> None:
         self._late = True

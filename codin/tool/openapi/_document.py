@@ -64,7 +64,8 @@ class Document:
         self.limits = limits
         self.url = url
         said = self.root.get("openapi")
-        version = _VERSION.fullmatch(said) if isinstance(said, str) else None
+        # YAML reads 3.1 as a number
+        version = _VERSION.fullmatch(str(said)) if isinstance(said, (str, float)) else None
         if version is None:
             what = "Swagger 2.0" if self.root.get("swagger") else f"openapi: {str(said)[:40]!r}"
             raise DocumentRefused(

@@ -44,6 +44,7 @@ _IN_TEMPLATE = re.compile(r"\{([^{}]*)\}")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 _DESCRIBED = 2000  # letters of what a document says of an operation
 _EMPTY = ("204", "205")
+_ANYTHING = ("*/*", "application/*")
 _BYTES = {"type": "string", "contentEncoding": "base64"}
 
 
@@ -210,10 +211,11 @@ class _Reading:
         content = object_at(given.get("content", {}), child(place, "content"))
         if not content:
             return None
-        ranked = sorted(content, key=_rank)
-        media_type = ranked[0]
+        media_type = min(content, key=_rank)
         there = child(child(place, "content"), media_type)
         holder, there = self._document.follow(content[media_type], there)
+        if media_type in _ANYTHING and self._is_value(holder.get("schema"), child(there, "schema")):
+            media_type = "application/json"
         if _rank(media_type) < 3:
             schema = self._schemas.read(holder.get("schema", {}), child(there, "schema"), "input")
         else:
@@ -223,6 +225,13 @@ class _Reading:
         argument = self._argument("body", "content")
         sent = "application/octet-stream" if "*" in media_type else media_type
         return Body(argument=argument, media_type=sent, required=given.get("required") is True, schema=schema)
+
+    def _is_value(self, schema: Any, place: str) -> bool:
+        """Whether a schema tells of more than of text or bytes."""
+        if not isinstance(schema, dict):
+            return False
+        said, _ = self._document.follow(cast("dict[str, Any]", schema), place)
+        return bool(said) and said.get("type") != "string"
 
     def result(self, own: dict[str, Any], place: str) -> Mapping[str, Any] | None:
         """Whatever a success answers; None where that cannot be said."""

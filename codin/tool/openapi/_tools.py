@@ -63,6 +63,10 @@ def openapi_tools(
     Example:
         tools = openapi_tools("https://petstore3.swagger.io/api/v3/openapi.json", only=["pet"])
     """
+    if base_url is not None and not _is_plain(base_url):
+        raise ConfigError(
+            "base_url= is no plain http(s) URL, with nothing behind its path", hint="such as 'https://api.example/v1'"
+        )
     read = Document.read(document, limits or OpenApiLimits(), guard)
     secrets = Auth(read, auth)
     named_by = base_url or read.url
@@ -146,7 +150,7 @@ class _Names:
 def _server(document: Document, operation: Operation, base_url: str | None) -> str:
     """Where an operation is, without a slash at the end."""
     if base_url is not None:
-        return _checked(base_url, "base_url")
+        return base_url.rstrip("/")
     place, listed = "#/servers", document.root.get("servers")
     for holder, where in ((operation.item, child("#/paths", operation.path)), (operation.own, operation.place)):
         if holder.get("servers"):
@@ -170,14 +174,18 @@ def _server(document: Document, operation: Operation, base_url: str | None) -> s
 
 
 def _checked(url: str, place: str) -> str:
+    if not _is_plain(url):
+        raise DocumentRefused("the address of an API is a plain http(s) URL, with nothing behind its path", place=place)
+    return url.rstrip("/")
+
+
+def _is_plain(url: str) -> bool:
     try:
         parts = urlsplit(url)
         fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        raise DocumentRefused("this is no URL", place=place) from None
-    if not fits or parts.query or parts.fragment or parts.username is not None or not url.isprintable():
-        raise DocumentRefused("the address of an API is a plain http(s) URL, with nothing behind its path", place=place)
-    return url.rstrip("/")
+        return False
+    return bool(fits) and not (parts.query or parts.fragment or parts.username is not None) and url.isprintable()
 
 
 def _origin(url: str) -> str:

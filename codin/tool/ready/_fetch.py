@@ -8,7 +8,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from codin.errors import ResponseTooLarge, ToolRefused, TransportError
+from codin.errors import (
+    AddressRefused,
+    BadResponse,
+    DeadlineExceeded,
+    ResponseTooLarge,
+    ToolFailed,
+    ToolRefused,
+    ToolTimeout,
+    TransportError,
+)
 from codin.net import AddressGuard, Transport, open_transport
 from codin.tool._decorator import tool
 
@@ -62,17 +71,25 @@ class Fetch:
 
 
 async def fetched(url: str, guard: AddressGuard, most: int, types: Collection[str], tool: str) -> Fetched:
-    """Read an address, with its redirects. Raises ToolRefused for everything else than an answer of these types."""
+    """Read an address, with its redirects.
+
+    Raises:
+        ToolRefused: it may not be read, or what is there is too large or of another type.
+        ToolTimeout: it did not answer.
+        ToolFailed: it could not be reached.
+    """
     transport = open_transport(guard=guard)
     try:
         async with asyncio.timeout(_SECONDS):
             return await _followed(transport, url, most, types, tool)
-    except TimeoutError:
-        raise ToolRefused(f"{url} did not answer within {_SECONDS:g} s", tool=tool, retryable=True) from None
+    except (TimeoutError, DeadlineExceeded):
+        raise ToolTimeout(f"{url} did not answer within {_SECONDS:g} s", tool=tool, retryable=True) from None
     except ResponseTooLarge:
         raise ToolRefused(f"what is at {url} has more than {most} bytes", tool=tool) from None
-    except TransportError as error:
+    except (AddressRefused, BadResponse) as error:
         raise ToolRefused(f"{url} cannot be read: {error.message}", tool=tool) from None
+    except TransportError as error:
+        raise ToolFailed(error.message, tool=tool, retryable=True) from None
     finally:
         await transport.aclose()
 
@@ -108,7 +125,7 @@ def _plain(url: str, tool: str) -> str:
     """The address without its fragment. Raises ToolRefused for one that is none, or has a password in it."""
     try:
         parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and parts.hostname
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         parts = known = None
     if parts is None or not known:

@@ -162,13 +162,18 @@ class Files:
         place = os.open(self._root, _FOLDER)
         try:
             for step in _steps(path, tool):
-                if make:
-                    with suppress(FileExistsError):
-                        os.mkdir(step, dir_fd=place)
                 try:
+                    if make:
+                        with suppress(FileExistsError):
+                            os.mkdir(step, dir_fd=place)
                     below = os.open(step, _FOLDER, dir_fd=place)
-                except OSError:
-                    raise ToolRefused(f"there is no folder {path!r}", tool=tool) from None
+                except OSError as error:
+                    why = (
+                        f"the folder {path!r} cannot be made: {error.strerror}"
+                        if make
+                        else f"there is no folder {path!r}"
+                    )
+                    raise ToolRefused(why, tool=tool) from None
                 os.close(place)
                 place = below
             yield place

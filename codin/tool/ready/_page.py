@@ -37,9 +37,10 @@ class Link:
 
 @dataclass
 class PageText:
-    """What a page says."""
+    """What a page says; `status` is that of HTTP."""
 
     url: str
+    status: int
     title: str
     text: str
     links: list[Link]
@@ -67,11 +68,11 @@ class Page:
         kinds = ("text/html", "application/xhtml+xml", "text/plain")
         got = await fetched(url, self._guard, self._max, kinds, "read_page")
         if got.content_type.startswith("text/plain"):
-            return PageText(got.url, "", got.text[:_LONGEST], [])
-        return read_html(got.text, got.url)
+            return PageText(got.url, got.status, "", got.text[:_LONGEST], [])
+        return read_html(got.text, got.url, got.status)
 
 
-def read_html(source: str, url: str = "") -> PageText:
+def read_html(source: str, url: str = "", status: int = 200) -> PageText:
     """The text of HTML, its title and its links.
 
     In one pass, whose time grows with the length and nothing else: the parser of the standard library takes minutes
@@ -79,7 +80,7 @@ def read_html(source: str, url: str = "") -> PageText:
     """
     pieces: list[str] = []
     links: list[Link] = []
-    title, begun, href = "", 0, ""
+    title, begun, href, base = "", 0, "", ""
     for kind, content, _ in html_tokens(source):
         if kind == "text":
             pieces.append(re.sub(r"\s+", " ", unescape(content)))
@@ -89,6 +90,8 @@ def read_html(source: str, url: str = "") -> PageText:
             pieces.append(" ")
         if kind in ("title", "a"):
             begun, href = len(pieces), content
+        elif kind == "base" and not base and (found := _HREF.search(content)):
+            base = _target(url, _address(found))
         elif kind == "/title" and not title:
             title = " ".join("".join(pieces[begun:]).split())[:500]
             del pieces[begun:]
@@ -96,10 +99,14 @@ def read_html(source: str, url: str = "") -> PageText:
             found = _HREF.search(href)
             text = " ".join("".join(pieces[begun:]).split())[:200]
             href = ""
-            if found and (there := _target(url, unescape(found[1].strip("\"'")))):
+            if found and (there := _target(base or url, _address(found))):
                 links.append(Link(text, there))
     lines = (" ".join(line.split()) for line in "".join(pieces).split("\n"))
-    return PageText(url, title, "\n".join(line for line in lines if line)[:_LONGEST], links)
+    return PageText(url, status, title, "\n".join(line for line in lines if line)[:_LONGEST], links)
+
+
+def _address(found: re.Match[str]) -> str:
+    return unescape(found[1].strip("\"'"))
 
 
 def _target(base: str, named: str) -> str:

@@ -23,6 +23,9 @@ _LATE = 1.0  # seconds in which the server says itself that its time is over
 # Roles for which a query is no bound: it reads and writes files of the server, and runs programs there.
 _ALMIGHTY = "SELECT bool_or(pg_has_role(session_user, name, 'MEMBER')) FROM unnest($1::text[]) AS name"
 _ROLES = ["pg_read_server_files", "pg_write_server_files", "pg_execute_server_program"]
+# What a statement stands in. A change is made as a whole, however few rows of what it gives back are asked for.
+_QUERY = "SELECT {values} FROM ({statement}\n) AS asked({names}) LIMIT {most}"
+_CHANGE = "WITH asked({names}) AS ({statement}\n) SELECT {values}, (SELECT count(*) FROM asked) FROM asked LIMIT {most}"
 
 
 class Postgres:
@@ -96,15 +99,19 @@ class Postgres:
                 tool="sql",
                 hint="make a user for it, who may SELECT what may be read",
             )
-        asked, wrapped, columns = await self._prepared(connection, statement)
+        asked, form, columns = await self._prepared(connection, statement)
         transaction = connection.transaction(readonly=not self.writable)
         await transaction.start()
-        if wrapped:
+        changed = 0
+        if form is not None:
             rows, more = await self._fetched(asked, values, len(columns))
-        else:
+            if form is _CHANGE:
+                changed = next((row[-1] for row in rows), 0)
+                rows = [row[:-1] for row in rows]
+        else:  # SHOW, EXPLAIN, CALL, or a WITH that changes something, which stands in nothing
             found = await asked.fetch(*values)
             rows, more = [_plain(row, CELL) for row in found[: self._rows]], len(found) > self._rows
-        changed = 0 if wrapped else _number(asked.get_statusmsg())
+            changed = _number(asked.get_statusmsg())
         await (transaction.commit() if self.writable else transaction.rollback())
         return Rows(columns, rows, more, changed)
 
@@ -118,22 +125,22 @@ class Postgres:
             size += letters(rows[-1])
         return rows, False
 
-    async def _prepared(self, connection: Any, statement: str) -> tuple[Any, bool, list[str]]:
-        """The statement, alone or inside of a query that bounds what comes of it."""
+    async def _prepared(self, connection: Any, statement: str) -> tuple[Any, str | None, list[str]]:
+        """The statement, and the form of the query that it stands in, which bounds what comes of it; None for none."""
         asked = await connection.prepare(statement)  # which takes one statement and no more
         attributes = asked.get_attributes()
         columns = [str(attribute.name) for attribute in attributes]
         if await _texts(connection, asked):
             asked = await connection.prepare(statement)
-        try:
-            if attributes:
-                return await connection.prepare(_bounded(statement, attributes, self._rows)), True, columns
-        except self._driver.PostgresError:
-            if not self.writable:
-                raise
+        for form in (_QUERY, _CHANGE) if attributes else ():
+            try:
+                return await connection.prepare(_bounded(form, statement, attributes, self._rows)), form, columns
+            except self._driver.PostgresError:
+                if not self.writable:
+                    raise
         if not self.writable:
             raise ToolRefused("the statement is no query, and others are not run", tool="sql")
-        return asked, False, columns
+        return asked, None, columns
 
     @contextmanager
     def _told(self) -> Generator[None]:
@@ -167,12 +174,13 @@ async def _texts(connection: Any, asked: Any) -> bool:
     return bool(others)
 
 
-def _bounded(statement: str, attributes: Sequence[Any], rows: int) -> str:
-    """A query about a query: it has been looked at by the server, so no bracket or comment of it is open."""
+def _bounded(form: str, statement: str, attributes: Sequence[Any], rows: int) -> str:
+    """A query about a statement: it has been looked at by the server, so no bracket or comment of it is open."""
     names = [f"c{number}" for number in range(len(attributes))]
     most = _longest(len(names)) + 1
     values = ", ".join(_value(name, each.type, most) for name, each in zip(names, attributes, strict=True))
-    return f"SELECT {values} FROM ({statement.rstrip().rstrip(';')}\n) AS asked({', '.join(names)}) LIMIT {rows + 1}"
+    bare = statement.rstrip().rstrip(";")
+    return form.format(values=values, statement=bare, names=", ".join(names), most=rows + 1)
 
 
 def _longest(columns: int) -> int:

@@ -37,8 +37,8 @@ _OUTPUT: Mapping[str, Any] = {
         "ok": {"type": "boolean", "description": "It ended by itself, with exit code 0."},
         "exit_code": {"type": "integer"},
         "ended": {
-            "enum": ["exited", "killed", "memory", "output", "time"],
-            "description": "By itself, or what ended it: too much memory or output, too long, or a signal.",
+            "enum": ["exited", "killed", "memory", "output"],
+            "description": "By itself, or what ended it: too much memory or output, or a signal.",
         },
         "stdout": {"type": "string"},
         "stderr": {"type": "string"},

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
-from codin.errors import ConfigError, ToolRefused, ToolTimeout
+from codin.errors import ConfigError, ToolFailed, ToolRefused, ToolTimeout
 from codin.tool._decorator import tool
 
 __all__ = ["ALL", "CELL", "Rows", "Sql", "letters"]
@@ -25,6 +25,7 @@ _NEVER = {
     *(sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA),
     *(sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT),  # which would end with their own statement
 }
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _FORBIDDEN = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"}
 
 
@@ -86,6 +87,9 @@ class Sql:
                 self._bound(connection, ends)
                 return self._asked(connection, statement, values or [])
             except sqlite3.OperationalError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED:
+                    what = f"the database is locked: somebody else is writing to it, for {self._seconds:g} s and more"
+                    raise ToolFailed(what, tool="sql", retryable=True) from None
                 if monotonic() >= ends:
                     raise ToolTimeout(f"the statement took longer than {self._seconds:g} s", tool="sql") from None
                 raise ToolRefused(f"the statement cannot be run: {error}", tool="sql") from None

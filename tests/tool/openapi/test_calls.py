@@ -246,7 +246,8 @@ async def test_forms_and_files_are_sent_as_the_document_says() -> None:
 
     def posting(media_type: str, schema: Any) -> dict[str, Any]:
         body = {"content": {media_type: {"schema": schema}}}
-        return {"openapi": "3.1.0", "paths": {"/x": {"post": {"operationId": "put", "requestBody": body}}}}
+        paths = {"/x": {"post": {"operationId": "put", "requestBody": body}}}
+        return {"openapi": "3.1.0", "paths": paths, "x-any": {"fields": fields}}
 
     fields = {
         "type": "object",
@@ -262,6 +263,10 @@ async def test_forms_and_files_are_sent_as_the_document_says() -> None:
             ),
             ("text/plain", {"type": "string"}, "tea"),
             ("application/pdf", {"type": "string"}, base64.b64encode(b"\x00").decode()),
+            ("*/*", {"type": "array", "items": {"type": "integer"}}, [1, 2]),
+            ("application/*", {"$ref": "#/x-any/fields"}, {"n": 1}),
+            ("*/*", {"type": "string", "format": "binary"}, base64.b64encode(b"\x00").decode()),
+            ("*/*", {}, base64.b64encode(b"\x00").decode()),
         ]:
             executor = ToolExecutor(openapi_tools(posting(media_type, schema), base_url=served.url))
             assert await executor.call("put", {"body": value}) == "ok"
@@ -270,7 +275,14 @@ async def test_forms_and_files_are_sent_as_the_document_says() -> None:
     assert b'name="x%22%0D%0Ay"\r\n\r\nz\r\n' in bodies[1][1]
     assert b'name="any"\r\n\r\nq\r\n' in bodies[1][1]
     assert b'filename="file"\r\nContent-Type: application/octet-stream\r\n\r\n\x00\xff\r\n' in bodies[1][1]
-    assert bodies[2:] == [("text/plain", b"tea"), ("application/pdf", b"\x00")]
+    assert bodies[2:] == [
+        ("text/plain", b"tea"),
+        ("application/pdf", b"\x00"),
+        ("application/json", b"[1,2]"),
+        ("application/json", b'{"n":1}'),
+        ("application/octet-stream", b"\x00"),
+        ("application/octet-stream", b"\x00"),
+    ]
 
 
 @pytest.mark.parametrize("as_bytes", [{"format": "binary"}, {"contentMediaType": "image/png"}], ids=["3.0", "3.1"])

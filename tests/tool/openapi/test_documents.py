@@ -77,6 +77,14 @@ def test_only_takes_ids_paths_and_tags() -> None:
         (document({"parameters": [{"name": "a", "in": "body"}]}), "#/paths/~10/get/parameters/0/in"),
         (document({"parameters": [{"name": "a", "in": "query", "schema": {"type": "no"}}]}), "#/paths/~10/get"),
         (document({"requestBody": {"content": {"application/json": {"schema": 3}}}}), "schema"),
+        (
+            document(
+                {"requestBody": {"content": {"application/json": {"schema": {"items": {"$ref": "#/a"}}}}}},
+                a={"$ref": "#/b"},
+                b={"$ref": "#/a"},
+            ),
+            "#/paths/~10/get",
+        ),
         ({"openapi": "3.1.0", "paths": {"/{a}": {"get": {}}}}, "#/paths/~1{a}/get"),
         ({"openapi": "3.1.0", "paths": {"/../adm": {"get": {}}}}, "#/paths/~1..~1adm"),
         ({"openapi": "3.1.0", "paths": {"/%2E./adm": {"get": {}}}}, "#/paths/~1%2E.~1adm"),
@@ -122,6 +130,13 @@ def test_yaml_is_read_as_json_has_values(tmp_path: Path) -> None:
     assert [field["default"] for field in fields] == [each.removeprefix("!!int ") for each in given]
 
 
+@pytest.mark.parametrize("version", ["3.0", "3.1"])
+def test_a_version_without_quotes_is_a_version(tmp_path: Path, version: str) -> None:
+    path = tmp_path / "api.yaml"
+    path.write_text(f"openapi: {version}\nservers: [{{url: 'https://api.example'}}]\npaths: {{/a: {{get: {{}}}}}}\n")
+    assert [tool.name for tool in openapi_tools(path)] == ["get_a"]
+
+
 @pytest.mark.parametrize("key", ["<<", "!!merge x", '!<tag:yaml.org,2002:merge> "y"'])
 def test_yaml_that_merges_is_refused(tmp_path: Path, key: str) -> None:
     path = tmp_path / "api.yaml"
@@ -162,6 +177,16 @@ def test_a_document_without_a_server_needs_an_address() -> None:
         openapi_tools({"openapi": "3.1.0", "paths": {"/": {"get": {}}}})
     (tool,) = openapi_tools({"openapi": "3.1.0", "paths": {"/": {"get": {}}}}, base_url="http://127.0.0.1:8/x/")
     assert tool.url == "http://127.0.0.1:8/x/"
+
+
+@pytest.mark.parametrize(
+    "url", ["nope", "http://", "ftp://x", "http://x:99999", "http://x?y=1", "http://a:s3cret@x", ""]
+)
+def test_an_address_that_is_none_is_told_when_tools_are_made(url: str) -> None:
+    with pytest.raises(ConfigError, match="base_url= is no plain http") as refused:
+        openapi_tools(PETS, base_url=url)
+    assert type(refused.value) is ConfigError
+    assert "s3cret" not in str(refused.value)
 
 
 def test_a_success_without_content_says_nothing_of_the_answer() -> None:

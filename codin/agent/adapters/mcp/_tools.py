@@ -80,22 +80,28 @@ def mcp_tools(
     """
     if (command is None) == (url is None):
         raise ConfigError("an MCP server is a command or a url=")
-    words = shlex.split(command) if isinstance(command, str) else list(command or ())
     secrets = Secrets(url, headers, env, policy.env if policy is not None else None)
     if url is not None:
-        connect = http(url, headers, guard)
+        connect, place = http(url, headers, guard), shown(url)
     else:
+        words = shlex.split(command) if isinstance(command, str) else list(command or ())
         connect = program(words, env=env, cwd=cwd, sandbox=sandbox, policy=policy, kind=kind, secrets=secrets)
+        place = words[0]
     tools = McpTools(connect, only, prefix, ToolSpec("", scopes=scopes, timeout=timeout), registry, secrets)
-    told = listing_of(connect, words[0] if url is None else shown(url), secrets).tools
+    told = listing_of(connect, place, secrets).tools
+    _check_wanted(only, told)
+    tools.take(told)
+    return tools
+
+
+def _check_wanted(only: Collection[str] | None, told: Sequence[types.Tool]) -> None:
+    """Raise ConfigError for a name in `only=` that the server does not have."""
     names = {tool.name for tool in told}
     if unknown := [name for name in only or () if name not in names]:
         there = f"there are {', '.join(sorted(names))}" if names else "it has none"
         raise ConfigError(
             f"only= names {', '.join(map(repr, unknown))}, which the MCP server does not have", hint=there
         )
-    tools.take(told)
-    return tools
 
 
 class McpTools:
