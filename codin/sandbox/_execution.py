@@ -10,11 +10,9 @@ from contextlib import suppress
 import anyio
 
 from codin.errors import SandboxError
-from codin.sandbox._protocol import Ending, ExecResult, Limits, Output, Process, Stream
+from codin.sandbox._protocol import FLOOD, Ending, ExecResult, Limits, Output, Process, Stream
 
 __all__ = ["Execution"]
-
-_FLOOD = 16  # times the output that is kept: whoever writes more than that is not writing for a reader
 
 
 class Execution:
@@ -52,7 +50,7 @@ class Execution:
                 piece = output.data[:room]
                 kept += piece
                 yield Output(output.stream, piece)
-            if self._over is None and self._seen > _FLOOD * self._limits.output:
+            if self._over is None and self._seen > FLOOD * self._limits.output:
                 self._over = "output"
                 await self._process.kill()
 

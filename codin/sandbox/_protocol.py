@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,9 @@ MIB = 1024 * 1024
 UNBOUNDED = 1 << 62
 """Of memory, processes, cores, disk or files: as much as the machine has. Only the local sandbox knows it."""
 
+FLOOD = 16
+"""Times the output that is kept: whoever writes more than that is not writing for a reader, and is killed."""
+
 Guarantee = Literal["files", "network", "processes", "syscalls", "memory", "cpu", "disk", "time"]
 """What a sandbox can promise.
 
@@ -39,6 +43,9 @@ ends, with everything it began.
 """
 
 Stream = Literal["stdout", "stderr"]
+
+_OWN = ("/", "/box", "/dev", "/etc", "/proc", "/run", "/var")
+"""Places that a sandbox makes for itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +92,7 @@ class Mount:
         writable: what the sandbox writes there, it writes on the host.
 
     Raises:
-        ConfigError: one of the paths is none.
+        ConfigError: one of the paths is none, or the sandbox sees something of its own there.
     """
 
     source: Path
@@ -99,6 +106,16 @@ class Mount:
         object.__setattr__(self, "source", Path(source))
         if self.target and not self.target.startswith("/"):
             raise ConfigError(f"target={self.target!r} is no absolute path", hint='"" is where it is on the host')
+        if (place := self.place) in _OWN or place.startswith("/proc/"):
+            raise ConfigError(
+                f"target={place!r} is a place of the sandbox's own, onto which nothing is mounted",
+                hint=f"those are {', '.join(_OWN)} and all below /proc; below the others there is room",
+            )
+
+    @property
+    def place(self) -> str:
+        """Where the sandbox sees it, without detours."""
+        return posixpath.normpath(self.target or str(self.source.absolute())).replace("//", "/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

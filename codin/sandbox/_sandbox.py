@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from abc import ABC, abstractmethod
@@ -17,6 +18,7 @@ import anyio.lowlevel
 
 from codin.errors import ConfigError, FileRefused, PolicyNotEnforced, SandboxClosed
 from codin.sandbox._checks import check_command, check_content, check_env, check_number
+from codin.sandbox._descriptors import needing_descriptors
 from codin.sandbox._execution import Execution
 from codin.sandbox._protocol import Code, ExecResult, FileInfo, Guarantee, Output, Policy, Process, Snapshot
 from codin.sandbox._to_its_end import to_its_end
@@ -51,7 +53,9 @@ class Sandbox(ABC):
         self._policy = policy or Policy()
         self._begin_with = snapshot
         self._unenforced: frozenset[Guarantee] = frozenset()
-        self._is_open = self._is_taken = False
+        self._is_taken = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """That which opened it, as long as it is open."""
 
     @property
     def policy(self) -> Policy:
@@ -73,6 +77,7 @@ class Sandbox(ABC):
         Raises:
             SandboxUnavailable: this kind cannot be had here.
             PolicyNotEnforced: it can, and cannot keep what the policy demands.
+            SandboxError: this process has too many files open.
             ConfigError: it is open.
         """
         if self._is_taken:
@@ -80,11 +85,12 @@ class Sandbox(ABC):
         self._is_taken = True
         try:
             await self.check()
-            await self._open()
+            with needing_descriptors():
+                await self._open()
         except BaseException:
             self._is_taken = False
             raise
-        self._is_open = True
+        self._loop = asyncio.get_running_loop()
         if self._begin_with is not None:
             try:
                 await self.restore(self._begin_with)
@@ -100,7 +106,8 @@ class Sandbox(ABC):
 
     async def check(self) -> None:
         """Find out whether it could be opened, and what it would not keep, without opening it. Raises as that does."""
-        self._unenforced = await self._shortfall()
+        with needing_descriptors():
+            self._unenforced = await self._shortfall()
         missing = self._unenforced & self._policy.demands
         if missing:
             raise PolicyNotEnforced(
@@ -132,8 +139,10 @@ class Sandbox(ABC):
 
         Raises:
             SandboxClosed: the sandbox is not open, or is gone.
+            SandboxError: this process has too many files open.
             FileRefused: `cwd` is not a folder of this sandbox.
-            ConfigError: `env` has what no environment can have, or `timeout` is no number of seconds.
+            ConfigError: another event loop has opened it, `env` has what no environment can have, or `timeout` is no
+                number of seconds.
             TypeError: the command is no list of strings, or `stdin` gives no bytes.
         """
         async with self.start(command, stdin=stdin, env=env, cwd=cwd, timeout=timeout) as execution:
@@ -168,13 +177,17 @@ class Sandbox(ABC):
         check_content("stdin", stdin)
         if timeout is not None:
             check_number("timeout", timeout)
-        process = await self._start(command, {**self._policy.env, **(env or {})}, folder)
+        with needing_descriptors():
+            process = await self._start(command, {**self._policy.env, **(env or {})}, folder)
         bound = min(self._policy.limits.time or math.inf, math.inf if timeout is None else timeout)
         execution = Execution(process, self._policy.limits, None if bound == math.inf else bound, keep=keep)
         try:
             async with anyio.create_task_group() as feeding:
-                feeding.start_soon(_feed, process, stdin)
                 feeding.start_soon(execution.keep_time)
+                if stdin == b"":  # which needs no task
+                    await process.end_input()
+                else:
+                    feeding.start_soon(_feed, process, stdin)
                 yield execution
                 feeding.cancel_scope.cancel()
         except BaseExceptionGroup as group:
@@ -195,7 +208,8 @@ class Sandbox(ABC):
         self._check_open()
         check_content("content", content)
         limit = self._policy.limits.disk
-        await self._write(inside(path), _bounded(content, path, limit))
+        with needing_descriptors():
+            await self._write(inside(path), _bounded(content, path, limit))
 
     async def get(self, path: str, /) -> bytes:
         """A file of the working folder.
@@ -208,8 +222,9 @@ class Sandbox(ABC):
     async def stream(self, path: str, /) -> AsyncIterator[bytes]:
         """A file of the working folder in pieces, for one that is large. Raises as `get` does."""
         self._check_open()
-        async for chunk in _bounded(self._read(inside(path)), path, self._policy.limits.disk):
-            yield chunk
+        with needing_descriptors():
+            async for chunk in _bounded(self._read(inside(path)), path, self._policy.limits.disk):
+                yield chunk
 
     async def list(self, path: str = "", /) -> Sequence[FileInfo]:
         """All files and folders below a folder of the working folder, sorted by path; links are left out.
@@ -218,7 +233,8 @@ class Sandbox(ABC):
             FileRefused: there is no such folder.
         """
         self._check_open()
-        return sorted(await self._list(inside(path) if path else ""), key=lambda file: file.path)
+        with needing_descriptors():
+            return sorted(await self._list(inside(path) if path else ""), key=lambda file: file.path)
 
     async def snapshot(self) -> Snapshot:
         """The files of the working folder as they are now.
@@ -242,15 +258,20 @@ class Sandbox(ABC):
             await self.put(path, content)
 
     def _check_open(self) -> None:
-        if not self._is_open:
+        if self._loop is None:
             raise SandboxClosed(f"the {self.kind} sandbox is not open", hint="use it inside `async with`")
+        if self._loop is not asyncio.get_running_loop():  # what waits in one is not woken by another
+            raise ConfigError(
+                f"the {self.kind} sandbox belongs to the event loop that opened it, which is another one",
+                hint="each loop, as each thread with one, has a sandbox of its own",
+            )
 
     def _check_sum(self, size: int) -> None:
         if size > (limit := self._policy.limits.disk):
             raise FileRefused(f"the files are larger than {limit} bytes together", path="", hint="raise Limits.disk")
 
     async def _end(self) -> None:
-        self._is_open = False
+        self._loop = None
         await to_its_end(self._close)
         self._is_taken = False
 

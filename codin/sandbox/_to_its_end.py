@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
 
-__all__ = ["to_its_end"]
+__all__ = ["done_or_undone", "to_its_end"]
 
 _T = TypeVar("_T")
 
@@ -27,6 +28,18 @@ async def to_its_end(act: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     if cancelled is not None:
         raise cancelled from (None if doing.cancelled() else doing.exception())
     return doing.result()
+
+
+async def done_or_undone(
+    act: Callable[[], Coroutine[Any, Any, _T]], undo: Callable[[_T], Coroutine[Any, Any, None]]
+) -> _T:
+    """Do it to its end, once, and undo it for who was cancelled meanwhile. What fails leaves nothing to undo."""
+    doing = asyncio.create_task(act())
+    if (cancelled := await _waited(doing)) is None:
+        return doing.result()
+    if not doing.cancelled() and doing.exception() is None:
+        await to_its_end(partial(undo, doing.result()))
+    raise cancelled
 
 
 async def _waited(doing: asyncio.Task[Any]) -> asyncio.CancelledError | None:

@@ -10,8 +10,6 @@ from contextlib import AsyncExitStack
 from secrets import token_hex
 from typing import Any, ClassVar
 
-import anyio
-
 from codin.errors import FileRefused, SandboxUnavailable
 from codin.sandbox._docker.commands import Commands
 from codin.sandbox._docker.container import container_config, user_of
@@ -22,6 +20,7 @@ from codin.sandbox._docker.owner import labels_of, owned, remove, sweep
 from codin.sandbox._docker.warden import Warden
 from codin.sandbox._protocol import Code, FileInfo, Guarantee, Policy, Process, Snapshot
 from codin.sandbox._sandbox import Sandbox
+from codin.sandbox._to_its_end import done_or_undone
 
 __all__ = ["DockerSandbox"]
 
@@ -124,13 +123,7 @@ class DockerSandbox(Sandbox):
         return self._stack is not None and self._commands.is_gone
 
     async def _open(self) -> None:
-        opening = asyncio.create_task(self._opened())
-        try:
-            self._stack = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            with anyio.CancelScope(shield=True):
-                await asyncio.shield(asyncio.create_task(_undone(opening)))
-            raise
+        self._stack = await done_or_undone(self._opened, AsyncExitStack.aclose)
 
     async def _opened(self) -> AsyncExitStack:
         """Everything that is open, ready to be closed."""
@@ -180,7 +173,7 @@ class DockerSandbox(Sandbox):
     async def _close(self) -> None:
         if self._stack is not None:
             stack, self._stack = self._stack, None
-            await asyncio.shield(asyncio.create_task(stack.aclose()))
+            await stack.aclose()
 
     async def _start(self, command: Sequence[str] | Code, env: Mapping[str, str], cwd: str, /) -> Process:
         if isinstance(command, Code):
@@ -215,12 +208,6 @@ async def _asked(daemon: Daemon, path: str) -> Any:
         return await daemon.ask("GET", path)
     except (Gone, Refusal) as error:
         raise SandboxUnavailable(f"Docker cannot be used: {error}", hint="start the daemon") from error
-
-
-async def _undone(opening: asyncio.Task[AsyncExitStack]) -> None:
-    await asyncio.wait([opening])
-    if not opening.cancelled() and opening.exception() is None:
-        await opening.result().aclose()
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

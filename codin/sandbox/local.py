@@ -321,7 +321,7 @@ def _spaces(policy: Policy, *, root: bool, stays: bool = False) -> Iterator[str]
 
 
 def _written(policy: Policy) -> Iterator[str]:
-    return (mount.target or str(mount.source.absolute()) for mount in policy.mounts if mount.writable)
+    return (mount.place for mount in policy.mounts if mount.writable)
 
 
 def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:

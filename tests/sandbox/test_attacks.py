@@ -12,6 +12,7 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -676,6 +677,17 @@ async def test_closed_folders_and_odd_names(room: Room) -> None:
             if not file.folder:
                 assert await sandbox.get(file.path) == b""
         await use(sandbox)
+
+
+async def test_a_working_folder_that_a_command_has_closed(room: Room) -> None:
+    close = Code("import os\nif hasattr(os, 'chmod'): os.chmod(os.getcwd(), 0)")
+    async with asyncio.timeout(60), room() as sandbox:
+        await sandbox.put("folder/file", b"here")
+        await sandbox.exec(close)
+        assert (await sandbox.exec(Code("print(open('file').read())"), cwd="folder")).check().text == "here\n"
+        for use_files in (partial(sandbox.get, "folder/file"), partial(sandbox.put, "more", b""), sandbox.list):
+            await sandbox.exec(close)
+            await use_files()
 
 
 @on_this_kernel

@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import pytest
 
-from codin.errors import FileRefused, PolicyNotEnforced, SandboxClosed, SandboxError, SandboxUnavailable
+from codin.errors import ConfigError, FileRefused, PolicyNotEnforced, SandboxClosed, SandboxError, SandboxUnavailable
 from codin.sandbox import Code, Limits, Mount, Output, Policy, Sandbox
 from tests.sandbox.remains import client, left
 from tests.servers.docker import DockerDaemon
@@ -374,6 +374,21 @@ async def test_cancelling_anywhere_leaves_nothing(docker_host: str, seconds: flo
     assert await left(docker_host) == []
 
 
+async def test_cancelled_ever_again_while_it_opens(docker_host: str) -> None:
+    """Whoever cannot wait for it leaves when it is taken away."""
+    sandbox = DockerSandbox()
+    opening = asyncio.create_task(sandbox.__aenter__())
+    async with asyncio.timeout(60):
+        while not await left(docker_host) and not opening.done():
+            pass
+        while not opening.done():
+            opening.cancel()
+            await asyncio.sleep(0)
+    if not opening.cancelled():
+        await sandbox.__aexit__(None, None, None)
+    assert await left(docker_host) == []
+
+
 # The policy
 
 
@@ -385,6 +400,13 @@ async def test_mounts(docker_host: str, shared: Path) -> None:
         done = await sandbox.exec(["sh", "-c", "cat /seen/given; echo made > /shared/made; echo no > /seen/no"])
     assert (done.text, done.stderr != b"") == ("given", True)
     assert names_in(shared) == ["given", "made"]
+
+
+@pytest.mark.parametrize("place", ["/tmp", "/tmp/", "/tmp/box"])
+async def test_a_mount_onto_its_own_folder(docker_host: str, shared: Path, place: str) -> None:
+    sandbox = DockerSandbox(Policy(mounts=(Mount(source=shared, target=place),)))
+    with pytest.raises(ConfigError, match=f"{place.rstrip('/')!r} is a place of the docker sandbox's own"):
+        await sandbox.__aenter__()
 
 
 async def test_a_mount_of_nothing(docker_host: str, tmp_path: Path) -> None:

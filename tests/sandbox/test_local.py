@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import platform
+import resource
 import select
 import shutil
 import signal
@@ -14,8 +15,9 @@ import subprocess
 import sys
 import threading
 import venv
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -23,7 +25,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from codin.errors import FileRefused, PolicyNotEnforced, SandboxClosed, SandboxUnavailable
+from codin.errors import FileRefused, PolicyNotEnforced, SandboxClosed, SandboxError, SandboxUnavailable
 from codin.sandbox import Code, FileInfo, Limits, Mount, Output, Policy
 from codin.sandbox._local import groups as control_groups
 from codin.sandbox._local.boot import modules
@@ -368,6 +370,18 @@ async def test_what_no_process_keeps_goes_with_the_last_command() -> None:
         assert (await sandbox.exec(look)).check().text == before
 
 
+async def test_no_queue_is_left_by_a_command() -> None:
+    """Those of POSIX lie in a file system that cannot be seen in here."""
+    source = """
+        import ctypes, os, platform
+        def opened(flags):
+            return ctypes.CDLL(None).syscall({"x86_64": 240}.get(platform.machine(), 180), b"kept", flags, 0o600, None)
+    """
+    async with asyncio.timeout(60), LocalSandbox(await relaxed()) as sandbox:
+        await sandbox.exec(Code(f"{dedent(source)}opened(os.O_RDONLY | os.O_CREAT)"))
+        assert (await sandbox.exec(Code(f"{dedent(source)}print(opened(os.O_RDONLY))"))).check().text == "-1\n"
+
+
 @as_root
 async def test_memory_full_of_what_no_process_keeps() -> None:
     """The supervisor has to find its way out with next to nothing."""
@@ -698,6 +712,46 @@ async def test_cancelled_while_the_kernel_makes_the_group(monkeypatch: pytest.Mo
     assert (opening.cancelled(), groups()) == (True, [])
 
 
+async def said_with_few_files(act: Callable[[], Awaitable[object]], files: int) -> tuple[type, str] | None:
+    """What is raised where this process may have so many files open; None when it is done."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, before[1]))
+    try:
+        await act()
+    except SandboxError as error:
+        return type(error), error.message
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    return None
+
+
+async def test_this_process_can_open_no_more_files() -> None:
+    """However far it comes, that is what it says. It is no SandboxUnavailable, after which some do without one."""
+    policy = await relaxed(limits=Limits(disk=64 * MIB + int.from_bytes(os.urandom(3), "big")))
+
+    async def opened() -> None:
+        async with LocalSandbox(policy):
+            pass
+
+    async def refused(act: Callable[[], Awaitable[object]]) -> None:
+        before = open_descriptors(), groups(), with_word(str(policy.limits.disk))
+        files = 3
+        while told := await said_with_few_files(act, files):
+            assert told == (SandboxError, "this process has too many files open")
+            assert (open_descriptors(), groups(), with_word(str(policy.limits.disk))) == before
+            files += 1
+        assert files > 3
+
+    async with asyncio.timeout(100):
+        await opened()  # has looked what the machine has, which is done once
+        await refused(opened)
+        async with LocalSandbox(policy) as sandbox:
+            await sandbox.put("file", b"here")
+            for act in (partial(sandbox.exec, Code("")), partial(sandbox.get, "file"), sandbox.list):
+                await refused(act)
+            assert (await sandbox.exec(["cat", "file"])).check().text == "here"
+
+
 # Control groups
 
 
@@ -793,6 +847,8 @@ NOT_ROOT = """
         policy = Policy(limits=Limits(memory=64 << 20, processes=16), demands=Policy().demands - {"memory"})
         async with LocalSandbox(policy) as sandbox:
             await sandbox.put("a/file", b"content")
+            for place in (".", "/"):
+                (await sandbox.exec(["chmod", "0", place])).check()  # the next ones go on
             print(json.dumps({
                 "missing": missing,
                 "shadow": (await sandbox.exec(["cat", "/etc/shadow"])).ok,

@@ -269,7 +269,8 @@ async def test_what_cannot_be_deleted_is_named(vendor: Vendor, caplog: pytest.Lo
 
 
 @pytest.mark.parametrize("where", ["check", "create", "start", "delete"])
-async def test_cancelled_anywhere_nothing_is_left(vendor: Vendor, where: str) -> None:
+@pytest.mark.parametrize("again", [False, True], ids=["once", "ever-again"])
+async def test_cancelled_anywhere_nothing_is_left(vendor: Vendor, where: str, again: bool) -> None:
     fault = vendor.cloud.fail(getattr(vendor, where), hold=True)
 
     async def use() -> None:
@@ -282,6 +283,9 @@ async def test_cancelled_anywhere_nothing_is_left(vendor: Vendor, where: str) ->
         using.cancel()
         await asyncio.sleep(0)
         fault.go.set()
+        while again and not using.done():
+            using.cancel()
+            await asyncio.sleep(0)
         with pytest.raises(asyncio.CancelledError):
             await using
     assert not vendor.cloud.machines

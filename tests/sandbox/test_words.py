@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio import to_thread
 
 from codin.errors import ConfigError, SandboxUnavailable
-from codin.sandbox import Limits, Mount, Policy, Pool, Sandbox, sandbox_of
+from codin.sandbox import Code, Limits, Mount, Policy, Pool, Sandbox, sandbox_of
 from tests.sandbox.conftest import Room
 
 pytestmark = pytest.mark.anyio
@@ -64,6 +67,38 @@ def test_a_mount_is_of_a_path() -> None:
         options: Any = wrong
         with pytest.raises(ConfigError, match="path"):
             Mount(**options)
+
+
+@pytest.mark.parametrize(
+    "place", ["/", "/box", "/box/", "//dev", "/etc", "/data/../proc", "/proc/self", "/run", "/var"]
+)
+def test_nothing_is_mounted_onto_what_is_the_sandboxs_own(place: str) -> None:
+    with pytest.raises(ConfigError, match="own") as refused:
+        Mount(source=Path("/usr"), target=place)
+    assert refused.value.hint is not None
+    assert "/box, /dev, /etc" in refused.value.hint
+    with pytest.raises(ConfigError, match="own"):
+        Mount(source=Path(place))
+
+
+@pytest.mark.parametrize("place", ["/box/data", "/var/data", "/run/data.sock", "/etc/app.toml", "/tmp", "/processed"])
+def test_below_what_is_the_sandboxs_own_there_is_room(place: str) -> None:
+    assert Mount(source=Path("/usr"), target=place).place == place
+
+
+async def test_it_belongs_to_the_loop_that_opened_it(room: Room) -> None:
+    def elsewhere(use: Callable[[], Awaitable[object]]) -> None:
+        async def used() -> None:
+            await use()
+
+        with pytest.raises(ConfigError, match=r"belongs to the event loop that opened it.+a sandbox of its own"):
+            asyncio.run(used())
+
+    async with asyncio.timeout(60), room() as sandbox:
+        put, get = partial(sandbox.put, "file", b""), partial(sandbox.get, "file")
+        for use in (partial(sandbox.exec, Code("")), put, get, sandbox.list):
+            await to_thread.run_sync(elsewhere, use)
+        assert (await sandbox.exec(Code("print(1)"))).check().text == "1\n"
 
 
 async def test_a_command_is_words(room: Room) -> None:

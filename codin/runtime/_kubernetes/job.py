@@ -19,6 +19,7 @@ from codin.errors import ConfigError, NoRuntime
 from codin.runtime._job import Job, job_of
 from codin.runtime._protocol import Container, Workload
 from codin.sandbox import Code, Guarantee, Limits, Stream
+from codin.sandbox._protocol import FLOOD
 
 __all__ = [
     "MOST_BACK",
@@ -107,6 +108,7 @@ def plan_of(workload: Workload, settings: Settings) -> Plan:
         "env": dict(workload.env),
         "time": workload.limits.time,
         "output": workload.limits.output,
+        "flood": FLOOD * workload.limits.output,
         "disk": workload.limits.disk,
         "artifacts": list(workload.artifacts),
         "most": MOST_BACK,

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 SENT = Path("/codin")
-FLOOD = 16  # times what is kept of the output, from where on a command is stopped
 _PIECE = 45_000
 
 
@@ -91,7 +90,7 @@ def _follow(job: dict[str, Any], command: Any) -> str:
                 kept[key.data] += len(piece)
                 if piece:
                     _tell(job, key.data, piece)
-            if not ended and seen > FLOOD * job["output"]:
+            if not ended and seen > job["flood"]:
                 ended = "output"
                 _end_all(command)
             if not ended and deadline is not None and time.monotonic() > deadline:

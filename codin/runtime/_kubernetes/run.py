@@ -19,6 +19,7 @@ from codin.runtime._kubernetes.log import PodLog, unpacked
 from codin.runtime._protocol import Emit, Outcome, Workload
 from codin.runtime._sandboxed import told
 from codin.sandbox import Output, Stream
+from codin.sandbox._protocol import FLOOD
 from codin.sandbox._to_its_end import to_its_end
 
 __all__ = ["attempt", "obstacle"]
@@ -28,7 +29,6 @@ _GOING = 30.0  # seconds for a pod to go after its Job was deleted
 _LAST_WORDS = 10.0  # seconds for the log to end behind the pod, and the other way round
 _GRACE = 3.0  # seconds for the pod to keep the time by itself
 _PAUSE = 0.2
-_FLOOD = 16
 _MARKED = 64  # bytes of the log for one of limits.output, at most: a line of it may tell a single one, of two streams
 _HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull", "ImagePullBackOff", "CreateContainerConfigError"})
 
@@ -253,7 +253,7 @@ class _Run:
             for event in self._frames.feed(Output(output.stream, piece)):
                 await self._emit(event)
         limit = self._workload.limits.output
-        if self._seen > _FLOOD * limit or self._read > _MARKED * limit + 2 * MOST_BACK:
+        if self._seen > FLOOD * limit or self._read > _MARKED * limit + 2 * MOST_BACK:
             return Outcome(exit_code=-9, ended="output", error="it wrote far more than limits.output")
         return None
 

@@ -23,10 +23,10 @@ from codin.runtime._protocol import Outcome
 from codin.runtime._ray.wire import USUAL, RayJob, framed, item_frame, json_of, outcome_frame
 from codin.runtime._ray.worker import import_from, left, working_folder
 from codin.sandbox import Stream
+from codin.sandbox._protocol import FLOOD
 
 __all__ = ["at_desk"]
 
-_FLOOD = 16  # times the bound on output, as in a sandbox
 _T = TypeVar("_T")
 
 
@@ -121,7 +121,7 @@ class _Desk:
         self._size[stream] += len(data)
         if before < limit:
             self._said.append((stream, data[: limit - before]))
-        if self._size[stream] > limit * _FLOOD and self._working:
+        if self._size[stream] > limit * FLOOD and self._working:
             raise _Flood
 
     def said(self) -> bytes:

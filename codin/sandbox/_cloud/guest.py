@@ -4,7 +4,7 @@ The source is sent along with what is asked, which is `r` here. It needs Python 
 writes is a frame: the word that only the two sides know, a letter for the kind, and bytes as base64.
 """
 
-# ruff: noqa: PTH102, PTH108, PTH116, PTH123, PTH208  # it has descriptors rather than paths, and starts fast
+# ruff: noqa: PTH101, PTH102, PTH108, PTH116, PTH123, PTH208  # it has descriptors rather than paths, and starts fast
 # ruff: noqa: PLW1509  # one thread, and nothing between fork and exec but system calls
 from __future__ import annotations
 
@@ -59,6 +59,8 @@ def ignore(number: int, frame: object) -> None:
 
 def folder(path: str, make: bool = False) -> int:
     """A folder below the working folder, reached through no link."""
+    with suppress(OSError):
+        os.chmod(WORK, 0o700)  # which a command may have closed
     at = os.open(WORK, FOLDER)
     for part in path.split("/") if path else ():
         above = at
@@ -202,14 +204,14 @@ def end_all(is_any_left: Callable[[], bool]) -> bool:
 
 def sweep(since: int) -> None:
     """Kill what began after the sandbox did, where a command has killed the guest that would have ended it."""
+    seen = processes()
+    at = os.getpid()
+    keep = {at}
+    while at in seen and at > 1:
+        at = int(seen[at][1])
+        keep.add(at)
     for _ in range(STOP_PASSES):  # what begins others hides behind them for a while
-        seen = processes()
-        keep = {os.getpid()}
-        at = os.getpid()
-        while at in seen and at > 1:
-            at = int(seen[at][1])
-            keep.add(at)
-        young = {process for process, fields in seen.items() if int(fields[19]) > since}
+        young = {process for process, fields in processes().items() if int(fields[19]) > since}
         signal_all(young - keep, signal.SIGKILL)
     say("x")
 

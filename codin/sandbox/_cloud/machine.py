@@ -12,8 +12,6 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Awaitable,
-    Callable,
-    Coroutine,
     Mapping,
     Sequence,
 )
@@ -28,9 +26,9 @@ import anyio
 from codin.errors import FileRefused, SandboxClosed, SandboxError, SandboxUnavailable
 from codin.sandbox._cloud.process import CloudProcess
 from codin.sandbox._cloud.talk import Line, Talk, refused
-from codin.sandbox._protocol import Code, FileInfo, Guarantee, Policy, Process, Snapshot
+from codin.sandbox._protocol import FLOOD, Code, FileInfo, Guarantee, Policy, Process, Snapshot
 from codin.sandbox._sandbox import Sandbox
-from codin.sandbox._to_its_end import to_its_end
+from codin.sandbox._to_its_end import done_or_undone, to_its_end
 
 __all__ = ["CloudSandbox", "Expired"]
 
@@ -39,7 +37,6 @@ _T = TypeVar("_T")
 
 _PIECE = 128 * 1024
 _LISTING = 64 * 1024 * 1024  # bytes of a list of files, beyond which nobody wants it
-_FLOOD = 16  # times the output that is kept, beyond which a command is killed
 _SLACK = 1024 * 1024
 _PATIENCE = 600.0  # seconds for a machine to be there
 _FAREWELLS, _FAREWELL = 3, 30.0  # how often a machine is given back, and seconds for each time
@@ -143,7 +140,7 @@ class CloudSandbox(Sandbox):
     # Opening, closing
 
     async def _open(self) -> None:
-        await _whole(self._opened(), lambda _: self._close())
+        await done_or_undone(self._opened, lambda _: self._close())
 
     async def _opened(self) -> None:
         self._gone = None
@@ -165,9 +162,6 @@ class CloudSandbox(Sandbox):
 
     async def _close(self) -> None:
         self._lose("it was closed")
-        await _whole(self._closed(), _nothing)
-
-    async def _closed(self) -> None:
         if self._renewing is not None:
             renewing, self._renewing = self._renewing, None
             renewing.cancel()
@@ -218,7 +212,7 @@ class CloudSandbox(Sandbox):
     async def _start(self, command: Sequence[str] | Code, env: Mapping[str, str], cwd: str, /) -> Process:
         limits = self._policy.limits
         bounds = {"memory": limits.memory, "processes": limits.processes, "disk": limits.disk}
-        budget = _FLOOD * limits.output + _SLACK
+        budget = FLOOD * limits.output + _SLACK
         asked: dict[str, Any] = {"do": "run", "env": dict(env), "cwd": cwd, "limits": bounds, "budget": budget}
         if isinstance(command, Code):
             asked["code"] = command.source
@@ -226,7 +220,11 @@ class CloudSandbox(Sandbox):
         else:
             asked["argv"] = list(command)
         process = CloudProcess(await self._begin(asked, budget + _SLACK), self._finish)
-        await _whole(process.begun(cwd), lambda _: process.close(), failing=process.close)
+        try:
+            await process.begun(cwd)
+        except BaseException:
+            await to_its_end(process.close)
+            raise
         return process
 
     async def _write(self, path: str, content: AsyncIterable[bytes], /) -> None:
@@ -273,17 +271,19 @@ class CloudSandbox(Sandbox):
             raise SandboxClosed(self._gone.message, hint=self._gone.hint)
         talk = Talk(most)
         self._talks.add(talk)
-        await _whole(self._booted(talk, asked), lambda _: self._ended(talk), failing=lambda: self._ended(talk))
+        await done_or_undone(partial(self._booted, talk, asked), lambda _: self._ended(talk))
         return talk
 
     async def _booted(self, talk: Talk, asked: Mapping[str, Any]) -> None:
         try:
             talk.hold(await self._connect(talk))
-        except Expired as error:
-            self._lose(error.message)
+            await talk.until_ready()
+            await talk.send(json.dumps({**asked, "word": talk.word, "guest": _guest()}).encode())
+        except BaseException as error:
+            if isinstance(error, Expired):
+                self._lose(error.message)
+            await self._ended(talk)
             raise
-        await talk.until_ready()
-        await talk.send(json.dumps({**asked, "word": talk.word, "guest": _guest()}).encode())
 
     async def _ended(self, talk: Talk) -> None:
         """Nothing of a conversation is left when this answers."""
@@ -300,39 +300,6 @@ class CloudSandbox(Sandbox):
         if is_stray and not self._is_root and self._gone is None:
             async with self._talking({"do": "sweep", "since": self._since}, _SLACK) as talk:
                 await _expected(talk, "", "x")
-
-
-async def _whole(
-    doing: Coroutine[Any, Any, _T],
-    undo: Callable[[_T], Awaitable[None]],
-    failing: Callable[[], Awaitable[None]] | None = None,
-) -> _T:
-    """Do it to its end, whoever is cancelled meanwhile, and then undo it for those."""
-    task = asyncio.create_task(doing)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with anyio.CancelScope(shield=True):
-            await asyncio.shield(asyncio.create_task(_undone(task, undo, failing)))
-        raise
-    except BaseException:
-        if failing is not None:
-            with anyio.CancelScope(shield=True):
-                await failing()
-        raise
-
-
-async def _nothing(_: object) -> None: ...
-
-
-async def _undone(
-    task: asyncio.Task[_T], undo: Callable[[_T], Awaitable[None]], failing: Callable[[], Awaitable[None]] | None
-) -> None:
-    await asyncio.wait([task])
-    if not task.cancelled() and task.exception() is None:
-        await undo(task.result())
-    elif failing is not None:
-        await failing()
 
 
 async def _content(talk: Talk, path: str) -> AsyncIterator[bytes]:

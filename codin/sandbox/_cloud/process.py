@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Literal, get_args
 
-import anyio
-
 from codin.errors import SandboxError
 from codin.sandbox._cloud.talk import Talk, refused
 from codin.sandbox._protocol import Ending, Output
@@ -68,7 +66,7 @@ class CloudProcess:
 
     async def close(self) -> None:
         """End it before anybody has seen it."""
-        with anyio.CancelScope(shield=True), suppress(SandboxError):
+        with suppress(SandboxError):
             await self.kill()
             await self.wait()
 

@@ -6,12 +6,12 @@ import asyncio
 import binascii
 from base64 import b64encode
 from collections import deque
+from functools import partial
 from secrets import token_hex
 from typing import Protocol
 
-import anyio
-
 from codin.errors import FileRefused, SandboxClosed, SandboxError
+from codin.sandbox._to_its_end import to_its_end
 
 __all__ = ["BOOT", "Line", "Talk", "refused"]
 
@@ -52,10 +52,8 @@ class Talk:
 
     def __init__(self, most: int) -> None:
         self.word = token_hex(16)
-        self.finished = False
-        """It has said its last word, or has ended without one."""
         self.last: bytes | None = None
-        """That word."""
+        """Its last word, if it has said one."""
         self._most = most
         self._line: Line | None = None
         self._rest = b""
@@ -69,6 +67,11 @@ class Talk:
         self._loop = asyncio.get_running_loop()
         self._heard = self._loop.time()
         self._watch = self._loop.call_later(_SILENCE, self._listen)
+
+    @property
+    def finished(self) -> bool:
+        """It has said its last word, or has ended without one."""
+        return self._over.is_set()
 
     @property
     def lost(self) -> bool:
@@ -89,13 +92,7 @@ class Talk:
 
     async def send(self, data: bytes) -> None:
         """Give it a line; it is sent as a whole, or the line is lost."""
-        sending = asyncio.create_task(self._send(data + b"\n"))
-        try:
-            await asyncio.shield(sending)
-        except asyncio.CancelledError:
-            with anyio.CancelScope(shield=True):
-                await asyncio.shield(asyncio.wait([sending]))
-            raise
+        await to_its_end(partial(self._send, data + b"\n"))
 
     async def give(self, data: bytes) -> None:
         """Give it content, and wait until it is taken."""
@@ -183,9 +180,8 @@ class Talk:
                 self._finish()
 
     def _finish(self) -> None:
-        self.finished = True
-        self._take()
         self._over.set()
+        self._take()
         self._change.set()
 
     def _take(self) -> None:

@@ -20,12 +20,12 @@ from codin.sandbox._protocol import Ending
 __all__ = ["Commands"]
 
 # What a command is before it is itself: the kernel shall take it, and not the warden, when memory runs out, and its
-# number is known.
-_BEGIN = r"""
-cd "$1" 2>/dev/null || { echo no; exit; }
+# number is known. The command before it may have taken the rights from the working folder.
+_BEGIN = rf"""
+cd "$1" 2>/dev/null || {{ chmod 755 {WORK} && cd "$1"; }} 2>/dev/null || {{ echo no; exit; }}
 shift
 unset OLDPWD
-{ echo 1000 > /proc/self/oom_score_adj; } 2>/dev/null
+{{ echo 1000 > /proc/self/oom_score_adj; }} 2>/dev/null
 echo $$
 exec "$@"
 """

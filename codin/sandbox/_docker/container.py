@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from codin.errors import ConfigError
 from codin.sandbox._protocol import MIB, Policy
 
 __all__ = ["WORK", "WRITABLE", "container_config", "user_of"]
@@ -121,11 +122,17 @@ def _room(policy: Policy, labels: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _mounts(policy: Policy) -> list[dict[str, Any]]:
+    for mount in policy.mounts:
+        if mount.place in (WRITABLE, WORK):
+            raise ConfigError(
+                f"target={mount.place!r} is a place of the docker sandbox's own, onto which nothing is mounted",
+                hint=f"those are {WRITABLE} and {WORK}; below them there is room",
+            )
     return [
         {
             "Type": "bind",
             "Source": str(mount.source.absolute()),
-            "Target": mount.target or str(mount.source.absolute()),
+            "Target": mount.place,
             "ReadOnly": not mount.writable,
         }
         for mount in policy.mounts

@@ -196,7 +196,7 @@ def mapped() -> Generator[None]:
         yield
     except aiodocker.DockerError as error:
         if error.status == _UNREACHED:
-            raise Gone(error.message) from error
+            raise Gone(error.message) from error.__context__  # what the connection failed with
         raise Refusal(error.status, error.message) from error
     except TimeoutError as error:
         raise Gone("the daemon does not answer") from error

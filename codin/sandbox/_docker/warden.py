@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-import anyio
+from functools import partial
 
 from codin.sandbox._docker.daemon import Channel, Gone
+from codin.sandbox._to_its_end import to_its_end
 
 __all__ = ["Seen", "Warden"]
 
@@ -69,7 +69,7 @@ class Warden:
     async def _ask(self, order: str) -> Seen:
         async with self._turn:
             # An answer that nobody waited for would be taken for that of the next question.
-            return await _whatever_comes(asyncio.create_task(self._answer(order)))
+            return await to_its_end(partial(self._answer, order))
 
     async def _answer(self, order: str) -> Seen:
         try:
@@ -92,17 +92,6 @@ class Warden:
             if piece is None or (size := size + len(piece[1])) > _MOST:
                 raise Gone("the container has ended")
             self._rest += piece[1]
-
-
-async def _whatever_comes(answer: asyncio.Task[Seen]) -> Seen:
-    try:
-        return await asyncio.shield(answer)
-    except asyncio.CancelledError:
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait([answer])
-        if not answer.cancelled():
-            answer.exception()
-        raise
 
 
 def _read(lines: list[list[str]]) -> Seen:

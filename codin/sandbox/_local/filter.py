@@ -25,6 +25,7 @@ _SHUT = [
     *("ptrace", "query_module", "quotactl", "quotactl_fd", "reboot", "request_key", "setdomainname", "sethostname"),
     *("setns", "settimeofday", "swapoff", "swapon", "syslog", "umount2", "unshare", "uselib", "userfaultfd", "ustat"),
     *("vhangup", "vmsplice"),
+    "mq_open",  # a queue outlives its command, in no folder from which it could be taken away
 ]
 # Memory that belongs to no process, and is counted by a control group only.
 _UNCOUNTED = ["memfd_create", "memfd_secret", "msgget", "semget", "shmget"]

@@ -84,28 +84,27 @@ class Room:
         Raises:
             SandboxUnavailable: bubblewrap or the supervisor did not start; says why.
         """
-        with ExitStack() as ours:
+        with ExitStack() as ours, ExitStack() as failing:
             said = ours.enter_context(Memory(b""))
             control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             ours.callback(theirs.close)
+            failing.callback(control.close)
             control.setblocking(False)
             news, newsroom = os.pipe()
             ours.callback(os.close, news)
             try:
                 process = _spawn(plan, theirs.fileno(), newsroom, said.fd)
-            except BaseException:
-                control.close()
-                raise
             finally:
                 os.close(newsroom)
             theirs.close()
             try:
                 room = cls(process, control, news)
             except OSError:  # too many open files; the process dies with its parent, and its end of the socket
-                control.close()
+                failing.close()
                 process.kill()
                 process.wait()
                 raise
+            failing.pop_all()  # it is the room's
             try:
                 await room._begin(plan)
             except (SandboxClosed, OSError) as error:
@@ -113,7 +112,7 @@ class Room:
                 raise SandboxUnavailable(
                     f"bubblewrap could not make the sandbox: {said.text() or error}",
                     hint="in a container that may not, or where users may make no namespaces, take kind 'wasm'",
-                ) from None
+                ) from error
             except BaseException:
                 await room.end()
                 raise
@@ -135,9 +134,9 @@ class Room:
             ours.close()
             self.stop()
             raise SandboxClosed("the local sandbox does not answer, and was ended", hint=_HINT) from None
-        except OSError:
+        except OSError as error:
             ours.close()
-            raise SandboxClosed("the local sandbox is gone", hint=_HINT) from None
+            raise SandboxClosed("the local sandbox is gone", hint=_HINT) from error
         except BaseException:
             ours.close()
             raise

@@ -161,7 +161,7 @@ def _mounts(policy: Policy) -> Iterator[str]:
         source = mount.source.absolute()
         if not source.exists():
             raise SandboxUnavailable(f"there is no {str(source)!r} to mount", hint="look at Policy.mounts")
-        yield from _bound(source, mount.target or str(source), writable=mount.writable)
+        yield from _bound(source, mount.place, writable=mount.writable)
 
 
 def _bound(source: Path, target: str, *, writable: bool = False) -> list[str]:

@@ -116,12 +116,19 @@ class Supervisor:
         try:
             if fds[-1] >= self._most_descriptors:  # each is the lowest that was free
                 raise OSError(errno.EMFILE, "")
+            self._open_up()
             answer(channel, asked, fds[2:])
         except (OSError, ValueError) as error:
             _refuse(channel, error)
         finally:
             for fd in (fds[0], *fds[2:]):
                 os.close(fd)
+
+    def _open_up(self) -> None:
+        """Give back the rights that a command has taken from the folders that every other goes through."""
+        for folder, rights, mode in (("/", os.X_OK, 0o755), (self._home, os.R_OK | os.W_OK | os.X_OK, 0o1777)):
+            if not os.access(folder, rights):
+                os.chmod(folder, mode)
 
     def _word(self, fd: int) -> None:
         work = self._work[fd]
