@@ -261,7 +261,7 @@ async def _abort(context: _Context, error: a2a.A2AError) -> None:
     trailers.append((proto.STATUS_KEY, proto.status_of(error, code.value[0])))
     if isinstance(error, NotKnown | NotAllowed):
         trailers.append(("www-authenticate", error.challenge))
-    await context.abort(code, error.message[: proto.MAX_MESSAGE], tuple(trailers))
+    await context.abort(code, proto.words_of(error), tuple(trailers))
 
 
 def _options(limits: ServerLimits) -> list[tuple[str, int]]:

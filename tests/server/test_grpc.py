@@ -7,8 +7,10 @@ import json
 import logging
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from google.protobuf import descriptor_pool, json_format, message_factory
@@ -207,6 +209,23 @@ async def test_an_error_with_much_to_say_still_arrives(grpc: Grpc) -> None:
     assert (refused.code, type(refused.error)) == ("INVALID_ARGUMENT", a2a.InvalidParams)
     missing = await grpc.refused("GetTask", {"id": "ä" * 3000})
     assert (missing.code, type(missing.error)) == ("NOT_FOUND", a2a.TaskNotFound)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        a2a.TaskNotFound("ä" * 3000),
+        a2a.TaskNotFound("%" * 3000),
+        a2a.InvalidParams("x" * 3000, metadata={"much": "y" * 9000}),
+        a2a.InvalidParams("x", violations=[a2a.FieldViolation(f"parts[{number}]", "ä" * 200) for number in range(100)]),
+    ],
+)
+def test_what_an_error_says_fits_into_trailers_that_pass_everywhere(error: a2a.A2AError) -> None:
+    """Of those beyond 8 KiB gRPC refuses some by chance; other trailers need a part of that."""
+    words = quote(proto.words_of(error), safe=" ")
+    body = proto.status_of(error, 5)
+    assert len(words) + len(b64encode(body)) < 7500
+    assert type(proto.error_of(body, "", "")) is type(error)
 
 
 async def test_bytes_that_are_no_message_are_refused_in_words(grpc: Grpc) -> None:

@@ -6,11 +6,10 @@ JSON only.
 
 from codin.a2a._proto._messages import POOL, from_json, message_class, parsed, to_json
 from codin.a2a._proto._schema import RPCS, SERVICE, Rpc
-from codin.a2a._proto._status import MAX_MESSAGE, STATUS_KEY, error_of, status_of
+from codin.a2a._proto._status import STATUS_KEY, error_of, status_of, words_of
 from codin.a2a._proto._values import check_values
 
 __all__ = [
-    "MAX_MESSAGE",
     "POOL",
     "RPCS",
     "SERVICE",
@@ -23,4 +22,5 @@ __all__ = [
     "parsed",
     "status_of",
     "to_json",
+    "words_of",
 ]

@@ -10,12 +10,22 @@ from google.protobuf.message import DecodeError
 from codin.a2a._errors import A2AError, from_status, to_status
 from codin.a2a._proto._messages import message_class
 
-__all__ = ["MAX_MESSAGE", "STATUS_KEY", "error_of", "status_of"]
+__all__ = ["STATUS_KEY", "error_of", "status_of", "words_of"]
 
 STATUS_KEY = "grpc-status-details-bin"
-_MOST = 4096  # bytes: trailers of 8 KiB pass everywhere, and these are written in base64
-MAX_MESSAGE = 1000
-"""Characters of an error's message that travel: it is written twice, and not in ASCII it is three times as long."""
+# Trailers of 8 KiB pass everywhere; of those that are larger, gRPC refuses some by chance.
+_MOST = 4096  # bytes of a Status, which are written in base64
+_MOST_WORDS, _MOST_LETTERS = 1800, 1000  # bytes of a message as they are written, and its letters
+
+
+def words_of(error: A2AError) -> str:
+    """As much of an error's message as travels: it is written twice, once with three bytes for one of no ASCII."""
+    room = _MOST_WORDS
+    for place, letter in enumerate(error.message[:_MOST_LETTERS]):
+        room -= 1 if " " <= letter <= "~" and letter != "%" else 3 * len(letter.encode(errors="replace"))
+        if room < 0:
+            return error.message[:place]
+    return error.message[:_MOST_LETTERS]
 
 
 def status_of(error: A2AError, code: int) -> bytes:
@@ -26,16 +36,21 @@ def status_of(error: A2AError, code: int) -> bytes:
     """
     details: list[dict[str, Any]] = to_status(error)["details"]
     while True:
-        status = message_class("Status")(code=code, message=error.message[:MAX_MESSAGE])
+        status = message_class("Status")(code=code, message=words_of(error))
         for detail in details:
             kind = detail["@type"].rpartition(".")[2]
             packed = {key: value for key, value in detail.items() if key != "@type"}
             made = json_format.ParseDict(packed, message_class(kind)())
             status.details.add(type_url=detail["@type"], value=made.SerializeToString())
         body: bytes = status.SerializeToString()
-        if len(body) <= _MOST or len(details) == 1:
+        if len(body) <= _MOST:
             return body
-        details.pop()
+        if len(details) > 1:
+            details.pop()
+        elif details[0]["metadata"]:
+            details[0] = {**details[0], "metadata": {}}
+        else:
+            return body
 
 
 def error_of(body: bytes | None, name: str, words: str) -> A2AError | None:
