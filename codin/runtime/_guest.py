@@ -51,17 +51,14 @@ def main() -> int:
     try:
         tell("value", _JOBS[job["kind"]](job, tell))
     except SystemExit as error:
-        code = 0 if error.code is None else error.code
-        if code == 0 and job["kind"] == "module":  # a function has no other end than its result
+        code, said, written = left_by(error, job["kind"])
+        if code == 0:
             tell("value", None)
             return 0
-        said = f"exit code {code}"
-        if not isinstance(code, int):
-            said, code = str(code)[:2000], 1
-            with suppress(Exception):
-                sys.stderr.write(f"{said}\n")  # as Python does
-        tell("error", f"the program ended itself: {said}", raised=raised_by(error))
-        return code or 1
+        with suppress(Exception):
+            sys.stderr.write(written)
+        tell("error", said, raised=raised_by(error))
+        return code
     except BaseException as error:
         with suppress(Exception):
             traceback.print_exc()
@@ -77,6 +74,16 @@ def _lone(error: BaseException) -> BaseException:
         return error
     inside: Any = getattr(error, "exceptions", ())
     return _lone(inside[0]) if len(inside) == 1 else error
+
+
+def left_by(error: SystemExit, kind: str) -> tuple[int, str, str]:
+    """How a program ended itself: the exit code, what there is to say of one that is not 0, and what Python writes."""
+    code = 0 if error.code is None else error.code
+    if not isinstance(code, int):
+        said = str(code)[:2000]
+        return 1, f"the program ended itself: {said}", f"{said}\n"
+    said = f"the program ended itself: exit code {code}"
+    return code or int(kind != "module"), said, ""  # a function has no other end than its result
 
 
 def raised_by(error: BaseException) -> dict[str, Any]:

@@ -35,8 +35,9 @@ def status_of(error: A2AError, code: int) -> bytes:
         code: the number of the gRPC status.
     """
     details: list[dict[str, Any]] = to_status(error)["details"]
+    words = words_of(error)
     while True:
-        status = message_class("Status")(code=code, message=words_of(error))
+        status = message_class("Status")(code=code, message=words)
         for detail in details:
             kind = detail["@type"].rpartition(".")[2]
             packed = {key: value for key, value in detail.items() if key != "@type"}

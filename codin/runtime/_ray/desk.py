@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
-from codin.runtime._guest import named, raised_by
+from codin.runtime._guest import left_by, named, raised_by
 from codin.runtime._job import raised_of, wanted
 from codin.runtime._protocol import Outcome
 from codin.runtime._ray.wire import USUAL, RayJob, framed, item_frame, json_of, outcome_frame
@@ -159,16 +159,12 @@ class _Desk:
         return replace(USUAL, exit_code=1, error=told, raised=raised_of(raised_by(error)))
 
     def _ended_itself(self, error: SystemExit) -> Outcome:
-        """As the guest in a sandbox tells it."""
-        code = 0 if error.code is None else error.code
-        if code == 0 and (self._job.call is None or self._job.call.kind == "module"):
+        code, said, written = left_by(error, self._job.call.kind if self._job.call is not None else "module")
+        if code == 0:
             return USUAL
-        said = f"exit code {code}"
-        if not isinstance(code, int):
-            said, code = str(code)[:2000], 1
-            self.hear("stderr", f"{said}\n".encode(errors="replace"))  # as Python does
-        told = f"the program ended itself: {said}"
-        return replace(USUAL, exit_code=code or 1, error=told, raised=raised_of(raised_by(error)))
+        if written:
+            self.hear("stderr", written.encode(errors="replace"))
+        return replace(USUAL, exit_code=code, error=said, raised=raised_of(raised_by(error)))
 
     def _time_is_up(self, number: int, frame: FrameType | None) -> None:
         self._late = True
