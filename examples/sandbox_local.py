@@ -14,7 +14,7 @@ from codin.sandbox.local import LocalSandbox
 
 
 async def main() -> None:
-    policy = Policy(limits=Limits(memory=512 * 1024 * 1024, time=2.0))
+    policy = Policy(limits=Limits(memory=256 * 1024 * 1024, time=5.0))
     try:
         await LocalSandbox(policy).check()
     except PolicyNotEnforced as refused:

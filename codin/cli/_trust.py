@@ -13,6 +13,7 @@ import click
 from codin.cli._card_files import keys_at
 from codin.cli._connection import Connection, connection_options
 from codin.cli._exits import Exit
+from codin.cli._key_command import KeyCommand
 from codin.cli._ordered import OrderedGroup
 from codin.cli._terminal import check_somebody, results, say, show, write
 from codin.errors import CardChanged, CardNotTrusted, ConfigError
@@ -233,7 +234,7 @@ def _agreed(url: str, found: FetchedCard, keys: list[PublicKey], store: TrustSto
 # -- revoke ------------------------------------------------------------------------------------------------------------
 
 
-@trust.command()
+@trust.command(cls=KeyCommand)
 @click.argument("what", metavar="URL|NAME|KID")
 @_place_option
 @_json_option

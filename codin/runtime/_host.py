@@ -6,10 +6,11 @@ import asyncio
 import os
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -84,11 +85,19 @@ class HostFolder(Sandbox):
         root = self._folder / path
         if not root.is_dir():
             raise FileRefused(f"there is no folder {path!r}", path=path)
-        return [
-            FileInfo(found.relative_to(self._folder).as_posix(), found.stat().st_size, found.is_dir())
-            for found in root.rglob("*")
-            if not found.is_symlink() and (found.is_file() or found.is_dir())  # reading a pipe would never end
-        ]
+        return list(self._below(root))
+
+    def _below(self, root: Path) -> Iterator[FileInfo]:
+        for place, folders, files in os.walk(root):  # which leaves out what cannot be looked into any more
+            for name in (*folders, *files):
+                found = Path(place, name)
+                try:
+                    told = found.lstat()
+                except OSError:  # what runs on in here has taken it away meanwhile
+                    continue
+                if stat.S_ISREG(told.st_mode) or stat.S_ISDIR(told.st_mode):  # reading a pipe would never end
+                    is_folder = stat.S_ISDIR(told.st_mode)
+                    yield FileInfo(found.relative_to(self._folder).as_posix(), told.st_size, is_folder)
 
 
 class _NotStarted:

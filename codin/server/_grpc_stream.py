@@ -38,7 +38,8 @@ class MessageStream:
         self._context = context
         self._numbered = numbered
         self._task: asyncio.Task[object] | None = None
-        self._sending: float | None = None
+        self._sending = 0  # 1: a send waits for the reader; 2: and the timer has seen it
+        self._since = 0.0
         self._done = False
         self._cut = False
 
@@ -81,9 +82,9 @@ class MessageStream:
         if self._numbered:
             value = getattr(response, response.WhichOneof("payload"))
             value.metadata[a2a.RESUME_EXTENSION] = str(number)
-        self._sending = asyncio.get_running_loop().time()
+        self._sending = 1
         await self._context.write(response.SerializeToString())
-        self._sending = None
+        self._sending = 0
 
     def finish(self) -> None:
         """Send what is there and end."""
@@ -98,5 +99,8 @@ class MessageStream:
 
     def check(self, now: float, limits: ServerLimits) -> None:
         """Called by the shared timer."""
-        if self._sending is not None and now - self._sending > limits.send_timeout:
+        if self._sending == 1:  # perhaps it was us who were held up
+            self._sending = 2
+            self._since = now
+        elif self._sending and now - self._since > limits.send_timeout:
             self.cut()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
@@ -24,12 +25,11 @@ DONE = task("COMPLETED", text="ok")
 
 
 @pytest.fixture
-def nobody() -> str:
+def nobody() -> Iterator[str]:
     """An address where nobody listens."""
-    with socket.socket() as taken:
+    with socket.socket() as taken:  # held, so that nobody else can
         taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    return f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 async def done(call: Call) -> None:

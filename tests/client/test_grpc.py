@@ -138,12 +138,12 @@ async def test_a_port_where_nobody_listens() -> None:
     await app.start()
     card = card_of(app, "GRPC", url=f"127.0.0.1:{listener.getsockname()[1]}")
     await app.close()
-    listener.close()
-    async with codin.connect(card, backoff=HASTY) as peer:
-        with pytest.raises(ConnectError):
-            await peer.send("go")
-        with pytest.raises(ConnectError):
-            await anext(peer.stream("go"))
+    with listener:  # held, so that nobody else can listen there
+        async with codin.connect(card, backoff=HASTY) as peer:
+            with pytest.raises(ConnectError):
+                await peer.send("go")
+            with pytest.raises(ConnectError):
+                await anext(peer.stream("go"))
 
 
 async def test_tls_is_never_left_out(app: App) -> None:

@@ -62,6 +62,10 @@ async def test_what_a_killed_process_was_waiting_for_is_canceled_after_the_resta
             async with connect(f"{process.url}/steady") as peer:
                 assert (await peer.get(begun["steady"])).status.state is a2a.TaskState.FAILED
             async with connect(f"{process.url}/again") as peer:
+                # What it called has stopped; that it calls again, and ends, comes behind that.
+                async for _ in peer.subscribe(begun["again"]):
+                    pass
                 assert (await peer.get(begun["again"])).status.state is a2a.TaskState.COMPLETED
-        states = sorted([task.status.state.name async for task in child.list()])
+        while "WORKING" in (states := sorted([task.status.state.name async for task in child.list()])):
+            pass
         assert states == ["CANCELED", "CANCELED", "COMPLETED"]

@@ -86,9 +86,15 @@ class _Record:
 
 
 class Streaming(Witness):
-    """Streams a task. `answer` is sent as soon as the task asks, to a server that may be about to die."""
+    """Streams a task. `answer` is sent as soon as the task asks, to a server that may be about to die.
+
+    Attributes:
+        has_begun: something of it has come.
+        is_asked: the task has asked.
+    """
 
     answer: str | None = None
+    has_begun = is_asked = False
 
     def __init__(self, http: httpx.AsyncClient, agent: str, text: str, context_id: str, key: str) -> None:
         super().__init__(http, agent, text, context_id, key)
@@ -113,6 +119,8 @@ class Streaming(Witness):
             seen = 0
             try:
                 while not client.ended and await client.read():
+                    self.has_begun = self.has_begun or bool(client.events)
+                    self.is_asked = self.is_asked or _asks(client)
                     for _ in range(len(client.events) - seen):
                         received()
                     seen = len(client.events)

@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 
+from tests.server.clock import turns
+
 __all__ = [
     "DATA",
     "END",
@@ -87,6 +89,7 @@ async def saying(script: Script, *, for_ever: bool = False, opening: bytes | Non
     try:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
+        await turns()  # else a connection that comes just now is taken, and closed by nobody
         server.close()
         for task in serving:
             task.cancel()

@@ -203,7 +203,7 @@ def test_a_time_that_is_none_hides_no_error(place: Place, seconds: int) -> None:
     details = [{"type_url": f"type.googleapis.com/google.rpc.{kind}", "value": value} for kind, value in made.items()]
     status = proto.message_class("Status")(code=5, details=details).SerializeToString()
     place.hostile.said = Said([], "ends", (grpc.StatusCode.NOT_FOUND, "no"), [(proto.STATUS_KEY, status)])
-    error = place.runner.run(meet(place.address, _USES["get"]))
+    error = place.runner.run(meet(place.address, _USES["get"], timeout=_LONGEST))
     assert isinstance(error, a2a.TaskNotFound)
     assert error.retry_after == (3.0 if seconds == 3 else None)
 
@@ -212,7 +212,7 @@ def test_a_stream_that_never_ends_is_left(place: Place) -> None:
     update = {"statusUpdate": {"taskId": "t", "contextId": "c", "status": {"state": "TASK_STATE_WORKING"}}}
     body = proto.from_json("StreamResponse", a2a.StreamResponse.from_dict(update).to_json()).SerializeToString()
     place.hostile.said = Said([body] * 1000, "for a while", None, [])
-    assert place.runner.run(meet(place.address, _USES["stream"])) is None
+    assert place.runner.run(meet(place.address, _USES["stream"], timeout=_LONGEST)) is None
     # Where one answer is due, many are none.
     assert isinstance(place.runner.run(meet(place.address, _USES["get"])), CodinError)
 

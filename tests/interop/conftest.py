@@ -37,6 +37,7 @@ from importlib.metadata import version
 raise SystemExit(not all(map(version, ["grpcio", "pyjwt", "uvicorn"])) or version("a2a-sdk") != {version!r})
 """
 _NODE = 20
+_PATIENCE = 100.0  # of a machine that does other things meanwhile
 
 
 @contextmanager
@@ -140,7 +141,7 @@ def running(*command: str | Path, **options: Any) -> Generator[str]:
             yield line
         finally:
             program.terminate()
-            program.wait(timeout=10)
+            program.wait(timeout=_PATIENCE)
 
 
 @contextmanager

@@ -23,6 +23,14 @@ ROWS = [row for row in MATRIX.rows if row.peer in CLIENTS and (row.side, row.bin
 clients = pytest.mark.parametrize("row", ROWS, ids=[row.peer for row in ROWS])
 
 
+@pytest.fixture(autouse=True)
+def started(request: pytest.FixtureRequest, programs: Programs) -> None:
+    """What takes part and is a program: it may take a minute to start, which is no time of the test."""
+    asked = request.node.callspec.params
+    assert programs[f"{asked['row'].peer} client"]
+    assert asked["adapter"] != "crewai" or programs["crewai agents"]
+
+
 @asynccontextmanager
 async def chat_of(adapter: str, programs: Programs) -> AsyncGenerator[str]:
     """The URL of an agent that says `TEXT`, or fails."""

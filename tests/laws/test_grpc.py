@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any, TypeAlias
 
 import grpc.aio
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import codin.a2a._proto as proto
@@ -147,8 +149,8 @@ class Side:
         result = _RESULTS[method].from_dict(answer["result"]).to_dict()
         if "task" in result and result["task"]["id"] not in self._tasks:
             self._tasks.append(result["task"]["id"])
-        if "tasks" in result:  # of one millisecond, the order is by chance
-            result["tasks"] = sorted(result["tasks"], key=lambda task: self._tasks.index(task["id"]))
+        if result.get("nextPageToken"):  # it holds an id and a time
+            result["nextPageToken"] = "more"
         text = json.dumps([answer.get("number"), result], sort_keys=True)
         for made in _MADE.findall(text):
             self._made.setdefault(made, f"made-{len(self._made)}")
@@ -215,8 +217,12 @@ class OverGrpc(Side):
         return {"number": number, "result": event}
 
 
+_SAID = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "fail"}]}
+
+
 @law
 @given(requests=st.lists(_one, min_size=1, max_size=6).map(lambda rest: [_ASK, *rest]))
+@example(requests=[_ASK, ("SendMessage", {"message": _SAID}, {}), ("ListTasks", {"pageSize": 1}, {})])
 @pytest.mark.requirement("BINDING-RESULTS", "BINDING-ERRORS")
 def test_grpc_answers_as_json_rpc_does(requests: Sequence[Request]) -> None:
     async def example() -> None:
@@ -229,4 +235,7 @@ def test_grpc_answers_as_json_rpc_does(requests: Sequence[Request]) -> None:
         finally:
             await asyncio.gather(one.app.close(), other.app.close())
 
-    asyncio.run(example())
+    ticks = count(int(time.time() * 1000), 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: next(ticks) / 1000)  # of one millisecond, the order is by chance
+        asyncio.run(example())

@@ -45,6 +45,15 @@ def said(number: int, text: str = "text") -> Utterance:
     return Utterance(role="user", text=text, task_id="t", number=number)
 
 
+def wait_for_the_disk() -> None:
+    """Wait for more than `_SLOW`. On a busy machine a short wait may be over before it has begun, and is none."""
+    before = writer._waits()  # pyright: ignore[reportPrivateUsage]
+    for _ in range(100):
+        threading.Event().wait(0.003)
+        if writer._waits() != before:  # pyright: ignore[reportPrivateUsage]
+            return
+
+
 async def append(memory: SQLiteMemory, first: int, end: int) -> None:
     for number in range(first, end):
         assert await memory.append(ADA, "c", [said(number)]) == 1
@@ -96,10 +105,10 @@ async def test_after_a_slow_one_the_thread_has_all(
     await append(memory, 1, 3)
     monkeypatch.setattr(writer, "_SLOW", 0.002)
     monkeypatch.setattr(writer, "_AWAY", 10**9)
-    done, disk = history.append, threading.Event()
+    done = history.append
 
     def slow(connection: sqlite3.Connection, scope: Scope, context_id: str, said: Sequence[Utterance]) -> int:
-        disk.wait(0.003)
+        wait_for_the_disk()
         return done(connection, scope, context_id, said)
 
     monkeypatch.setattr(history, "append", slow)
@@ -129,7 +138,7 @@ async def test_on_a_busy_machine_the_loop_goes_on(
 
 def test_who_waits_is_known() -> None:
     before = writer._waits()  # pyright: ignore[reportPrivateUsage]
-    threading.Event().wait(0.001)
+    wait_for_the_disk()
     assert writer._waits() != before  # pyright: ignore[reportPrivateUsage]
 
 

@@ -20,7 +20,7 @@ from tests.net.wire import Exchange, serving
 
 pytestmark = pytest.mark.anyio
 
-PATIENT = 5.0
+PATIENT = 60.0
 METADATA = "169.254.169.254"
 Opener = Callable[[AddressGuard], Transport]
 

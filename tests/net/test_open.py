@@ -177,17 +177,18 @@ async def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest
 async def test_a_proxy_that_is_not_there_is_named_without_its_credentials(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    name_proxy(monkeypatch, f"http://ada:hunter2@127.0.0.1:{port}/")
-    transport = open_transport(name)
-    with pytest.raises(ConnectError, match=f"through the proxy 127.0.0.1:{port}: ") as caught:
-        await transport.request("GET", "http://agents.example/", headers={}, timeout=5)
-    assert "hunter2" not in str(caught.value)
-    with pytest.raises(ConnectError, match="through the proxy"):
-        async with transport.stream("GET", "http://agents.example/", headers={}, timeout=5):
-            pass
-    await transport.aclose()
+    with socket.socket() as taken:  # and not listened on, as long as nobody else has it
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        name_proxy(monkeypatch, f"http://ada:hunter2@127.0.0.1:{port}/")
+        transport = open_transport(name)
+        with pytest.raises(ConnectError, match=f"through the proxy 127.0.0.1:{port}: ") as caught:
+            await transport.request("GET", "http://agents.example/", headers={}, timeout=5)
+        assert "hunter2" not in str(caught.value)
+        with pytest.raises(ConnectError, match="through the proxy"):
+            async with transport.stream("GET", "http://agents.example/", headers={}, timeout=5):
+                pass
+        await transport.aclose()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.server.clock import turns
+
 
 @dataclass
 class Exchange:
@@ -86,6 +88,7 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncG
     try:
         yield f"http{'s' if tls else ''}://{host}:{port}"
     finally:
+        await turns()  # else a connection that comes just now is taken, and closed by nobody
         server.close()
         for task in connections:
             task.cancel()

@@ -57,6 +57,19 @@ async def test_what_is_killed_ends_although_somebody_in_another_session_holds_it
     assert len(done.stdout) == written
 
 
+async def test_a_list_leaves_out_what_goes_away_meanwhile() -> None:
+    fleeting = "echo begun; while :; do mkdir -p a/b; echo x > a/b/c; echo x > d; rm -rf a d; done"
+    async with (
+        asyncio.timeout(60),
+        HostFolder(Policy(demands=frozenset())) as host,
+        host.start(["sh", "-c", fleeting]) as execution,
+    ):
+        await host.put("kept", b"x")
+        await anext(aiter(execution))
+        for _ in range(300):
+            assert "kept" in [file.path for file in await host.list()]
+
+
 @pytest.mark.parametrize("word", ["a\0b", "\ud800"])
 async def test_a_word_that_no_program_can_be_given(word: str) -> None:
     async with LocalRuntime() as runtime:

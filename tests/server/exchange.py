@@ -24,7 +24,7 @@ def call_body(method: str, params: Any = None) -> bytes:
 
 async def eventually(condition: Callable[[], bool]) -> None:
     """Wait for something that has no event."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0)
 

@@ -99,13 +99,13 @@ class Hook:
 
     async def seen(self, count: int) -> list[Delivery]:
         """Wait for that many deliveries."""
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(lambda: len(self.deliveries) >= count)
         return self.deliveries
 
     async def state(self, state: str) -> list[Delivery]:
         """Wait for a delivery that brings a state."""
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(lambda: state in self.words)
         return self.deliveries
 

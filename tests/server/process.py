@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 __all__ = ["Process", "running"]
 
 _ROOT = Path(__file__).parents[2]
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 
 
 class Process:

@@ -174,7 +174,7 @@ class RawClient:
 
     async def until(self, condition: Callable[[], bool], size: int = 65536) -> None:
         """Read until something holds, or fail."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not condition():
                 assert await self.read(size), "the server has hung up"
 

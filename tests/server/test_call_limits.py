@@ -22,6 +22,7 @@ from codin.server import App
 from codin.task import USAGE_KEY, AgentResponse, Limits, MemoryStore, Owner, Task
 from codin.trust import Budget, CallLimits
 from tests.server.actors import Act, Actor, on_sockets
+from tests.server.clock import still
 from tests.server.rpc import HEADERS, Rpc, message
 
 pytestmark = pytest.mark.anyio
@@ -252,19 +253,26 @@ async def test_limits_go_only_to_agents_that_declare_them() -> None:
 
 @pytest.mark.parametrize("reply", ["task", "message"])
 async def test_a_run_ends_with_its_callers_time(reply: str) -> None:
-    stopped = asyncio.Event()
+    begun, stopped = asyncio.Event(), asyncio.Event()
 
     async def act(task: Task) -> str:
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
             stopped.set()
         return "never"
 
-    app = App(Actor("act", act, reply=reply), limits=Limits(cancel_grace=0.1))
-    async with asyncio.timeout(20):
-        answer = await Rpc(app).call("SendMessage", {"message": message()}, Codin_Call=header({"deadline": soon(0.2)}))
-        await stopped.wait()
+    app = App(Actor("act", act, reply=reply))
+    with still() as clock:
+        called = Rpc(app).call("SendMessage", {"message": message()}, Codin_Call=header({"deadline": soon(20)}))
+        calling = asyncio.ensure_future(called)
+        await begun.wait()
+        await clock.advance(19.9)
+        assert not stopped.is_set()
+        await clock.advance(1)
+        answer = await calling
+    assert stopped.is_set()
     if reply == "task":
         assert answer["result"]["task"]["status"]["state"] == "TASK_STATE_FAILED"
     else:
@@ -274,23 +282,31 @@ async def test_a_run_ends_with_its_callers_time(reply: str) -> None:
 
 async def test_runs_with_less_time_do_not_hold_up_the_others() -> None:
     """One alarm serves those with the server's own time, in order; the early ones must not disturb that order."""
+    begun: list[asyncio.Event] = [asyncio.Event() for _ in range(4)]
 
     async def act(task: Task) -> str:
+        begun[int(task.context_id)].set()
         await asyncio.Event().wait()
         return "never"
 
-    app = App(Actor("act", act), limits=Limits(run_timeout=1.0, cancel_grace=0.1))
+    app = App(Actor("act", act), limits=Limits(run_timeout=100))
     rpc = Rpc(app)
 
-    async def send(number: int, seconds: float | None) -> float:
+    def send(number: int, seconds: float | None) -> asyncio.Task[Any]:
         fields = {} if seconds is None else {"Codin_Call": header({"deadline": soon(seconds)})}
-        await rpc.result("SendMessage", {"message": message(contextId=str(number))}, **fields)
-        return asyncio.get_running_loop().time()
+        params = {"message": message(contextId=str(number))}
+        return asyncio.create_task(rpc.result("SendMessage", params, **fields))
 
-    async with asyncio.timeout(20):
-        long, early, other, late = await asyncio.gather(send(1, None), send(2, 0.1), send(3, None), send(4, 60))
-    assert early < min(long, other, late)
-    assert max(long, other, late) - min(long, other, late) < 0.5
+    with still() as clock:
+        long, early, other, late = runs = [send(0, None), send(1, 10), send(2, None), send(3, 6000)]
+        for each in begun:
+            await each.wait()
+        await clock.advance(11)
+        assert early.done()
+        assert not any(run.done() for run in (long, other, late))
+        await clock.advance(90)
+        assert all(run.done() for run in runs)
+    await asyncio.gather(*runs)
     await app.close()
 
 

@@ -27,13 +27,14 @@ from codin.server import App
 from codin.server._neighbours import Neighbours
 from codin.task import AgentResponse, Limits, MemoryStore, Owner, Task, current_task
 from codin.trust import CallLimits
+from tests.server.clock import still
 from tests.server.puppet import Puppet
 from tests.server.rpc import Rpc, message
 from tests.server.sockets import listening, open_listener
 
 pytestmark = pytest.mark.anyio
 
-_ENOUGH = 3.0  # seconds in which a call has begun, on a machine that does other things meanwhile
+_WHILE = 60.0  # seconds of a clock that stands still
 
 
 class Echo(Puppet):
@@ -45,7 +46,6 @@ class Echo(Puppet):
         self.current: list[bool] = []
         self.hanging = asyncio.Event()
         self.stopped = asyncio.Event()
-        self.may_stop = asyncio.Event()
 
     async def handle(self, task: Task) -> AgentResponse:
         self.contexts.append(task.context_id)
@@ -56,11 +56,6 @@ class Echo(Puppet):
                 await asyncio.Event().wait()
             finally:
                 self.stopped.set()
-        if task.text == "linger":
-            try:
-                await asyncio.Event().wait()
-            finally:
-                await self.may_stop.wait()
         if task.text == "fail":
             return AgentResponse.failed("could not")
         if task.text == "ask":
@@ -173,10 +168,13 @@ async def test_a_peer_that_is_not_there_fails_the_task_and_names_no_details() ->
 
 
 async def test_a_call_ends_with_the_callers_time(url: str, echo: Echo) -> None:
-    app = App(Clerk(url), limits=Limits(run_timeout=2.0, cancel_grace=0.2))
-    task = await sent(app, "hang")
+    app = App(Clerk(url), limits=Limits(run_timeout=_WHILE))
+    with still() as clock:
+        sending = asyncio.ensure_future(Rpc(app).send("hang"))
+        await echo.hanging.wait()
+        await clock.advance(_WHILE)
+        task = await sending
     assert task["status"]["state"] == "TASK_STATE_FAILED"
-    assert echo.contexts
     await app.close()
 
 
@@ -214,11 +212,14 @@ async def test_a_canceled_caller_cancels_what_waits_for_its_answer(url: str) -> 
 @pytest.mark.parametrize("options", [{}, {"on_event": ignore}], ids=["send", "stream"])
 async def test_a_caller_without_time_cancels_what_it_has_begun(url: str, echo: Echo, options: dict[str, Any]) -> None:
     clerk = Clerk(url)
-    clerk.options = {"timeout": _ENOUGH, **options}
+    clerk.options = {"timeout": _WHILE, **options}
     async with listening(App(clerk)) as served, connect(served.url) as peer, connect(url) as callee:
-        assert (await peer.send("hang")).state is a2a.TaskState.FAILED
-        async with asyncio.timeout(20):
+        with still() as clock:
+            sending = asyncio.ensure_future(peer.send("hang", timeout=2 * _WHILE))
+            await echo.hanging.wait()
+            await clock.advance(_WHILE)
             await echo.stopped.wait()
+            assert (await sending).state is a2a.TaskState.FAILED
         assert isinstance(clerk.errors[0], DeadlineExceeded)
         assert [task.status.state.name async for task in callee.list()] == ["CANCELED"]
 
@@ -321,16 +322,17 @@ async def test_a_name_that_nobody_has_is_one_line_with_where_it_was_looked_for(
 async def test_whose_time_was_up_is_in_the_log(
     url: str, echo: Echo, theirs: bool, streamed: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The peer is told the deadline of the call, and one that answers just then has answered: so it answers later."""
     clerk = Clerk(url)
     clerk.options = {"on_event": ignore} if streamed else {}
-    clerk.options |= {} if theirs else {"timeout": _ENOUGH}
-    given = CallLimits(deadline=int((time.time() + _ENOUGH) * 1000) if theirs else None)
+    clerk.options |= {} if theirs else {"timeout": _WHILE}
     app = App(clerk)
-    async with asyncio.timeout(20):
-        asked = message("hang" if theirs else "linger")
-        await Rpc(app).result("SendMessage", {"message": asked}, Codin_Call=given.to_header())
-    echo.may_stop.set()
+    with still() as clock:
+        given = CallLimits(deadline=int((time.time() + _WHILE) * 1000) if theirs else None)
+        asked = Rpc(app).result("SendMessage", {"message": message("hang")}, Codin_Call=given.to_header())
+        sending = asyncio.ensure_future(asked)
+        await echo.hanging.wait()
+        await clock.advance(_WHILE)
+        await sending
     (record,) = [record for record in caplog.records if record.name == "codin.task"]
     words = "Hint: the time of the task's turn was up, which its caller, or run_timeout, had set"
     assert "DeadlineExceeded" in record.getMessage()
@@ -339,9 +341,9 @@ async def test_whose_time_was_up_is_in_the_log(
 
 
 async def test_an_agent_that_is_down_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    with open_listener() as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    task = await sent(app := App(Clerk(url)))
+    with open_listener() as taken:  # and nobody listens there, as long as nobody else has it
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        task = await sent(app := App(Clerk(url)))
     assert "another agent" in task["status"]["message"]["parts"][0]["text"].lower()
     (record,) = [record for record in caplog.records if record.name.startswith("codin")]
     assert url in record.getMessage()

@@ -23,6 +23,7 @@ from codin.errors import ConfigError
 from codin.server import RESUME, App, ServerLimits
 from codin.task import AgentResponse, Task
 from codin.trust import Access, BearerTokens, Caller, Rule
+from tests.server.clock import still, turns
 from tests.server.grpc_call import Grpc, calling, read
 from tests.server.puppet import Puppet
 from tests.server.rpc import Rpc, message
@@ -434,6 +435,25 @@ async def test_who_takes_nothing_is_cut_off() -> None:
         await all_left(app)
         stream.cancel()
         puppet.strings["a"].end()
+
+
+async def test_a_server_that_was_held_up_does_not_blame_its_readers() -> None:
+    """An agent that blocks the loop holds up the answers of gRPC as well: nobody knows yet whether they were taken."""
+    puppet = Puppet()
+    app = App(puppet, grpc_port=0, server_limits=ServerLimits(keep_alive=1.0, send_timeout=1.0))
+    async with calling(app) as grpc:
+        stream = grpc.stream("SendStreamingMessage", sending("a"))
+        events = read(stream)
+        await anext(events)
+        with still() as clock:
+            for number in range(12):  # some of them while a message is on its way
+                written = puppet.strings["a"].pull(lambda task: task.write("x"))
+                await turns(number)
+                await clock.advance(1.1)
+                await written
+                assert "artifactUpdate" in await anext(events)
+        puppet.strings["a"].end()
+        assert [event async for event in events][-1]["statusUpdate"]["status"]["state"] == "TASK_STATE_COMPLETED"
 
 
 async def test_a_drain_ends_streams_and_refuses_what_comes() -> None:

@@ -16,6 +16,7 @@ from codin.agent import agent
 from codin.errors import CodinError, TaskClosed
 from codin.server import App
 from codin.task import AgentResponse, LimitReached, Limits, Task
+from tests.server.clock import still
 from tests.server.exchange import Exchange, eventually, state_of
 from tests.server.puppet import Puppet
 from tests.server.rpc import Rpc, message
@@ -42,17 +43,25 @@ def sent(app: App, text: str = "odd") -> Exchange:
     return Exchange(app, "SendStreamingMessage", {"message": message(text)})
 
 
-async def fails(handle: Handle, limits: Limits | None = None) -> tuple[str, dict[str, Any]]:
-    """Why the task fails, and the task; another task must not notice, and both ways of sending agree."""
+async def fails(
+    handle: Handle, limits: Limits | None = None, hangs: asyncio.Event | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Why the task fails, and the task; another task must not notice, and both ways of sending agree.
+
+    Args:
+        hangs: set by a handler that has to be stopped, which is waited for once.
+    """
     odd = Odd(handle)
     app = App(odd, limits=limits)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         stream = sent(app)
+        if hangs is not None:
+            await overdue(app, hangs)
         await stream.end()
         assert state_of(stream.events[-1][1]) == "TASK_STATE_FAILED"
         good = sent(app, "good")
         await good.seen(1)
-        task = await Rpc(app).send("odd") if limits is None or limits.run_timeout > 1 else stream.events[0][1]["task"]
+        task = await Rpc(app).send("odd") if hangs is None else stream.events[0][1]["task"]
         odd.strings["good"].end(AgentResponse.completed("x"))
         await good.end()
         assert state_of(good.events[-1][1]) == "TASK_STATE_COMPLETED"
@@ -62,6 +71,13 @@ async def fails(handle: Handle, limits: Limits | None = None) -> tuple[str, dict
     last = stream.events[-1][1]["statusUpdate"]["status"]["message"]["parts"][0]["text"]
     assert last.replace(stream.task_id, task["id"]) == part["text"]
     return part["text"], task
+
+
+async def overdue(app: App, hangs: asyncio.Event) -> None:
+    """Let the time of what hangs be over."""
+    with still() as clock:
+        await hangs.wait()
+        await clock.advance(app.endpoints[0].manager.limits.run_timeout)
 
 
 # -- raising -----------------------------------------------------------------------------------------------------------
@@ -107,24 +123,28 @@ async def test_an_agent_that_raises_an_endless_chain() -> None:
 
 # -- hanging -----------------------------------------------------------------------------------------------------------
 
-SHORT = Limits(run_timeout=0.05, cancel_grace=0.05)
+STUBBORN = Limits(run_timeout=20, cancel_grace=0.05)
 
 
 async def test_an_agent_that_hangs() -> None:
+    hangs = asyncio.Event()
+
     async def handle(task: Task) -> None:
         await task.write("so far")
+        hangs.set()
         await asyncio.Event().wait()
 
-    text, task = await fails(handle, Limits(run_timeout=0.3, cancel_grace=0.05))
+    text, task = await fails(handle, STUBBORN, hangs)
     assert "longer than it may" in text
     assert task["artifacts"][0]["parts"] == [{"text": "so far"}]
 
 
 async def test_an_agent_that_hangs_and_does_not_let_itself_be_stopped() -> None:
-    released = asyncio.Event()
+    hangs, released = asyncio.Event(), asyncio.Event()
     closed: list[BaseException] = []
 
     async def handle(task: Task) -> AgentResponse:
+        hangs.set()
         while not released.is_set():
             with contextlib.suppress(asyncio.CancelledError):
                 await released.wait()
@@ -134,7 +154,7 @@ async def test_an_agent_that_hangs_and_does_not_let_itself_be_stopped() -> None:
             closed.append(error)
         return AgentResponse.completed("too late")
 
-    text, task = await fails(handle, Limits(run_timeout=0.3, cancel_grace=0.05))
+    text, task = await fails(handle, STUBBORN, hangs)
     assert "longer than it may" in text
     assert "artifacts" not in task
     released.set()
@@ -164,20 +184,22 @@ async def test_a_cancel_does_not_wait_for_an_agent_that_ignores_it() -> None:
 
 
 async def test_a_thread_that_hangs() -> None:
-    release = threading.Event()
+    loop, hangs, release = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
     @agent
     def blocking(text: str) -> str:
         """Blocks a thread."""
         if text == "odd":
-            release.wait(20)
+            loop.call_soon_threadsafe(hangs.set)
+            release.wait(60)
         return text
 
-    rpc = Rpc(App(blocking, limits=SHORT))
+    app = App(blocking, limits=STUBBORN)
     try:
-        task = await rpc.send("odd")
-        assert task["status"]["state"] == "TASK_STATE_FAILED"
-        assert (await rpc.send("x"))["status"]["state"] == "TASK_STATE_COMPLETED"
+        sending = asyncio.ensure_future(Rpc(app).send("odd"))
+        await overdue(app, hangs)
+        assert (await sending)["status"]["state"] == "TASK_STATE_FAILED"
+        assert (await Rpc(app).send("x"))["status"]["state"] == "TASK_STATE_COMPLETED"
     finally:
         release.set()
 

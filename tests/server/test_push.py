@@ -50,7 +50,7 @@ class Pushing:
 
     async def dead(self, count: int = 1) -> list[Any]:
         """Wait for that many dead letters."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(letters := await self.app.dead_letters()) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         return letters
@@ -409,7 +409,7 @@ async def test_so_many_deliveries_are_under_way_at_once() -> None:
 
 async def test_a_shutdown_delivers_what_there_is_and_waits_for_nobody_long() -> None:
     async with hooked() as hook:
-        it = Pushing(hook)
+        it = Pushing(hook, push=patient(drain=60.0))
         await it.begin(url=hook.url)
         it.puppet.strings["a"].end()
         await it.app.close()

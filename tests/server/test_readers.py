@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 from codin.server import App, ServerLimits
 from codin.task import Limits
+from tests.server.clock import Clock, still, turns
 from tests.server.exchange import Exchange, eventually, state_of
 from tests.server.puppet import Puppet
 from tests.server.rpc import Rpc, message
@@ -25,12 +26,6 @@ BRIEF = ServerLimits(send_timeout=0.2)
 
 def sent(app: App, text: str = "a", **options: Any) -> Exchange:
     return Exchange(app, "SendStreamingMessage", {"message": message(text)}, **options)
-
-
-async def turns(count: int = 20) -> None:
-    """Let the loop finish what is ready."""
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -55,24 +50,10 @@ async def completed(app: App, task_id: str) -> dict[str, Any]:
     return task
 
 
-class Clock:
-    """The event loop's clock, put forward by hand."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        loop = asyncio.get_running_loop()
-        time = loop.time
-        self._ahead = 0.0
-        monkeypatch.setattr(loop, "time", lambda: time() + self._ahead)
-
-    async def advance(self, seconds: float) -> None:
-        """Let time pass, and let what was due meanwhile happen."""
-        self._ahead += seconds
-        await turns()
-
-
 @pytest.fixture
-async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
+async def clock() -> AsyncIterator[Clock]:
+    with still() as clock:
+        yield clock
 
 
 # -- silence -----------------------------------------------------------------------------------------------------------
@@ -252,18 +233,23 @@ async def test_a_long_silence_does_not_count_as_a_slow_reader(clock: Clock) -> N
 async def test_a_real_reader_that_takes_nothing() -> None:
     puppet = Puppet()
     string = puppet.strings["a"]
-    app = App(puppet, server_limits=BRIEF)
+    app = App(puppet, server_limits=ServerLimits(send_timeout=10.0))
     async with listening(app) as served:
         client = await RawClient.call(
             served.url, "SendStreamingMessage", {"message": message("a")}, receive_buffer=4096
         )
         await client.seen(1)
         other = await RawClient.call(served.url, "SubscribeToTask", {"id": client.task_id})
-        for _ in range(40):
-            await string.write(BIG)
-        reading = asyncio.ensure_future(other.end())
+        await other.seen(1)
+        with still() as clock:
+            for _ in range(40):
+                await string.write(BIG)
+            await other.seen(41)
+            for _ in range(4):
+                await clock.advance(6)
         await eventually(lambda: app.open_streams == 1)  # the one that reads nothing goes, the other one stays
         await eventually(lambda: served.connections == 1)  # and nothing is kept for it
+        reading = asyncio.ensure_future(other.end())
         await string.write("end")
         string.end()
         await reading

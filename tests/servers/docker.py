@@ -118,9 +118,8 @@ def _sweep() -> None:
 def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for top in [*_CGROUPS.glob(f"*/{folder.name}"), *_CGROUPS.glob(folder.name)]:
-        for group in sorted(top.rglob("*/"), reverse=True):
-            _remove_group(group)
-        _remove_group(top)
+        for group, _, _ in os.walk(top, topdown=False):  # another process may be sweeping just now
+            _remove_group(Path(group))
 
 
 def _remove_group(group: Path) -> None:

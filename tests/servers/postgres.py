@@ -80,6 +80,8 @@ class PostgresServer:
         """End it at once, as the kernel does when memory is short."""
         if self._process is None:
             return
+        # One that stands begins no other, of which nobody would know.
+        self._process.send_signal(signal.SIGSTOP)
         listed = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
         others: list[int] = []
         for other in listed.split():

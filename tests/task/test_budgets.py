@@ -27,6 +27,7 @@ from codin.task import (
     open_store,
 )
 from codin.trust import ANONYMOUS, Budget, Caller, CallLimits
+from tests.task.desk import put_forward
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +82,7 @@ async def run(
 ) -> dict[str, Any]:
     manager = TaskManager(handle, call=others, limits=limits, **options)
     called = None if budget is None else CallLimits(budget=budget)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         turn = await manager.submit(ANONYMOUS, request(), called=called)
         task = json.loads(await turn.outcome())
         await manager.close()
@@ -217,20 +218,18 @@ async def test_waiting_for_a_share_ends_with_the_time_of_the_call() -> None:
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_deadline_that_has_passed_refuses_the_next_call() -> None:
+async def test_a_deadline_that_has_passed_refuses_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
     others = Others()
 
     async def handle(task: Task) -> AgentResponse:
-        over = asyncio.Event()
-        asyncio.get_running_loop().call_at(task.deadline, over.set)
-        await over.wait()
+        put_forward(monkeypatch, task.deadline - asyncio.get_running_loop().time() + 0.01)
         with pytest.raises(a2a.UnsupportedOperation, match="the time for this call is over") as caught:
             await task.call("http://other/", "work")
         return AgentResponse.completed(caught.value.reason)
 
     manager = TaskManager(handle, call=others)
-    async with asyncio.timeout(20):
-        turn = await manager.submit(ANONYMOUS, request(), called=CallLimits(deadline=_soon(0.2)))
+    async with asyncio.timeout(120):
+        turn = await manager.submit(ANONYMOUS, request(), called=CallLimits(deadline=_soon(60)))
         assert text(json.loads(await turn.outcome())) == "CALL_EXPIRED"
     assert others.given == []
 
@@ -314,13 +313,14 @@ async def test_a_task_that_did_not_end_well_has_a_bill_too(how: str) -> None:
     assert bill(await run(handle, Others({"total_tokens": 4}))) == {"total_tokens": 7}
 
 
-async def test_a_run_that_is_stopped_has_a_bill_too() -> None:
+async def test_a_run_that_is_stopped_has_a_bill_too(monkeypatch: pytest.MonkeyPatch) -> None:
     async def handle(task: Task) -> AgentResponse:
         await task.call("http://other/", "work")
+        put_forward(monkeypatch, 60)
         await asyncio.Event().wait()
         return AgentResponse.completed()
 
-    task = await run(handle, Others({"total_tokens": 4}), limits=Limits(run_timeout=0.5, cancel_grace=0.1))
+    task = await run(handle, Others({"total_tokens": 4}), limits=Limits(run_timeout=60))
     assert task["status"]["state"] == "TASK_STATE_FAILED"
     assert bill(task) == {"total_tokens": 4}
 

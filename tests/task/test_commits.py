@@ -217,7 +217,7 @@ async def test_a_submit_that_cannot_be_stored_is_an_error_for_everybody_who_wait
     store.fail(StoreError("disk full"))
     for waiter in (*waiting, with_key):
         with pytest.raises(StoreError, match="disk full"):
-            await asyncio.wait_for(waiter, 1)
+            await asyncio.wait_for(waiter, 20)
     with pytest.raises(a2a.TaskNotFound):
         await desk.get(turn.log.task_id)
     await _turns()
@@ -259,8 +259,8 @@ async def test_a_commit_that_fails_reaches_the_run_its_readers_and_its_sender(ac
     store.fail(StoreError("disk full"))
     for waiter in waiting:
         with pytest.raises(StoreError, match="disk full"):
-            await asyncio.wait_for(waiter, 1)
-    await asyncio.wait_for(ended.wait(), 1)
+            await asyncio.wait_for(waiter, 20)
+    await asyncio.wait_for(ended.wait(), 20)
     await _turns()
     assert raised == ([] if action == "return" else ["disk full"])
     assert desk.manager.running == 0

@@ -103,7 +103,7 @@ async def test_a_refused_answer_ends_the_task_and_its_coroutine() -> None:
     desk = Desk(asks, guards=[Policy([None, REFUSE])])
     task = await desk.send()
     assert state_of(await desk.send("blue", task_id=task["id"])) == "REJECTED"
-    await asyncio.wait_for(unwound.wait(), 1)
+    await asyncio.wait_for(unwound.wait(), 20)
     assert desk.manager.running == 0
 
 
@@ -122,7 +122,7 @@ async def test_a_stopped_turn_streams_and_repeats_like_any_other(decision: Decis
         assert [event.kind for event in events] == ["status"]
         assert subscription.first[0] < events[0].number
         seen = accumulate([b'{"task":%s}' % subscription.first[1], *(event.body for event in events)])
-        task = json.loads(await asyncio.wait_for(turn.outcome(), 1))
+        task = json.loads(await asyncio.wait_for(turn.outcome(), 20))
         assert comparable(seen) == comparable(task)
 
 

@@ -294,7 +294,7 @@ async def test_a_consumer_with_a_cursor_sees_every_entry_once_while_tasks_run(st
     tasks = await asyncio.gather(*(desk.send(context_id=str(i % 4)) for i in range(20)))
     done = True
     await desk.send()  # one more commit, for a consumer that waits
-    await asyncio.wait_for(consuming, 5)
+    await asyncio.wait_for(consuming, 60)
     assert positions == sorted(set(positions))
     for task in tasks:
         numbers = [number for task_id, number in seen if task_id == task["id"]]

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import time
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 from codin.errors import ConfigError
 from codin.trust import KeyRing, SigningKey
+from codin.trust._keys import keyring
 
 
 @pytest.fixture(autouse=True)
@@ -257,6 +258,39 @@ def test_another_process_is_followed(tmp_path: Path) -> None:
     assert [key.kid for key in here.signing] == [new.kid, old]
     there.revoke(old)
     assert [key.kid for key in here.published] == [new.kid]
+
+
+def meanwhile(patch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
+    """Another process comes between the reading of the index and that of the keys it names."""
+    read = keyring.read_records
+
+    def read_before(folder: Path) -> Any:
+        records = read(folder)
+        patch.setattr(keyring, "read_records", read)
+        change()
+        return records
+
+    patch.setattr(keyring, "read_records", read_before)
+
+
+def test_what_is_revoked_while_it_is_read_is_seen_by_the_next_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = KeyRing.create(tmp_path / "keys"), KeyRing.open(tmp_path / "keys")
+    old = here.active.kid
+    there.rotate()
+    meanwhile(monkeypatch, lambda: there.revoke(there.active.kid))
+    assert here.active.kid == old  # the file of the one after it was gone when it was opened
+    assert here.active.kid == there.active.kid
+
+
+def test_what_is_made_while_it_is_opened_is_seen_by_the_first_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = KeyRing.create(tmp_path / "keys")
+    meanwhile(monkeypatch, there.rotate)
+    here = KeyRing.open(tmp_path / "keys")
+    assert here.active.kid == there.active.kid
 
 
 def test_what_becomes_unreadable_is_not_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -99,7 +99,10 @@ class SQLiteFile:
 
     def _read(self, query: Callable[[sqlite3.Connection, *A], T], arguments: tuple[*A]) -> T:
         try:
-            connection = self._idle.pop() if self._idle else self._connect_reader()
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # asked and taken in two steps, another thread would come between
+                connection = self._connect_reader()
             try:
                 connection.execute("BEGIN")
                 return query(connection, *arguments)

@@ -29,14 +29,20 @@ class KeyRing:
     A ring in a folder follows what other processes do to it: a server signs by a new key as soon as there is one.
     """
 
-    def __init__(self, keys: Mapping[str, SigningKey], records: Records, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        keys: Mapping[str, SigningKey],
+        records: Records,
+        path: Path | None = None,
+        stamp: tuple[int, int] | None = None,
+    ) -> None:
         """Use `open`, `create`, `of` or `find`."""
         self._keys = keys
         self._records = records
         self._public = _public_halves(keys, records)
         self._path = path
         self._index = path / INDEX if path is not None else None
-        self._stamp = _stamp(self._index)
+        self._stamp = stamp  # of before it was read: what has come meanwhile is seen with the next question
 
     # -- getting one ---------------------------------------------------------------------------------------------------
 
@@ -58,8 +64,9 @@ class KeyRing:
             return cls.of(_read_single(place))
         if not (place / INDEX).is_file():
             raise ConfigError(f"there are no keys in {str(path)!r}", hint=f"codin keys new --keys {path}")
+        stamp = _stamp(place / INDEX)
         records = read_records(place)
-        return cls(_read_keys(place, records), records, place)
+        return cls(_read_keys(place, records), records, place, stamp)
 
     @classmethod
     def create(cls, path: str | Path, algorithm: Algorithm = "ES256") -> Self:
@@ -206,12 +213,12 @@ class KeyRing:
 
     def _refresh(self) -> None:
         """Read it again when it has changed. What cannot be read leaves us with what we have."""
-        if self._path is None or _stamp(self._index) == self._stamp:
+        if self._path is None or (stamp := _stamp(self._index)) == self._stamp:
             return
         try:
             self._load(self._path)
         except ConfigError as error:
-            self._stamp = _stamp(self._index)
+            self._stamp = stamp  # and not that of now: it may have been written anew while it was read
             _logger.warning("the keys have changed and cannot be read; going on with those from before: %s", error)
 
     def _load(self, folder: Path) -> None:
