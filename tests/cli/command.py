@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import codecs
 import os
 import pty
 import re
@@ -14,7 +15,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from random import SystemRandom
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -34,6 +37,19 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CODIN_")}
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return {**kept, "PYTHONPATH": path, "XDG_STATE_HOME": STATE, "CODIN_RUNTIME": STATE, **(extra or {})}
+
+
+def free_port(count: int = 1) -> int:
+    """The first of so many ports beside each other that are free, and stay so until somebody is told of them.
+
+    They are below those that the system gives to whoever asks for any, such as every client that connects.
+    """
+    for port in SystemRandom().sample(range(20_000, 32_000), 100):
+        with ExitStack() as held, suppress(OSError):
+            for each in range(port, port + count):
+                held.enter_context(socket.create_server(("127.0.0.1", each)))
+            return port
+    raise AssertionError("no port is free")
 
 
 def run(
@@ -75,6 +91,7 @@ class Running:
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._streams = {self._process.stdout.fileno(): "out", self._process.stderr.fileno(): "err"}
+        self._decoders = {name: codecs.getincrementaldecoder("utf-8")() for name in self._streams.values()}
         self.out = ""
         self.err = ""
 
@@ -138,7 +155,7 @@ class Running:
             data = os.read(descriptor, 65536)
             if data:
                 name = self._streams[descriptor]
-                setattr(self, name, getattr(self, name) + data.decode())
+                setattr(self, name, getattr(self, name) + self._decoders[name].decode(data))
             else:
                 del self._streams[descriptor]
         assert ready or self._streams, f"the command has ended: {self.out!r} {self.err!r}"
@@ -149,6 +166,7 @@ class Terminal:
 
     def __init__(self, *arguments: str, columns: int = 100) -> None:
         self.screen = ""
+        self._raw = b""
         self._found = 0
         self._master, slave = pty.openpty()
         self._process = subprocess.Popen(
@@ -205,7 +223,8 @@ class Terminal:
             data = os.read(self._master, 65536)
         except OSError:  # Linux says so when the other side is closed
             return False
-        self.screen += _STYLE.sub("", data.decode()).replace("\r\n", "\n")
+        self._raw += data  # whose end may be within a letter, or within a style
+        self.screen = _STYLE.sub("", codecs.utf_8_decode(self._raw)[0]).replace("\r\n", "\n")
         return bool(data)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from enum import StrEnum
 from typing import Any
@@ -151,8 +150,7 @@ async def _limits(task: Task, rest: str) -> AsyncIterator[Any]:
     if rest:
         await task.ask("Now?")
     given = task.limits
-    left = None if given.deadline is None else round(given.deadline / 1000 - time.time())
-    yield f"{left} s, {given.budget.tokens} tokens, {given.budget.money} money"
+    yield f"{given.deadline} ms, {given.budget.tokens} tokens, {given.budget.money} money"
 
 
 async def _escape(task: Task, rest: str) -> AsyncIterator[Any]:

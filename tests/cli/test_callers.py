@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import httpx
 import pytest
 
 from codin.trust import KeyRing
-from tests.cli.command import PATIENCE, Running, environment, run
+from tests.cli.command import PATIENCE, Running, environment, free_port, run
 from tests.server.rpc import HEADERS, message
 
 PROGRAM = """
@@ -137,8 +136,7 @@ def test_a_key_is_shown_to_verified_agents_only_and_has_to_be_approved(program: 
 
 def test_a_key_keeps_nobody_from_an_agent_that_is_elsewhere(program: Path, home: dict[str, str]) -> None:
     KeyRing.create(program / ".codin" / "keys")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     options = ["--no-keys", "--port", str(port), "--public-url", "http://agents.example.com"]
     with Running("serve", "who.py", *options, cwd=program, env=home) as serving:
         serving.expect("who serves A2A at http://agents.example.com/")

@@ -16,7 +16,7 @@ import pytest
 from codin.mesh import Found, Note
 from codin.testing import model_server
 from codin.trust import SigningKey
-from tests.cli.command import Running, run
+from tests.cli.command import PATIENCE, Running, run
 
 HELLO = '''
 def hello(name: str) -> str:
@@ -168,7 +168,8 @@ def test_an_agent_joins_a_registry_and_leaves_it(
 
 
 def _until_found(registry: str, env: dict[str, str]) -> dict[str, object]:
-    for _ in range(40):  # each is a process, so this is no busy loop
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:  # each is a process, so this is no busy loop
         found = run("find", "--registry", registry, "--json", env=env)
         if found.returncode == 0:
             return json.loads(found.stdout)
@@ -284,7 +285,7 @@ def test_in_a_registry_they_do_so_with_tokens_of_their_own(
 
 def _until_registered(registry: str, env: dict[str, str], count: int) -> list[dict[str, object]]:
     """The agents of the registry, once there are so many: they register after they have begun to listen."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         found = run("find", "--registry", registry, "--json", env=env).stdout.splitlines()
         if len(found) >= count:
@@ -307,7 +308,7 @@ async def test_agents_are_found_by_what_they_mean(folder: Path, env: dict[str, s
                 hello.serving()
                 poem.serving()
                 find = partial(run, "find", "--near", "a verse that rhymes", "--limit", "1", "--json", env=there)
-                with anyio.fail_after(30):
+                with anyio.fail_after(PATIENCE):
                     while "poem" not in (found := await anyio.to_thread.run_sync(find)).stdout:
                         assert found.returncode in (0, 1)
                 assert json.loads(found.stdout)["id"] == "poem"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,26 +22,43 @@ Codin = Callable[..., Done]
 
 @pytest.mark.parametrize("mode", ["--stream", "--no-stream"])
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "seconds", "told"),
     [
-        ([], "None s, None tokens, None money"),
-        (["--deadline", "30s"], "30 s, None tokens, None money"),
-        (["--deadline", "90"], "90 s, None tokens, None money"),
-        (["--deadline", "1.5m", "--budget", "money=0.5"], "90 s, None tokens, 0.5 money"),
-        (["--budget", "tokens=2000", "--budget", "money=1"], "None s, 2000 tokens, 1.0 money"),
-        (["--budget", "tokens=2000", "--budget", "tokens=1000"], "None s, 1000 tokens, None money"),
+        ([], None, "None tokens, None money"),
+        (["--deadline", "30s"], 30, "None tokens, None money"),
+        (["--deadline", "90"], 90, "None tokens, None money"),
+        (["--deadline", "1.5m", "--budget", "money=0.5"], 90, "None tokens, 0.5 money"),
+        (["--budget", "tokens=2000", "--budget", "money=1"], None, "2000 tokens, 1.0 money"),
+        (["--budget", "tokens=2000", "--budget", "tokens=1000"], None, "1000 tokens, None money"),
     ],
 )
-def test_the_agent_is_told_the_limits(server: str, codin: Codin, options: list[str], told: str, mode: str) -> None:
-    assert codin("call", server, "limits", *options, mode) == (0, f"{told}\n", "")
+def test_the_agent_is_told_the_limits(
+    server: str, codin: Codin, options: list[str], seconds: int | None, told: str, mode: str
+) -> None:
+    begun = _now()
+    done = codin("call", server, "limits", *options, mode)
+    until, _, rest = done.out.partition(" ms, ")
+    assert (done.code, rest, done.err) == (0, f"{told}\n", "")
+    if seconds is None:
+        assert until == "None"
+    else:
+        assert begun <= int(until) - seconds * 1000 <= _now()
 
 
 def test_the_limits_hold_for_the_answer_to_a_question(server: str) -> None:
     with Terminal("call", server, "limits ask", "--deadline", "40s", "--budget", "tokens=7") as terminal:
         terminal.expect("Now?")
+        begun = _now()
         terminal.type("yes\n")
-        terminal.expect("40 s, 7 tokens, None money")
+        terminal.expect(" ms, 7 tokens, None money")
+        (until,) = re.findall(r"(\d+) ms, 7 tokens", terminal.screen)
+        assert begun <= int(until) - 40_000 <= _now()
         assert terminal.wait() == 0
+
+
+def _now() -> int:
+    """In milliseconds, as limits count."""
+    return int(time.time() * 1000)
 
 
 def test_a_call_without_a_budget_left_is_refused(server: str, codin: Codin) -> None:
@@ -57,7 +76,7 @@ def test_a_call_that_comes_too_late_is_refused(server: str, codin: Codin, monkey
 
 @pytest.mark.parametrize("mode", ["--stream", "--no-stream"])
 def test_the_task_ends_by_itself_when_the_time_is_over(server: str, codin: Codin, mode: str) -> None:
-    done = codin("call", server, "hang", "--deadline", "0.5s", mode)
+    done = codin("call", server, "hang", "--deadline", "3s", mode)  # time enough to begin
     assert (done.code, done.out) == (1, "waiting\n")
     assert done.err == "failed: The run took longer than it may and was stopped.\n"
     (newest,) = codin("tasks", server, "--limit", "1").out.splitlines()
@@ -67,8 +86,10 @@ def test_the_task_ends_by_itself_when_the_time_is_over(server: str, codin: Codin
 def test_an_agent_that_goes_on_when_the_time_is_over_is_canceled(
     server: str, codin: Codin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ahead = time.time() + 60.0  # the clock of the caller: on that of the agent, the time is not over
+    monkeypatch.setattr("codin.cli._limits.time.time", lambda: ahead)
     monkeypatch.setattr("codin.cli._turn._OWN_END", 0.0)
-    done = codin("call", server, "hang", "--deadline", "0.5s")
+    done = codin("call", server, "hang", "--deadline", "3s")
     assert (done.code, done.out) == (1, "waiting\n")
     assert done.err == "the time is over; canceling the task\nthe task is canceled\n"
     (newest,) = codin("tasks", server, "--limit", "1").out.splitlines()

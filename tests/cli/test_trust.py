@@ -218,3 +218,14 @@ def test_a_thumbprint_nobody_has_met(codin: Codin) -> None:
     assert codin("trust", "revoke", "abc").code == 2
     assert codin("trust", "revoke", "x" * 43).code == 0
     assert objects(codin("trust", "list", "--json"))[0]["keys"] == ["x" * 43]
+
+
+@pytest.mark.parametrize("dashes", ["-", "--"])
+def test_a_thumbprint_that_begins_as_an_option_does(codin: Codin, tmp_path: Path, dashes: str) -> None:
+    kid = dashes.ljust(43, "K")
+    assert codin("trust", "revoke", kid, "--json").out == f'{{"revoked": "{kid}"}}\n'
+    assert objects(codin("trust", "list", "--json"))[0]["keys"] == [kid]
+    short = codin("trust", "revoke", kid[:8], "--store", tmp_path / "other.json")
+    assert "0 keys begin with" in short.err
+    for typo in ("--jsn", "-j"):
+        assert "No such option" in codin("trust", "revoke", "abc", typo).err

@@ -412,7 +412,9 @@ FORKS = {
 @on_this_kernel
 @pytest.mark.parametrize("name", FORKS)
 async def test_a_fork_bomb(room: Room, name: str) -> None:
-    async with asyncio.timeout(120), room(Policy(limits=Limits(processes=32, time=2.0))) as sandbox:
+    # One that counts ends by itself, once its interpreter has begun.
+    time = 60.0 if name == "counted" else 2.0
+    async with asyncio.timeout(120), room(Policy(limits=Limits(processes=32, time=time))) as sandbox:
         source = dedent(FORKS[name])
         done = await sandbox.exec(["python3", "-c", source] if room.commands else Code(source))
         if room.commands and name == "counted":
@@ -518,7 +520,7 @@ def ran_out_of_memory(done: ExecResult) -> bool:
 @on_this_kernel
 async def test_a_memory_bomb(room: Room) -> None:
     source = "kept = []\nwhile True: kept.append(bytearray(b'x') * (4 * 1024 * 1024))"
-    async with asyncio.timeout(120), room(Policy(limits=TIGHT)) as sandbox:
+    async with asyncio.timeout(120), room(Policy(limits=replace(TIGHT, time=60.0))) as sandbox:
         assert ran_out_of_memory(done := await sandbox.exec(Code(source))), done
         await use(sandbox)
 
@@ -763,5 +765,7 @@ async def test_no_thread_of_the_host_is_left(room: Room) -> None:
         async with room() as sandbox:
             await use(sandbox)
             await sandbox.exec(Code("while True: print('x')"), timeout=0.2)
-    assert open_descriptors() <= descriptors + 2
-    assert threading.active_count() <= threads + 5
+    async with asyncio.timeout(30):
+        # The vendor's side of a connection is in this process as well, and closes in its own time.
+        while open_descriptors() > descriptors + 2 or threading.active_count() > threads + 5:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

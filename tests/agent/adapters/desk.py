@@ -14,7 +14,9 @@ from codin.agent import Agent
 from codin.task import USAGE_KEY, Limits, StatusEntry, TaskManager, TaskStore
 from codin.trust import ANONYMOUS, Caller
 
-__all__ = ["Desk", "Turn"]
+__all__ = ["Desk", "Turn", "pass_time"]
+
+_PATIENCE = 120.0  # seconds after which something hangs, and is not only slow
 
 
 @dataclass
@@ -112,7 +114,7 @@ class Desk:
         turn = await self.manager.submit(caller, _request(content, context, task), streaming=True)
         subscription = await turn.stream()
         events: list[a2a.StreamResponse] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(_PATIENCE):
             while not subscription.reader.ended:
                 await subscription.reader.wait()
                 entries = subscription.reader.take()
@@ -130,7 +132,7 @@ class Desk:
         return a2a.Task.from_json(await turn.accepted())
 
     async def cancel(self, task: a2a.Task) -> a2a.Task:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(_PATIENCE):
             return a2a.Task.from_json(await self.manager.cancel(ANONYMOUS, a2a.CancelTaskRequest(id=task.id)))
 
     async def get(self, task: a2a.Task) -> a2a.Task:
@@ -138,6 +140,13 @@ class Desk:
 
     async def close(self) -> None:
         await self.manager.drain()
+
+
+def pass_time(seconds: float) -> None:
+    """Let so much time pass for the timers of the running event loop, at once."""
+    loop: Any = asyncio.get_running_loop()
+    clock = loop.time
+    loop.time = lambda: clock() + seconds
 
 
 def _request(content: Any, context: str | None, task: a2a.Task | None) -> a2a.SendMessageRequest:

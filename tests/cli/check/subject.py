@@ -23,7 +23,7 @@ from codin.net import MemoryTransport
 __all__ = ["URL", "Exchange", "Spoiled", "checked", "clerk"]
 
 URL = "http://agent"
-_LASTS = 0.2
+_LASTS = 1.5  # seconds; a busy machine asks for several streams of it meanwhile
 
 
 @agent

@@ -38,6 +38,12 @@ class Place:
             (folder / "agent.toml").write_text(manifest)
         return folder
 
+    def change(self, path: Path, text: str) -> None:
+        """Write a file anew in one step: who watches it never sees it empty, and sees one change."""
+        fresh = self.folder.with_name("fresh")
+        fresh.write_text(text)
+        fresh.replace(path)
+
     def up(self, *options: str, env: Mapping[str, str] | None = None) -> Mapping[str, Any]:
         """Bring it up in the background. Gives its processes by name."""
         done = run("up", str(self.folder), "-d", *options, env=env)

@@ -29,8 +29,9 @@ def test_what_agents_say_is_kept_and_followed(place: Place) -> None:
     times = [line.split()[1] for line in lines]
     assert times == sorted(times)
     assert run("logs", "bert", "-n", "1", cwd=place.folder).stdout.count("\n") == 1
-    with Running("logs", "bert", "-f", "-n", "0", cwd=place.folder) as logs:
-        logs.expect("")
+    assert run("logs", "bert", "-n", "0", cwd=place.folder).stdout == ""
+    with Running("logs", "bert", "-f", "-n", "1", cwd=place.folder) as logs:
+        logs.expect(r"talk serves A2A at \S+\n")  # from here on it follows
         place.call("anna", "not for you")
         place.call("bert", "over here")
         assert logs.expect(r"(.*)\n")[1].endswith("Z over here")
@@ -50,8 +51,8 @@ def test_raw_lines_are_as_the_agents_wrote_them(place: Place) -> None:
     assert "hello from anna" in lines
     assert '{"n": 1}' in lines
     assert run("logs", "--raw", "-n", "1", cwd=place.folder).stdout == '{"n": 1}\n'  # nothing of the supervisor's
-    with Running("logs", "--raw", "-f", "-n", "0", cwd=place.folder) as logs:
-        logs.expect("")
+    with Running("logs", "--raw", "-f", "-n", "1", cwd=place.folder) as logs:
+        logs.expect('{"n": 1}\n')  # from here on it follows
         place.call("anna", "  spaces  and all")
         assert logs.expect(r"(.*)\n")[1] == "  spaces  and all"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from codin import a2a
 from codin.trust import SKILL_KEY
-from tests.cli.command import Running, run
+from tests.cli.command import Running, free_port, run
 from tests.cli.conftest import Done
 from tests.cli.workspace.conftest import Place
 from tests.server.rpc import HEADERS, message
@@ -362,8 +361,7 @@ def test_agents_that_speak_differently_do_not_share_a_server(place: Place, narro
 
 def test_each_replica_has_its_port_for_grpc(place: Place) -> None:
     pytest.importorskip("grpc", reason="pip install 'codin[grpc]'")
-    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
-        port = max(first.getsockname()[1], second.getsockname()[1])
+    port = free_port(2)
     folder = place.agent("shout", manifest=f"replicas = 2\ngrpc_port = {port}")
     found = [row["url"] for row in place.up().values()]
     cards = [a2a.AgentCard.from_json(run("card", where, "--json").stdout) for where in (*found, str(folder))]

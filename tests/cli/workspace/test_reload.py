@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from tests.cli.workspace.conftest import SHOUT, Place, await_end
@@ -15,7 +13,7 @@ def test_only_who_has_changed_is_started_again(place: Place) -> None:
     folder = place.agent("shout")
     place.agent("other")
     before = place.up("--reload")
-    (folder / "agent.py").write_text(SHOUT.replace("text.upper()", "text.upper() + '!'"))
+    place.change(folder / "agent.py", SHOUT.replace("text.upper()", "text.upper() + '!'"))
     after = place.await_process("shout", lambda row: row["restarts"] == 1 and row["state"] == "ready")
     assert after["url"] == before["shout"]["url"]
     assert place.call("shout", "Hi") == "HI!"
@@ -41,6 +39,6 @@ def test_agents_may_come_and_go_and_a_tool_is_everybodys(place: Place) -> None:
     (tools / "count.py").write_text("")
     assert place.await_process("shout", lambda row: row["restarts"] == 1)["url"] == before["url"]
     pid = place.await_process("late.2", lambda row: row["restarts"] >= 1 and row["state"] == "ready")["pid"]
-    shutil.rmtree(folder)
+    folder.rename(place.folder.with_name("gone"))  # all of it at once
     await_end(pid)
     assert place.processes().keys() == {"shout"}

@@ -222,7 +222,7 @@ def test_a_file_that_changes_starts_it_again(place: Place) -> None:
     pytest.importorskip("watchfiles", reason="pip install 'codin[cli]'")
     folder = place.agent("shout")
     assert place.up("--reload")["shout"]["sandbox"] == "local"
-    (folder / "agent.py").write_text(SHOUT.replace("text.upper()", "text.upper() + '!'"))
+    place.change(folder / "agent.py", SHOUT.replace("text.upper()", "text.upper() + '!'"))
     place.await_process("shout", lambda row: row["restarts"] == 1 and row["state"] == "ready")
     assert place.call("shout", "Hi") == "HI!"
 

@@ -193,12 +193,12 @@ class LangGraphAgent:
         if found is None:
             return AgentResponse.failed(_GONE)
         place, state = found
-        asked = set(cast("list[str]", token["interrupts"]))
+        asked = cast("list[str]", token["interrupts"])
         if not asked:
             return await self._run(task, None, place)  # a breakpoint: any answer lets it go on
         # In older LangGraph the second question of a node has the id of the first, which is listed beside it.
-        pending = {interrupt.id: question_of(interrupt) for interrupt in state.interrupts if interrupt.id in asked}
-        questions = list(pending.values())
+        pending = {interrupt.id: question_of(interrupt) for interrupt in state.interrupts}
+        questions = [pending[id] for id in asked if id in pending]  # of nodes side by side, either may ask first
         if not questions:
             return AgentResponse.failed(_GONE)
         try:

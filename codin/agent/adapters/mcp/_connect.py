@@ -34,7 +34,7 @@ from codin.net._httpx import guarded_client
 from codin.sandbox import Execution, Policy, Sandbox, sandbox_of
 from codin.tool import Sandboxing, check_sandboxing
 
-__all__ = ["Connect", "http", "in_sandbox", "in_thread", "innermost", "meanwhile", "program", "stdio"]
+__all__ = ["Connect", "Heard", "http", "in_sandbox", "in_thread", "innermost", "meanwhile", "program", "stdio"]
 
 T = TypeVar("T")
 
@@ -44,7 +44,10 @@ _LONGEST = 16 * 1024 * 1024  # bytes of one message
 
 _logger = logging.getLogger("codin.mcp")
 
-Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[tuple[Any, Any]]]
+Heard: TypeAlias = Callable[[], None]
+"""Called when a server is heard again that could not be heard meanwhile: what it has said by itself is lost."""
+
+Connect: TypeAlias = Callable[[Heard], AbstractAsyncContextManager[tuple[Any, Any]]]
 """Opens a connection: what messages are read from, and what they are written to."""
 
 # Seconds to connect, read, write, and wait for a connection. A question may wait for its answer without a byte.
@@ -56,7 +59,8 @@ def stdio(command: Sequence[str], *, env: Mapping[str, str] | None, cwd: str | P
     """A program that speaks MCP over its standard input and output."""
     program, *arguments = command
     given = dict(env) if env is not None else None
-    return partial(stdio_client, StdioServerParameters(command=program, args=arguments, env=given, cwd=cwd))
+    parameters = StdioServerParameters(command=program, args=arguments, env=given, cwd=cwd)
+    return lambda heard: stdio_client(parameters)
 
 
 def program(
@@ -109,7 +113,12 @@ def http(url: str, headers: Mapping[str, str] | None, guard: AddressGuard | None
     guard = guard or AddressGuard(named_by=url)
 
     @asynccontextmanager
-    async def connect() -> AsyncGenerator[tuple[Any, Any]]:
+    async def connect(heard: Heard) -> AsyncGenerator[tuple[Any, Any]]:
+        async def listening(response: Any) -> None:
+            """The stream of what a server says by itself is opened later than the session, and anew when it ends."""
+            if response.request.method == "GET" and response.is_success:
+                heard()
+
         try:
             await guard.check(url)  # the SDK keeps to itself what a connection fails for
         except AddressRefused:
@@ -118,7 +127,7 @@ def http(url: str, headers: Mapping[str, str] | None, guard: AddressGuard | None
             pass  # a proxy may know the name
         async with guarded_client(guard, headers or {}) as client:
             client.timeout = _TIMEOUT
-            client.event_hooks = {"request": [_in_time], "response": [_at_home]}
+            client.event_hooks = {"request": [_in_time], "response": [_at_home, listening]}
             async with streamable_http_client(url, http_client=client) as (read, write, _):
                 yield read, write
 
@@ -148,7 +157,7 @@ def in_sandbox(
     """A program that speaks MCP over its standard input and output, in a sandbox of its own."""
 
     @asynccontextmanager
-    async def connect() -> AsyncGenerator[tuple[Any, Any]]:
+    async def connect(_: Heard) -> AsyncGenerator[tuple[Any, Any]]:
         heard, read = anyio.create_memory_object_stream[SessionMessage | Exception]()
         write, said = anyio.create_memory_object_stream[SessionMessage]()
         aside = bytearray()
@@ -220,7 +229,7 @@ def in_thread(server: Server[Any, Any]) -> Connect:
     """A server object. It runs on an event loop of its own, because it calls tools that block as they are."""
 
     @asynccontextmanager
-    async def connect() -> AsyncGenerator[tuple[Any, Any]]:
+    async def connect(_: Heard) -> AsyncGenerator[tuple[Any, Any]]:
         loop = asyncio.get_running_loop()
         send, read = anyio.create_memory_object_stream[Any](math.inf)
         line = _Line(loop, send)

@@ -157,6 +157,7 @@ class _Link:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._session: Any = None
         self._writer: Any = None
+        self._listing = asyncio.Lock()  # of two lists that are asked for at once, the older may come last
         self.opened: asyncio.Future[None] = self._loop.create_future()
         self._keeper = self._loop.create_task(self._keep())
 
@@ -173,15 +174,15 @@ class _Link:
 
     async def _keep(self) -> None:
         try:
-            async with self._connect() as (read, write):
+            async with self._connect(self.changed) as (read, write):
                 self._writer = _Writer(write, self._calls)
                 streams: tuple[Any, Any] = (_Reader(read, self), self._writer)
                 # The callback only makes it known that there is one: the reader takes the questions out before it.
                 async with ClientSession(*streams, elicitation_callback=_unused) as session:
                     async with asyncio.timeout(_START):
                         await session.initialize()
+                        self._session = session  # what changes while the first list is on its way is followed, too
                         await self._list(session)  # it checks results against their schemas
-                    self._session = session
                     self.opened.set_result(None)
                     await self._gone.wait()
         except AddressRefused as refused:  # before there is a session
@@ -201,12 +202,13 @@ class _Link:
                 self.opened.exception()  # nobody may be waiting
 
     async def _list(self, session: ClientSession) -> None:
-        tools = await _all_tools(session)
-        if self._listed is not None:
-            self._listed(tools)
+        async with self._listing, asyncio.timeout(_START):
+            tools = await _all_tools(session)
+            if self._listed is not None:
+                self._listed(tools)
 
     def changed(self) -> None:
-        """The server has other tools now."""
+        """The server has other tools now, or may have."""
         if self._session is not None:
             self._start(self._list(self._session))
 
@@ -400,6 +402,10 @@ class _Writer(_Stream):
         await self._inner.send(message)
 
 
+def _unheard() -> None:
+    """Who goes again at once does not ask twice."""
+
+
 def listing_of(connect: Connect, named: str, secrets: Secrets) -> Listing:
     """Ask a server who it is and what it can do, and go again.
 
@@ -415,7 +421,7 @@ def listing_of(connect: Connect, named: str, secrets: Secrets) -> Listing:
 
 
 async def _listing(connect: Connect) -> Listing:
-    async with asyncio.timeout(_START), connect() as (read, write), ClientSession(read, write) as session:
+    async with asyncio.timeout(_START), connect(_unheard) as (read, write), ClientSession(read, write) as session:
         told = await session.initialize()
         tools = await _all_tools(session)
     return Listing(told.serverInfo.title or told.serverInfo.name, told.instructions or "", tools)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from crewai import BaseLLM, Flow
-from crewai.events import LLMStreamChunkEvent, crewai_event_bus
+from crewai.events import LLMStreamChunkEvent
+from crewai.events.stream_context import add_stream_sink
 from crewai.flow import listen, start
 from crewai.tools import BaseTool
 from pydantic import Field
@@ -17,9 +18,9 @@ from pydantic import Field
 from codin import a2a
 from codin.agent.adapters.crewai import adapt
 from codin.task import Limits
-from codin.testing import ModelAnswer, ModelServer
+from codin.testing import ModelServer
 from tests.agent.adapters.crewai.crews import crew_of, helper
-from tests.agent.adapters.desk import Desk
+from tests.agent.adapters.desk import Desk, pass_time
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +35,7 @@ class Gate(BaseTool):
 
     def _run(self, n: int) -> str:
         self.entered.set()
-        assert self.opened.wait(20)
+        assert self.opened.wait(60)
         return "open"
 
 
@@ -48,7 +49,7 @@ class Stubborn(BaseLLM):
     def call(self, messages: Any, *args: Any, **kwargs: Any) -> str:
         self.calls.append(messages)
         self.entered.set()
-        assert self.opened.wait(20)
+        assert self.opened.wait(60)
         return "late"
 
     def get_context_window_size(self) -> int:
@@ -56,7 +57,7 @@ class Stubborn(BaseLLM):
 
 
 async def happens(event: threading.Event) -> None:
-    assert await asyncio.to_thread(event.wait, 20)
+    assert await asyncio.to_thread(event.wait, 60)
 
 
 def in_a_flow(make: Callable[[], Any]) -> Any:
@@ -111,29 +112,31 @@ async def test_a_method_that_awaits_its_model_is_stopped_too(model: ModelServer,
 
 
 async def test_a_model_that_a_method_blocks_on_is_dropped_at_its_next_piece(model: ModelServer, llm: Any) -> None:
+    heard, canceled = threading.Event(), threading.Event()
+    pieces: list[str] = []
+
+    def hear(source: Any, event: Any) -> None:
+        """Called before the next piece is read."""
+        if isinstance(event, LLMStreamChunkEvent):
+            pieces.append(event.chunk)
+            heard.set()
+            assert canceled.wait(60)
+
     class Direct(Flow[dict[str, Any]]):
         @start()
         def work(self) -> Any:
-            return llm.call("on and on")
+            add_stream_sink(hear)
+            return llm.call("hang on")
 
     llm.stream = True
-    model.answer = lambda body: ModelAnswer("word " * 50_000)
-    heard = threading.Event()
-
-    @crewai_event_bus.on(LLMStreamChunkEvent)
-    def hear(source: Any, event: Any) -> None:
-        heard.set()
-
     desk = Desk(adapt(Direct()))
-    try:
-        task = await desk.begin("go")
-        await happens(heard)
-        await desk.cancel(task)
-        async with asyncio.timeout(20):
-            await model.drop.wait()
-    finally:
-        crewai_event_bus.off(LLMStreamChunkEvent, hear)
-    assert model.dropped == 1
+    task = await desk.begin("go")
+    await happens(heard)
+    await desk.cancel(task)
+    canceled.set()
+    async with asyncio.timeout(60):
+        await model.drop.wait()
+    assert (model.dropped, pieces) == (1, ["Let "])
 
 
 async def test_another_run_of_the_same_crew_goes_on(model: ModelServer, llm: Any) -> None:
@@ -176,10 +179,12 @@ async def test_a_model_of_the_user_s_own_ends_by_itself_and_nothing_follows() ->
 
 
 async def test_the_end_of_its_time_stops_a_run_like_a_cancel(model: ModelServer, llm: Any) -> None:
-    await Desk(adapt(crew_of(llm))).send("first")  # what CrewAI does once, it has done
-    desk = Desk(adapt(crew_of(llm, "hang on", "never")), limits=Limits(run_timeout=4.0))
-    turn = await desk.send("go")
-    assert turn.state == "FAILED"
-    async with asyncio.timeout(20):
+    desk = Desk(adapt(crew_of(llm, "hang on", "never")), limits=Limits(run_timeout=40.0))
+    sent = asyncio.create_task(desk.send("go"))
+    async with asyncio.timeout(120):
+        await model.stuck.wait()
+        pass_time(40.0)
+        turn = await sent
         await model.drop.wait()
-    assert len(model.requests) == 2
+    assert turn.state == "FAILED"
+    assert len(model.requests) == 1

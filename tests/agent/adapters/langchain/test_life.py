@@ -25,7 +25,7 @@ from codin.agent.adapters.langchain import adapt
 from codin.task import Limits, MemoryStore, current_task
 from codin.testing import ModelServer
 from codin.trust import Caller
-from tests.agent.adapters.desk import Desk
+from tests.agent.adapters.desk import Desk, pass_time
 
 pytestmark = pytest.mark.anyio
 
@@ -52,9 +52,12 @@ async def test_the_deadline_drops_the_call_of_a_function_in_a_thread(model: Mode
     async def waits(text: str) -> str:
         return str((await chat.ainvoke(text)).text)
 
-    desk = Desk(adapt(RunnableLambda(work, waits)), limits=Limits(run_timeout=2.0))
-    async with asyncio.timeout(30):
-        turn = await desk.send("hang on")
+    desk = Desk(adapt(RunnableLambda(work, waits)), limits=Limits(run_timeout=40.0))
+    sent = asyncio.create_task(desk.send("hang on"))
+    async with asyncio.timeout(120):
+        await model.stuck.wait()
+        pass_time(40.0)
+        turn = await sent
         await model.drop.wait()
     assert (turn.state, model.dropped) == ("FAILED", 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import operator
 from typing import Annotated, Any
 
@@ -142,6 +143,24 @@ async def test_a_lone_text_for_several_questions_is_asked_again_and_not_guessed(
     ids = {question["question"]: question["id"] for question in again.questions}
     typed = f'{{"{ids["colour"]}": "red", "{ids["size"]}": "big"}}'  # JSON typed by a person
     assert sorted((await desk.send(typed, task=asked.task)).data["answers"]) == ["colour=red", "size=big"]
+
+
+async def test_questions_keep_their_order_when_they_are_asked_again() -> None:
+    asked_for_size = asyncio.Event()
+
+    async def colour(state: Form) -> dict[str, Any]:
+        await asked_for_size.wait()
+        return {"answers": [interrupt("colour")]}
+
+    async def size(state: Form) -> dict[str, Any]:
+        asked_for_size.set()
+        return {"answers": [interrupt("size")]}
+
+    builder = build(Form).add_node("colour", colour).add_node("size", size)
+    desk = Desk(adapt(builder.add_edge(START, "colour").add_edge(START, "size").compile()))
+    asked = await desk.send("cup")
+    assert [question["question"] for question in asked.questions] == ["size", "colour"]
+    assert (await desk.send("red", task=asked.task)).questions == asked.questions
 
 
 async def test_an_id_nobody_asked_for_is_named() -> None:

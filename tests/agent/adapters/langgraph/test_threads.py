@@ -26,7 +26,7 @@ from typing_extensions import TypedDict
 from codin.agent.adapters.langgraph import adapt
 from codin.task import Limits, MemoryStore, open_store
 from codin.testing import ModelServer
-from tests.agent.adapters.desk import Desk
+from tests.agent.adapters.desk import Desk, pass_time
 from tests.agent.adapters.langgraph.graphs import build
 
 pytestmark = pytest.mark.anyio
@@ -72,9 +72,12 @@ async def test_cancel_drops_the_call_to_the_model(model: ModelServer, chat: Chat
 
 
 async def test_the_deadline_drops_the_call_to_the_model(model: ModelServer, chat: ChatOpenAI) -> None:
-    desk = Desk(adapt(chatter(chat, InMemorySaver())), limits=Limits(run_timeout=2.0))
-    turn = await desk.send("hang on")
-    async with asyncio.timeout(30):
+    desk = Desk(adapt(chatter(chat, InMemorySaver())), limits=Limits(run_timeout=40.0))
+    sent = asyncio.create_task(desk.send("hang on"))
+    async with asyncio.timeout(120):
+        await model.stuck.wait()
+        pass_time(40.0)
+        turn = await sent
         await model.drop.wait()
     assert turn.state == "FAILED"
 
@@ -310,7 +313,7 @@ async def test_a_process_that_dies_in_a_turn_leaves_a_thread_that_works(
     command = [sys.executable, "-m", "tests.agent.adapters.langgraph.doomed", path, model.url]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):  # an interpreter begins in it, and imports a lot
             await model.stuck.wait()
     finally:
         process.kill()

@@ -105,7 +105,7 @@ async def test_cancel_leaves_the_session_as_it_was(agent: McpAgent) -> None:
 
 async def test_a_program_that_dies_is_started_again(stdio: McpAgent) -> None:
     desk = Desk(stdio)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         for _ in range(2):
             turn = await desk.send(call("die", code=3))
             assert (turn.state, turn.said) == ("FAILED", "The MCP server went away before it answered.")
@@ -114,7 +114,7 @@ async def test_a_program_that_dies_is_started_again(stdio: McpAgent) -> None:
 
 async def test_a_server_that_comes_back_knows_no_session_and_is_asked_anew() -> None:
     port = free_port()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         with serving("kit", port):
             agent = server(f"http://127.0.0.1:{port}/mcp")
             desk = Desk(agent)
@@ -129,7 +129,7 @@ async def test_a_server_that_comes_back_knows_no_session_and_is_asked_anew() -> 
 
 async def test_a_server_that_was_replaced_meanwhile_is_not_noticed_by_the_caller() -> None:
     port = free_port()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         with serving("kit", port):
             agent = server(f"http://127.0.0.1:{port}/mcp")
             desk = Desk(agent)
@@ -142,7 +142,7 @@ async def test_a_server_that_was_replaced_meanwhile_is_not_noticed_by_the_caller
 async def test_a_server_that_dies_in_a_call_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("codin.agent.adapters.mcp._session._PING", 0.2)
     port = free_port()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         with serving("kit", port) as process:
             agent = server(f"http://127.0.0.1:{port}/mcp")
             desk = Desk(agent)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
-from mcp.server.fastmcp import Context
+from mcp import types
+from mcp.server.fastmcp import Context, FastMCP
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import Receive, Scope, Send
 
@@ -213,7 +214,8 @@ async def test_calls_of_a_server_that_hangs_have_all_their_time(stuck: Stuck) ->
     assert (await stuck.reading) == {"result": "here"}
 
 
-async def test_a_server_that_answers_is_kept_when_a_call_of_it_was_given_up() -> None:
+async def test_a_server_that_answers_is_kept_when_a_call_of_it_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codin.agent.adapters.mcp._session._ANSWER", 30.0)
     server = unlogged("slow")
     begun = asyncio.Event()
     sessions: set[object] = set()
@@ -265,19 +267,26 @@ async def test_a_session_is_closed_although_its_server_hangs(monkeypatch: pytest
 
 
 class Told(ToolRegistry):
-    """A registry that says when it is given something."""
+    """A registry that says when it is given something, and how often it has changed."""
 
     def __init__(self) -> None:
         self.added = asyncio.Event()
+        self.changes: asyncio.Queue[None] = asyncio.Queue()
         super().__init__()
 
     def add(self, *tools: Tool) -> None:
         super().add(*tools)
         if tools:
             self.added.set()
+            self.changes.put_nowait(None)
+
+    def remove(self, name: str) -> None:
+        super().remove(name)
+        self.changes.put_nowait(None)
 
 
-async def test_a_list_that_changes_is_followed_in_a_registry() -> None:
+def growing() -> FastMCP:
+    """A server that has another tool when it is told its name."""
     server = unlogged("growing")
 
     @server.tool()
@@ -287,7 +296,11 @@ async def test_a_list_that_changes_is_followed_in_a_registry() -> None:
         await context.session.send_tool_list_changed()
         return "grown"
 
-    async with listening(server.streamable_http_app()) as here:
+    return server
+
+
+async def test_a_list_that_changes_is_followed_in_a_registry() -> None:
+    async with listening(growing().streamable_http_app()) as here:
         registry = Told()
         tools = await asyncio.to_thread(lambda: mcp_tools(url=f"{here.url}/mcp", prefix="x.", registry=registry))
         async with tools:
@@ -298,6 +311,87 @@ async def test_a_list_that_changes_is_followed_in_a_registry() -> None:
             async with asyncio.timeout(30):
                 await registry.added.wait()
             assert await executor.call("x_leaf") == "leaf"
+
+
+async def test_a_list_that_changes_while_the_server_cannot_be_heard_is_followed() -> None:
+    app = growing().streamable_http_app()
+    grown = asyncio.Event()
+
+    async def late(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") == "GET":  # the stream of what a server says by itself
+            await grown.wait()
+        await app(scope, receive, send)
+
+    async with listening(late) as here:
+        registry = Told()
+        tools = await asyncio.to_thread(lambda: mcp_tools(url=f"{here.url}/mcp", registry=registry))
+        async with tools, asyncio.timeout(30):
+            registry.added.clear()
+            assert await ToolExecutor(registry).call("grow", {"name": "leaf"}) == {"result": "grown"}
+            grown.set()
+            await registry.added.wait()
+        assert [tool.name for tool in registry] == ["grow", "leaf"]
+
+
+CHANGING = """
+import asyncio
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.stdio import stdio_server
+from mcp.types import Tool
+server, names = Server("s"), ["look"]
+@server.list_tools()
+async def told():
+    tools = [Tool(name=name, inputSchema={"type": "object"}) for name in names]
+    if len(names) == 1:
+        names.append("leaf")
+        await server.request_context.session.send_tool_list_changed()
+    return tools
+@server.call_tool()
+async def called(name, arguments):
+    return []
+async def main():
+    async with stdio_server() as streams:
+        await server.run(*streams, server.create_initialization_options(NotificationOptions(tools_changed=True)))
+asyncio.run(main())
+"""
+
+
+async def test_a_list_that_changes_while_it_is_on_its_way_is_followed() -> None:
+    registry = Told()
+    async with mcp_tools([sys.executable, "-c", CHANGING], sandbox="off", registry=registry) as tools:
+        assert [tool.name for tool in tools] == ["look"]
+        registry.added.clear()
+        await ToolExecutor(registry).call("look")
+        async with asyncio.timeout(30):
+            await registry.added.wait()
+    assert [tool.name for tool in registry] == ["look", "leaf"]
+
+
+async def test_of_two_lists_the_newer_counts_although_the_older_takes_longer() -> None:
+    server, held, released = growing(), asyncio.Event(), asyncio.Event()
+    told, low = server.list_tools, server._mcp_server  # pyright: ignore[reportPrivateUsage]
+
+    async def slow() -> list[types.Tool]:
+        found = await told()
+        if [tool.name for tool in found] == ["grow", "one"] and not held.is_set():
+            held.set()
+            await released.wait()
+        return found
+
+    low.list_tools()(slow)
+    async with listening(server.streamable_http_app()) as here:
+        registry = Told()
+        tools = await asyncio.to_thread(lambda: mcp_tools(url=f"{here.url}/mcp", registry=registry))
+        async with tools, asyncio.timeout(30):
+            executor = ToolExecutor(registry)
+            await executor.call("grow", {"name": "one"})
+            await held.wait()
+            for _ in range(5):  # meanwhile the newer list would be there, if it did not wait for the older
+                await executor.call("grow", {"name": "two"})
+            released.set()
+            for _ in range(3):  # the first list, and these two
+                await registry.changes.get()
+        assert [tool.name for tool in registry] == ["grow", "one", "two"]
 
 
 async def test_in_a_task_progress_is_told_and_questions_are_put() -> None:
