@@ -31,6 +31,7 @@ _TERMINATED = 32600  # how the SDK says that the server does not know the sessio
 _CHANGED = "notifications/tools/list_changed"
 _MOST = 1000  # tools of one server
 
+_UNREACHED = "The MCP server cannot be reached."
 _WENT = "The MCP server went away before it answered."
 
 Listed = Callable[[Sequence[types.Tool]], None]
@@ -97,6 +98,17 @@ class Session:
         self._listed = listed
         self._link: _Link | None = None
         self._links: set[_Link] = set()  # also those that hang, and have calls under way
+
+    async def begin(self, named: str) -> None:
+        """Begin it now, and not with the first call.
+
+        Raises:
+            ConfigError: the server, which is named so, cannot be asked; why, and what to do.
+        """
+        try:
+            await self._linked()
+        except Unreachable as error:
+            raise _unasked(named, error.__cause__ or error, self._secrets) from None
 
     async def call(self, name: str, arguments: Mapping[str, Any], call: Call) -> types.CallToolResult:
         """Call a tool. When that is canceled, the server is told.
@@ -186,20 +198,26 @@ class _Link:
                     self.opened.set_result(None)
                     await self._gone.wait()
         except AddressRefused as refused:  # before there is a session
-            self.opened.set_exception(Unreachable(self._secrets.clean(refused.message)))
-            self.opened.exception()  # nobody may be waiting
+            self._failed(self._secrets.clean(refused.message), refused)
         except Exception as error:  # what went wrong inside the SDK ends here, as a group of whatever it was
             if self.opened.done():
                 _logger.info("the session with an MCP server ended: %s", self._secrets.clean(repr(error)))
             else:
                 _logger.warning("an MCP server cannot be reached: %s", self._secrets.clean(repr(error)))
+                self._failed(_UNREACHED, error)
         finally:
             self.end()
             for task in self._tasks:
                 task.cancel()
             if not self.opened.done():
-                self.opened.set_exception(Unreachable("The MCP server cannot be reached."))
-                self.opened.exception()  # nobody may be waiting
+                self._failed(_UNREACHED, None)
+
+    def _failed(self, said: str, cause: Exception | None) -> None:
+        """There will be no session, and this is why."""
+        unreachable = Unreachable(said)
+        unreachable.__cause__ = cause
+        self.opened.set_exception(unreachable)
+        self.opened.exception()  # nobody may be waiting
 
     async def _list(self, session: ClientSession) -> None:
         async with self._listing, asyncio.timeout(_START):
@@ -217,9 +235,11 @@ class _Link:
         self._gone.set()
 
     async def close(self) -> None:
-        """Say goodbye."""
+        """Say goodbye, or stop waiting for the server to be there."""
         if not self.ended():
             self.end()
+            if not self.opened.done():
+                self._keeper.cancel()
             await asyncio.wait({self._keeper})
 
     async def looked(self) -> None:
@@ -415,9 +435,12 @@ def listing_of(connect: Connect, named: str, secrets: Secrets) -> Listing:
     try:
         return meanwhile(_listing(connect))
     except Exception as error:  # which has the URL in it, and what a program has said
-        reason, hint = _why(error)
-        said = f"the MCP server {named!r} cannot be asked for its tools: {secrets.clean(reason)}"
-        raise ConfigError(said, hint=hint) from None
+        raise _unasked(named, error, secrets) from None
+
+
+def _unasked(named: str, error: BaseException, secrets: Secrets) -> ConfigError:
+    reason, hint = _why(error)
+    return ConfigError(f"the MCP server {named!r} cannot be asked for its tools: {secrets.clean(reason)}", hint=hint)
 
 
 async def _listing(connect: Connect) -> Listing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -50,8 +51,9 @@ def mcp_tools(
 ) -> McpTools:
     """The tools of an MCP server: of a program that speaks it over stdio, or of one at a URL (streamable HTTP).
 
-    The server is asked for its tools now, while the caller waits; a session begins with the first call, and anew when
-    the server has gone or hangs.
+    In a coroutine, `async with` asks the server for its tools, in the session that their calls use then. Elsewhere, and
+    for a registry, the server is asked now, while the caller waits, and the session begins with the first call. It
+    begins anew when the server has gone or hangs.
 
     Args:
         command: the program. It runs in a sandbox without a network, unless something else is said.
@@ -87,11 +89,18 @@ def mcp_tools(
         words = shlex.split(command) if isinstance(command, str) else list(command or ())
         connect = program(words, env=env, cwd=cwd, sandbox=sandbox, policy=policy, kind=kind, secrets=secrets)
         place = words[0]
-    tools = McpTools(connect, only, prefix, ToolSpec("", scopes=scopes, timeout=timeout), registry, secrets)
-    told = listing_of(connect, place, secrets).tools
-    _check_wanted(only, told)
-    tools.take(told)
+    tools = McpTools(connect, place, only, prefix, ToolSpec("", scopes=scopes, timeout=timeout), registry, secrets)
+    if registry is not None or not _in_event_loop():
+        tools.ask()
     return tools
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _check_wanted(only: Collection[str] | None, told: Sequence[types.Tool]) -> None:
@@ -105,31 +114,46 @@ def _check_wanted(only: Collection[str] | None, told: Sequence[types.Tool]) -> N
 
 
 class McpTools:
-    """The tools of one server, as it has them now. To iterate over; `async with` ends the session with the server."""
+    """The tools of one server, as it has them now. To iterate over; `async with` ends the session with the server.
+
+    Whoever looks at the tools before the server was asked for them waits for it, with all that runs beside.
+    """
 
     def __init__(
         self,
         connect: Connect,
+        place: str,
         only: Collection[str] | None,
         prefix: str,
         given: ToolSpec,
         registry: ToolRegistry | None,
         secrets: Secrets,
     ) -> None:
-        self._session = Session(connect, secrets, self.take)
+        self._session = Session(connect, secrets, self._hear)
+        self._connect = connect
+        self._place = place
+        self._secrets = secrets
         self._only = only
         self._prefix = prefix
         self._given = given
         self._registry = registry
-        self._tools: dict[str, McpServerTool] = {}
+        self._told: Sequence[types.Tool] = ()
+        self._tools: dict[str, McpServerTool] | None = None  # until the server was asked
 
     def __iter__(self) -> Iterator[McpServerTool]:
-        return iter(list(self._tools.values()))
+        return iter(list(self._known().values()))
 
     def __len__(self) -> int:
-        return len(self._tools)
+        return len(self._known())
 
     async def __aenter__(self) -> Self:
+        if self._tools is None:
+            try:
+                await self._session.begin(self._place)
+                self._take_first(self._told)
+            except BaseException:
+                await self.close()
+                raise
         return self
 
     async def __aexit__(
@@ -141,8 +165,28 @@ class McpTools:
         """End the session with the server; the next call begins another."""
         await self._session.close()
 
-    def take(self, told: Sequence[types.Tool]) -> None:
+    def ask(self) -> None:
+        """Ask the server for its tools, while the caller waits. Raises ConfigError when it does not answer."""
+        self._take_first(listing_of(self._connect, self._place, self._secrets).tools)
+
+    def _known(self) -> dict[str, McpServerTool]:
+        if self._tools is None:
+            self.ask()
+        return self._tools or {}
+
+    def _hear(self, told: Sequence[types.Tool]) -> None:
+        """What the server says of its tools in a session. The first time, who has asked looks at it first."""
+        self._told = told
+        if self._tools is not None:
+            self._take(told)
+
+    def _take_first(self, told: Sequence[types.Tool]) -> None:
+        _check_wanted(self._only, told)
+        self._take(told)
+
+    def _take(self, told: Sequence[types.Tool]) -> None:
         """These are the server's tools from now on."""
+        known = self._tools or {}
         found: dict[str, McpServerTool] = {}
         for tool in told:
             if self._only is not None and tool.name not in self._only:
@@ -150,10 +194,10 @@ class McpTools:
             made = McpServerTool(tool, self._name(tool.name), self._session, self._given)
             if made.name in found:
                 raise ConfigError(f"the MCP server has two tools that would be called {made.name!r}")
-            before = self._tools.get(made.name)
+            before = known.get(made.name)
             found[made.name] = before if before is not None and before.spec == made.spec else made
-        gone = [tool for name, tool in self._tools.items() if found.get(name) is not tool]
-        new = [tool for name, tool in found.items() if self._tools.get(name) is not tool]
+        gone = [tool for name, tool in known.items() if found.get(name) is not tool]
+        new = [tool for name, tool in found.items() if known.get(name) is not tool]
         self._tools = found
         if self._registry is not None:
             for tool in gone:

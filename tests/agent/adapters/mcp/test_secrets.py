@@ -93,7 +93,8 @@ async def test_of_an_environment_no_secret_is_told(sandbox: str, caplog: pytest.
 async def test_the_last_words_of_a_program_are_told_without_its_secrets(caplog: pytest.LogCaptureFixture) -> None:
     program = "import os, sys; sys.exit('bad token: ' + os.environ['SERVICE_TOKEN'])"
     with pytest.raises(ConfigError, match=r"bad token: \*\*\*") as told:
-        mcp_tools([sys.executable, "-c", program], env=ENV)
+        async with mcp_tools([sys.executable, "-c", program], env=ENV):
+            pytest.fail("it is no server")
     assert SECRET not in seen(told.value, caplog)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -65,6 +65,44 @@ async def test_they_are_used_like_any_other(tools: McpTools) -> None:
         await executor.call("fail", {"why": 3})
     many = await asyncio.gather(*(executor.call("add", {"a": number, "b": 1}) for number in range(20)))
     assert [each["result"] for each in many] == [number + 1 for number in range(20)]
+
+
+ONCE = """
+import os, sys
+from mcp.server.fastmcp import FastMCP
+with open(sys.argv[1], "a") as begun:
+    begun.write(f"{os.getpid()}\\n")
+server = FastMCP("s", log_level="ERROR")
+@server.tool()
+def process() -> int:
+    return os.getpid()
+server.run()
+"""
+
+
+async def test_the_session_in_which_the_tools_are_asked_for_is_the_one_of_the_calls(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    async with mcp_tools([sys.executable, "-c", ONCE, str(begun)], sandbox="off") as tools:
+        called = (await ToolExecutor(tools).call("process"))["result"]
+    assert begun.read_text() == f"{called}\n"
+
+
+async def test_the_loop_does_not_wait_for_a_server_and_who_asks_may_give_up(tmp_path: Path) -> None:
+    pipe, begun = tmp_path / "pipe", tmp_path / "begun"
+    os.mkfifo(pipe)
+    silent = "import os, sys; open(sys.argv[2], 'w').write(str(os.getpid())); open(sys.argv[1]).read()"
+
+    async def use() -> None:
+        async with mcp_tools([sys.executable, "-c", silent, str(pipe), str(begun)], sandbox="off"):
+            pytest.fail("it has said nothing")
+
+    using = asyncio.create_task(use())
+    with await asyncio.to_thread(pipe.open, "w"):  # which waits until the server has it open, too
+        using.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await using
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(begun.read_text()), 0)
 
 
 async def test_results_are_checked_by_a_servers_schema_and_never_stop_the_loop() -> None:
@@ -461,27 +499,37 @@ async def test_a_server_that_sends_on_to_another_sends_nobody_there() -> None:
     assert called == []
 
 
-async def test_what_is_no_server_says_so() -> None:
+async def entered(tools: McpTools) -> None:
+    async with tools:
+        assert len(tools)
+
+
+async def looked_at(tools: McpTools) -> None:
+    assert await asyncio.to_thread(list, tools)
+
+
+@pytest.mark.parametrize("ask", [entered, looked_at])
+async def test_what_is_no_server_says_so(ask: Callable[[McpTools], Awaitable[None]]) -> None:
     with pytest.raises(ConfigError, match="a command or a url="):
         mcp_tools()
     with pytest.raises(ConfigError, match="cannot be asked"):
-        mcp_tools([sys.executable, "-c", "print('hello')"])
+        await ask(mcp_tools([sys.executable, "-c", "print('hello')"]))
     with pytest.raises(ConfigError, match="ended before it answered") as ended:
-        mcp_tools(["false"], sandbox="off")
+        await ask(mcp_tools(["false"], sandbox="off"))
     assert ended.value.hint is not None
     with pytest.raises(ConfigError, match="cannot be asked"):
-        mcp_tools(url="http://127.0.0.1:1/mcp")
+        await ask(mcp_tools(url="http://127.0.0.1:1/mcp"))
     with pytest.raises(ConfigError, match="sandbox"):
         mcp_tools(["true"], sandbox="maybe")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"only= names 'ad', 'sub', which .* there are .*add"):
-        mcp_tools(command("kit"), cwd=ROOT, sandbox="off", only=["ad", "add", "sub"])
+        await ask(mcp_tools(command("kit"), cwd=ROOT, sandbox="off", only=["ad", "add", "sub"]))
 
 
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bubblewrap")
 async def test_what_ends_in_its_sandbox_is_told_with_its_last_words() -> None:
     program = "import sys; print('long ago\\n' * 999 + 'no secret\\nis here', file=sys.stderr); sys.exit(3)"
     with pytest.raises(ConfigError) as told:
-        mcp_tools([sys.executable, "-c", program])
+        await entered(mcp_tools([sys.executable, "-c", program]))
     assert "no secret | is here" in told.value.message
     assert told.value.message.count("long ago") == 3
     assert told.value.hint is not None
