@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from types import FrameType
 from typing import Any, Self
 
 from codin.cli._interpreter import command_in, typed
+from codin.cli._ports import free_port
 from codin.cli._target import source_folders
 from codin.cli._terminal import say
 from codin.errors import ConfigError
@@ -40,7 +40,7 @@ def serve_and_reload(targets: Sequence[str], settings: Mapping[str, Any], python
         ) from None
     folders = source_folders(targets)
     if settings["port"] == 0:  # chosen now, because a server that starts again keeps its own
-        settings = {**settings, "port": _free_port(settings["host"])}
+        settings = {**settings, "port": free_port(settings["host"])}
     arguments = ["serve", *typed(settings), "--", *targets]
     command = command_in(python, arguments) if python else [sys.executable, "-m", "codin.cli", *arguments]
     say(f"watching {', '.join(map(_short, folders))}", "dim")
@@ -98,17 +98,6 @@ class _Child:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace)
                 return
-
-
-def _free_port(host: str) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listener:
-        try:
-            listener.bind((host, 0))
-        except OSError:
-            return 0  # the server says what is wrong with the host
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _short(path: Path) -> str:

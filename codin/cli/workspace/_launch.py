@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 from codin.cli._bounds import what_is_bounded
 from codin.cli._interpreter import command_in, typed
 from codin.cli._manifest import Manifest, read_manifest, settings_of
+from codin.cli._ports import free_port
 from codin.cli.workspace._folder import TOOLS, Workspace
 from codin.cli.workspace._room import Room, passed, room_of
 from codin.cli.workspace._secrets import referenced, resolve
@@ -86,7 +86,7 @@ def _agent(workspace: Workspace, folder: Path, number: int, registry: str | None
     def prepare(before: int) -> Launch:
         manifest = read_manifest(folder)  # again, because it may have changed
         secrets = resolve(manifest.secrets, folder)
-        port = _free(manifest.port + number) if manifest.port else free_port(before)
+        port = _free(manifest.port + number) if manifest.port else free_port(HOST, before)
         store = _store(manifest, folder, number)
         options = [f"--host={HOST}", f"--port={port}", f"--store={store}"]
         options += typed(_said(folder, manifest, number))
@@ -148,20 +148,8 @@ def _store(manifest: Manifest, folder: Path, number: int) -> str:
     return f"{kind}:///{folder.resolve() / place.format(replica=number + 1)}" if place else manifest.store
 
 
-def free_port(wanted: int = 0) -> int:
-    """A port that nobody listens on: the wanted one when it is free."""
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, wanted))
-        except OSError:
-            return free_port()
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def _free(port: int) -> int:
     """The port, when nobody listens there. Whoever asked it would take somebody else for the agent."""
-    if free_port(port) != port:
+    if free_port(HOST, port) != port:
         raise ConfigError(f"port {port} of {HOST} is taken by somebody else")
     return port

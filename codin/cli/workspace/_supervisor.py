@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from codin.cli._ports import free_port
 from codin.cli.workspace._folder import AGENTS, Workspace
-from codin.cli.workspace._launch import HOST, Launch, Prepare, agent_launches, free_port, registry_launch
+from codin.cli.workspace._launch import HOST, Launch, Prepare, agent_launches, registry_launch
 from codin.cli.workspace._process import Process
 from codin.cli.workspace._record import Record
 from codin.errors import ConfigError
@@ -108,7 +109,7 @@ class Supervisor:
 
     def _begin(self) -> None:
         if self._registry is None:
-            port = free_port()
+            port = free_port(HOST)
             self._registry = f"http://{HOST}:{port}"
             self._own_registry = registry_launch(self.workspace, port, signed=self._signed)
         for name, (_, prepare) in self._wanted().items():
