@@ -75,7 +75,14 @@ class SQLiteStore:
             await asyncio.to_thread(self._ready, loop)
         except BaseException:
             self._users -= 1
+            await asyncio.to_thread(self._undone)  # who is called off leaves a thread that opens it
             raise
+
+    def _undone(self) -> None:
+        with self._opening:
+            if not self._users and self._file is not None:
+                file, self._file = self._file, None
+                file.close()
 
     def _ready(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._opening:

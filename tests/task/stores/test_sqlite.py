@@ -86,6 +86,20 @@ async def test_who_waits_for_the_feed_is_told_of_the_end(path: Path) -> None:
         await waiting
 
 
+async def test_who_is_called_off_while_it_opens_leaves_the_file_to_others(path: Path) -> None:
+    store, other = SQLiteStore(path), SQLiteStore(path)
+    for _ in range(10):
+        opening = asyncio.create_task(store.open())
+        await asyncio.sleep(0)  # a thread is at it
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await other.open()
+        await other.close()
+    await store.open()
+    await store.close()
+
+
 async def test_a_closed_store_says_so(path: Path) -> None:
     store = SQLiteStore(path)
     await store.close()
