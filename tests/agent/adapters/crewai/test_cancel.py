@@ -86,7 +86,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
 async def test_the_call_of_the_model_is_dropped_and_nothing_follows(model: ModelServer, llm: Any, kind: str) -> None:
     desk = Desk(adapt(KINDS[kind](llm)))
     task = await desk.begin("hang on")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await model.stuck.wait()
         canceled = await desk.cancel(task)
         await model.drop.wait()
@@ -104,7 +104,7 @@ async def test_a_method_that_awaits_its_model_is_stopped_too(model: ModelServer,
     llm.stream = True
     desk = Desk(adapt(Direct()))
     task = await desk.begin("go")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await model.stuck.wait()
         await desk.cancel(task)
         await model.drop.wait()
@@ -145,7 +145,7 @@ async def test_another_run_of_the_same_crew_goes_on(model: ModelServer, llm: Any
     other = asyncio.create_task(desk.send('call gate {"n": 1}'))
     await happens(gate.entered)
     task = await desk.begin("hang on")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await model.stuck.wait()
         await desk.cancel(task)
         await model.drop.wait()
