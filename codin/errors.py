@@ -469,7 +469,7 @@ class ToolBusy(ToolError):
 
 
 class ToolTimeout(ToolError):
-    """The tool took longer than it may, and was stopped."""
+    """The tool took longer than it may, and was stopped; where nothing can stop it, the text says that it may go on."""
 
     code: str = "CODIN-1906"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from codin.errors import ConfigError
 
@@ -58,18 +58,48 @@ async def address_of(name: str, *, has_token: bool) -> str:
     """Where the agent itself is, by a name that has to be somebody's. Raises ConfigError when it is nobody's."""
     place = await known_as(name, has_token=has_token)
     if place is None:
-        raise ConfigError(
-            f"nobody is called {name!r} here",
-            hint="codin find lists who is; an address begins with http:// or https://",
-        )
+        raise _nobody(name)
     return place.removesuffix(_CARD)
 
 
 def _only(name: str, parties: Sequence[Sequence[Found]]) -> str | None:
-    """The one; replicas of one agent are one."""
-    if len(parties) > 1:
-        found = [each.url.removesuffix(_CARD) for party in parties for each in party]
+    """The one; replicas of one agent are one. A workspace has one key for all agents: their folders tell them apart."""
+    found = [each for party in parties for each in party]
+    up = _around_here() if len(found) > 1 else ()
+    folders = [next((folder for folder, row in up if each.url.startswith(row["url"])), "") for each in found]
+    if len(parties) > 1 or len({*folders} - {""}) > 1:
+        places = [
+            each.url.removesuffix(_CARD) + (f" (agents/{folder})" if folder else "")
+            for each, folder in zip(found, folders, strict=True)
+        ]
         raise ConfigError(
-            f"{len(found)} agents are called {name!r}: {', '.join(found)}", hint="give the address of one"
+            f"{len(found)} agents are called {name!r}: {', '.join(places)}", hint="give the address of one"
         )
-    return parties[0][0].url if parties else None
+    return found[0].url if found else None
+
+
+def _nobody(name: str) -> ConfigError:
+    called = {repr(each) for folder, row in _around_here() if folder == name for each in row.get("called", ())}
+    if called:
+        return ConfigError(
+            f"nobody is called {name!r} here, and the agent in agents/{name} is called {' and '.join(sorted(called))}",
+            hint="an agent has the name of its card, which `@agent(name=…)` gives it; codin ps tells those that differ",
+        )
+    return ConfigError(
+        f"nobody is called {name!r} here", hint="codin find lists who is; an address begins with http:// or https://"
+    )
+
+
+def _around_here() -> Sequence[tuple[str, Mapping[str, Any]]]:
+    """The processes of the workspace that we are in, each with its agent's folder; none when nothing is up there."""
+    from codin.cli.workspace._folder import AGENTS, Workspace
+    from codin.cli.workspace._record import Record
+
+    try:
+        workspace = Workspace.find(None)
+        rows = Record(workspace).processes()
+        agents = [path.name for path in (workspace.folder / AGENTS).iterdir()]
+    except (ConfigError, OSError):  # somebody else's, for one
+        return ()
+    # A replica has a number behind the name.
+    return [(name if (name := row["name"]) in agents else name.rpartition(".")[0], row) for row in rows]

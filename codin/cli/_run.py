@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -98,7 +99,8 @@ def run(
     echo "print(6 * 7)" | codin run python3 -
 
     It ends with the exit code of the command, 128 and the number of a signal that ended it; 124 when it took too long,
-    1 when not all that it wrote is there, or --get finds nothing to take.
+    1 when not all that it wrote is there, or --get finds nothing to take. What --get names is taken also of a command
+    that fails.
     """
     from codin.runtime import Command
     from codin.sandbox import Limits
@@ -117,7 +119,7 @@ def run(
         on=on,
     )
     with _remarks():
-        return anyio.run(_run, work, frozenset(without), to)
+        return anyio.run(_until_told, work, frozenset(without), to)
 
 
 def _of_file(command: Sequence[str]) -> tuple[Sequence[str], Sequence[Path]]:
@@ -163,6 +165,22 @@ def _files(paths: Sequence[Path]) -> Mapping[str, bytes]:
     return {name: path.read_bytes() for name, path in found.items()}
 
 
+async def _until_told(work: Command, without: frozenset[Guarantee], to: Path) -> int:
+    """As Ctrl-C does, a word to end ends the command, and takes its working folder away."""
+    told: list[int] = []
+    with anyio.CancelScope() as running:
+
+        def end(number: int) -> None:
+            told.append(number)
+            running.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:  # and not for `nohup`
+                asyncio.get_running_loop().add_signal_handler(number, end, number)
+        return await _run(work, without, to)
+    return _SIGNAL + told[0]
+
+
 async def _run(work: Command, without: frozenset[Guarantee], to: Path) -> int:
     from codin.errors import NoRuntime, WorkloadFailed
     from codin.sandbox import Output
@@ -183,6 +201,7 @@ async def _run(work: Command, without: frozenset[Guarantee], to: Path) -> int:
             if error.result is None:
                 raise
             code = await _failed(error, error.result, work)
+            _take(error.result, work.artifacts, to)
             _say_unkept(error.result)
             return code
     return _report(running, work.artifacts, [stream for stream, size in written.items() if size >= _MOST], to)
@@ -262,18 +281,24 @@ def _show(output: Output) -> None:
 
 
 def _report(done: RuntimeResult, patterns: Sequence[str], cut: Sequence[str], to: Path) -> int:
+    has_all = _take(done, patterns, to)
+    _say_unkept(done)
+    for stream in cut:
+        say(f"its {stream} ends here, after {_MOST} bytes; let it write a file, and take that by --get", "red")
+    return Exit.OK if has_all and not cut else Exit.TASK
+
+
+def _take(done: RuntimeResult, patterns: Sequence[str], to: Path) -> bool:
+    """Save what it has left of what was asked for. Whether that is something of each."""
     for name, content in done.artifacts.items():
         path = to / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path = saved(path, content)
         say(f"{path}: {len(content)} bytes", "dim")
-    _say_unkept(done)
-    for stream in cut:
-        say(f"its {stream} ends here, after {_MOST} bytes; let it write a file, and take that by --get", "red")
     missed = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in done.artifacts)]
     if missed:
         say(f"it has left no {' and no '.join(missed)} in its working folder", "red")
-    return Exit.TASK if missed or cut else Exit.OK
+    return not missed
 
 
 def _say_unkept(done: RuntimeResult) -> None:

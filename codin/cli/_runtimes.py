@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import anyio
@@ -61,7 +62,12 @@ async def _runtime(name: str) -> dict[str, Any]:
             reason = await runtime.missing(_smallest(kinds))
     except RuntimeUnavailable as error:
         return {"name": name, "here": False, "why": str(error)}
-    return {"name": name, "here": not reason, "runs": kinds, **({"why": reason} if reason else {})}
+    lacks: dict[str, str] = {}
+    if "function" in kinds and find_spec("cloudpickle") is None:  # which sends it from here, wherever it runs
+        kinds.remove("function")
+        lacks["function"] = "pip install 'codin[runtime]'"
+    told = {"why": reason, "lacks": lacks}
+    return {"name": name, "here": not reason, "runs": kinds, **{key: word for key, word in told.items() if word}}
 
 
 def _smallest(kinds: Sequence[str]) -> Any:
@@ -82,6 +88,7 @@ def _show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         told = row.get("why") or ", ".join(row.get("runs") or row.get("unenforced") or ())
+        told += "".join(f"; {kind}: {hint}" for kind, hint in row.get("lacks", {}).items())
         here = Text("yes", "green") if row["here"] else Text("no", "dim")
         table.add_row(plain(row["name"]), here, Text(plain(told), "" if row["here"] else "dim"))
     results().print(table)

@@ -34,6 +34,11 @@ __all__ = ["tools"]
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+def _left_out(error: ConfigError) -> None:
+    """Tell of tools that are broken; the others are of use."""
+    say(f"left out: {error}", "yellow")
+
+
 @dataclass(frozen=True)
 class _Place:
     """Which tools, and what whoever uses them may."""
@@ -42,13 +47,13 @@ class _Place:
     installed: bool
     scopes: Sequence[str]
 
-    def registry(self) -> ToolRegistry:
+    def registry(self, broken: Callable[[ConfigError], object] = _left_out) -> ToolRegistry:
         from codin.tool import ToolRegistry
 
         registry = ToolRegistry()
-        registry.add_folder(self.folder)
+        registry.add_folder(self.folder, broken=broken)
         if self.installed:
-            registry.add_installed()
+            registry.add_installed(broken=broken)
         return registry
 
     def executor(self, said: Mapping[str, Any]) -> ToolExecutor:
@@ -141,7 +146,8 @@ def list_(words: tuple[str, ...], place: _Place, as_json: bool, **said: Sequence
     codin tools list
     codin tools list web page --json
     """
-    registry = place.registry()
+    broken: list[ConfigError] = []
+    registry = place.registry(broken.append)
     callers = [place.caller] if place.scopes else []
     found = registry.search(" ".join(words), *callers, limit=100) if words else registry.list(*callers)
     chosen = place.words(registry, said)
@@ -153,7 +159,9 @@ def list_(words: tuple[str, ...], place: _Place, as_json: bool, **said: Sequence
         _tabulate(rows)
     if not found:
         say("there are no such tools" if len(registry) else place.none(), "dim")
-    return Exit.OK if found else Exit.TASK
+    for error in broken:
+        _left_out(error)
+    return Exit.USAGE if broken else Exit.OK if found else Exit.TASK
 
 
 def _where(registry: ToolRegistry, tool: Tool) -> Sandboxing:

@@ -196,7 +196,7 @@ def _refuse(host: str, addresses: Iterable[str], allowed: Collection[Zone]) -> N
         if zone not in allowed:
             leads = "is" if address == host else f"leads to {address}, which is"
             raise AddressRefused(
-                f"{host!r} {leads} {zone.value}; it was named by somebody else and is not called.",
+                f"{host!r} {leads} {zone.value}; nobody has said that it may be called.",
                 hint="If it shall be, an AddressGuard(allow_private=…, allow_loopback=…, allowed_hosts=…) says so.",
             )
 

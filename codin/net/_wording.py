@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from urllib.parse import quote
 
 from codin.errors import TransportError
 
-__all__ = ["cause", "lost", "names_secret", "shown", "within"]
+__all__ = ["cause", "lost", "masked", "names_secret", "shown", "within"]
 
 _SECRET = re.compile(r"auth|cookie|key|secret|token|pass|credential", re.IGNORECASE)
+_SHORTEST = 4  # of what is hidden in a text: shorter ones are in every word
 _LARGE = 4 * 1024 * 1024  # bytes of a request that a peer may well refuse
 
 
@@ -34,6 +37,15 @@ def shown(url: str) -> str:
 def names_secret(name: str) -> bool:
     """Whether a header or a variable holds a credential, by its name."""
     return _SECRET.search(name) is not None
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """A text without secrets that were sent, also as a URL has them, and without the word before them: `Bearer …`."""
+    forms = {form for secret in secrets for form in (secret, secret.rpartition(" ")[2], quote(secret, safe=""))}
+    for form in sorted(forms, key=len, reverse=True):
+        if len(form) >= _SHORTEST:
+            text = text.replace(form, "***")
+    return text
 
 
 def within(timeout: float | None) -> str:

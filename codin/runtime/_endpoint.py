@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from codin.errors import AddressRefused, NoRuntime, RuntimeUnavailable
 from codin.net import AddressGuard
 from codin.net._body import is_json
-from codin.net._wording import shown
+from codin.net._wording import masked, shown
 from codin.runtime._job import Call, Sent, body_of
 from codin.runtime._protocol import Emit, Endpoint, Event, Item, Kind, Outcome, terms_of
 
@@ -24,6 +24,10 @@ TOO_LONG = "the answer is longer than limits.output"
 # What the guest writes is larger than what it got: JSON takes up to six bytes for one, and each piece has a frame.
 _WRAPPING, _FRAMES = 8, 64 * 1024
 _SAFE = "/?%:@!$&'()*+,;=~-._"  # in a URL, as `codin.net` leaves it
+_GUARD = (
+    "the runtime's guard=AddressGuard(allow_private=…, allow_loopback=…, allowed_hosts=…), from codin.net, "
+    "says which addresses may be called"
+)
 _NOTHING: Mapping[str, Any] = {}
 # How a guard judges each zone, it says of an address there that nobody has reason to allow by itself.
 _SAMPLES = {
@@ -94,13 +98,13 @@ class RemoteCall:
         if "long" in said:
             return replace(outcome, value=None, exit_code=1, ended="output", error=TOO_LONG)
         if not isinstance(status := said.get("status"), int):
-            raise lost(url, str(said.get("lost", "the guest gave no status")))
-        answer = answered(status, str(said.get("type", "")), "".join(self._pieces))
+            raise lost(self._endpoint, str(said.get("lost", "the guest gave no status")))
+        answer = answered(self._endpoint, status, str(said.get("type", "")), "".join(self._pieces))
         return replace(outcome, value=answer.value, exit_code=answer.exit_code, error=answer.error)
 
 
-def answered(status: int, content_type: str, text: str) -> Outcome:
-    """What an answer means that has come to its end."""
+def answered(endpoint: Endpoint, status: int, content_type: str, text: str) -> Outcome:
+    """What an answer means that has come to its end. An error shows no value of the headers that were sent."""
     value: Any = text
     error = ""
     if is_json(content_type):
@@ -110,21 +114,21 @@ def answered(status: int, content_type: str, text: str) -> Outcome:
             error = "the endpoint says JSON, and its answer is none"
     if not 200 <= status < 300:
         kind = ", a redirect, which is not followed" if 300 <= status < 400 else ""
-        error = f"the endpoint answered HTTP {status}{kind}: {text[:300]}"
+        error = f"the endpoint answered HTTP {status}{kind}: {masked(text, endpoint.headers.values())[:300]}"
     return Outcome(value=value, exit_code=1 if error else 0, error=error)
 
 
-def lost(url: str, reason: str) -> RuntimeUnavailable:
+def lost(endpoint: Endpoint, reason: str) -> RuntimeUnavailable:
     """The error of an answer that did not come to its end."""
     return RuntimeUnavailable(
-        f"{shown(url)} did not answer to the end: {reason}",
+        f"{shown(endpoint.url)} did not answer to the end: {masked(reason, endpoint.headers.values())}",
         hint="whether it acted is unknown; a workload that is idempotent may say retries",
     )
 
 
 def refused(reason: str) -> NoRuntime:
     """The error of an address that may not be called."""
-    return NoRuntime(reason, able=(), hint="the runtime's guard=AddressGuard(…) says which addresses may be called")
+    return NoRuntime(reason, able=(), hint=_GUARD)
 
 
 def _request(endpoint: Endpoint) -> dict[str, Any]:

@@ -6,8 +6,10 @@ import re
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, cast, get_args
+from urllib.parse import urlsplit
 
 from codin.errors import ConfigError, FileRefused
+from codin.net._wording import shown
 from codin.sandbox import Code, ExecResult, Limits, Output
 from codin.sandbox._checks import check_env, check_word
 from codin.sandbox._sandbox import inside
@@ -233,6 +235,9 @@ class Endpoint(Workload):
             raise ConfigError(f"url={self.url!r} is no text")
         if not self.url.isprintable():
             raise ConfigError("the URL holds a character that no URL has")
+        if not _is_http(self.url):
+            hint = 'url="https://api.example.com/v1/sum"'
+            raise ConfigError(f"url={shown(self.url)!r} is not an http(s) URL, and nothing else is called", hint=hint)
         if not _is_token(self.method):
             raise ConfigError(f"method={self.method!r} is none", hint='method="GET"')
         _check_mapping("headers", self.headers)
@@ -255,6 +260,14 @@ def _is_list(value: object, of: type = object) -> bool:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         return False
     return all(isinstance(item, of) for item in cast("Sequence[object]", value))
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no number, or none of a port
+        return False
 
 
 def _is_token(value: object) -> bool:

@@ -15,7 +15,7 @@ from codin.errors import WorkloadFailed, WorkloadTimeout
 from codin.runtime._protocol import Event, Item, Outcome, Raised
 from codin.sandbox import Limits, Stream
 
-__all__ = ["Record", "RuntimeResult"]
+__all__ = ["Record", "RuntimeResult", "work_of"]
 
 _CANCELLED = Outcome(exit_code=-9, ended="killed", error="it was cancelled")
 
@@ -205,3 +205,8 @@ class RuntimeResult:
                 self._work.result()  # raises why there is none
             raise RuntimeError("the workload still runs: iterate over the result, or await its wait()")
         return self._record.outcome
+
+
+def work_of(running: RuntimeResult) -> asyncio.Task[RuntimeResult] | None:
+    """The task that a stream comes from; None of what is not streamed."""
+    return running._work  # pyright: ignore[reportPrivateUsage] - of this module

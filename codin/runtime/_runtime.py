@@ -6,6 +6,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
+from functools import cached_property
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -14,7 +15,8 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from codin.errors import ConfigError, NoRuntime, RuntimeUnavailable, WorkloadFailed
 from codin.runtime._protocol import Emit, Event, Kind, Outcome, Workload
-from codin.runtime._result import Record, RuntimeResult
+from codin.runtime._result import Record, RuntimeResult, work_of
+from codin.sandbox._to_its_end import to_its_end
 
 __all__ = ["Runtime"]
 
@@ -42,33 +44,41 @@ class Runtime(ABC):
     kinds: ClassVar[frozenset[Kind]]
     named_by: ClassVar[str] = ""
     _margin: float = _MARGIN
+    _is_left: bool = False
 
     async def __aenter__(self) -> Self:
+        self._is_left = False
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_left = True
         await self.close()
 
     async def run(self, workload: Workload, /, *, stream: bool = False) -> RuntimeResult:
         """Run a workload to its end, or with `stream` begin it and give its result while it runs.
 
-        Cancelling this call, or `RuntimeResult.cancel`, ends the workload and leaves nothing behind.
+        Cancelling this call, or `RuntimeResult.cancel`, ends the workload and leaves nothing behind. So does `close`,
+        what streams.
 
         Raises:
+            ConfigError: its block has been left.
             NoRuntime: this back-end cannot run it, or not under its policy; names those that can.
             RuntimeUnavailable: the back-end is not there, or went away.
             WorkloadFailed: the workload failed: an exception, an exit code other than 0, memory, output.
             WorkloadTimeout: it took longer than `limits.time`.
         """
+        self._check_open()
         if checked(workload).kind not in self.kinds:
             raise NoRuntime(f"{self.name!r} runs no {workload.kind}", able=able(workload.kind), hint=_hint(workload))
         record = Record(self.name, workload.limits)
         if not stream:
             return await self._attempts(workload, record, None)
         send, coming = anyio.create_memory_object_stream[Event](_BUFFER)
-        return RuntimeResult(record, coming, asyncio.create_task(self._streamed(workload, record, send)))
+        work = asyncio.create_task(self._attempts(workload, record, send))
+        work.add_done_callback(lambda _: send.close())  # also of one that is ended before it has begun
+        return self._kept(RuntimeResult(record, coming, work))
 
     def run_sync(self, workload: Workload, /) -> RuntimeResult:
         """`run` for programs without an event loop.
@@ -81,8 +91,10 @@ class Runtime(ABC):
             raise ConfigError("run_sync is for programs without an event loop", hint="await run(workload)")
 
         async def run() -> RuntimeResult:
-            async with self:
+            try:  # and no block, which another thread may have left by now
                 return await self.run(workload)
+            finally:
+                await self.close()
 
         return asyncio.run(run())
 
@@ -102,12 +114,31 @@ class Runtime(ABC):
         """
 
     async def close(self) -> None:
-        """Give back what the back-end holds: connections, pools."""
-        return
+        """End what still streams in this event loop, and give back what the back-end holds: connections, pools.
 
-    async def _streamed(self, workload: Workload, record: Record, send: MemoryObjectSendStream[Event]) -> RuntimeResult:
-        async with send:
-            return await self._attempts(workload, record, send)
+        A back-end that holds something does so after `super().close()`.
+        """
+        await to_its_end(self._end_streams)
+
+    def _check_open(self) -> None:
+        if self._is_left:
+            raise ConfigError(f"the runtime {self.name!r} is closed", hint="run it inside its `async with`")
+
+    @cached_property
+    def _running(self) -> dict[asyncio.Task[RuntimeResult], RuntimeResult]:
+        return {}  # not made by __init__, which a back-end of somebody else need not call
+
+    def _kept(self, running: RuntimeResult) -> RuntimeResult:
+        """What streams, to be ended with this runtime; a task that nobody keeps is nobody's to end."""
+        if (work := work_of(running)) is not None:
+            self._running[work] = running
+            work.add_done_callback(self._running.pop)
+        return running
+
+    async def _end_streams(self) -> None:
+        loop = asyncio.get_running_loop()
+        running = [one for work, one in self._running.items() if work.get_loop() is loop]
+        await asyncio.gather(*(one.cancel() for one in running))
 
     async def _attempts(
         self, workload: Workload, record: Record, send: MemoryObjectSendStream[Event] | None

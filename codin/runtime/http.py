@@ -44,6 +44,7 @@ class HttpRuntime(Runtime):
         return await self.call(workload, emit)
 
     async def close(self) -> None:
+        await super().close()
         if self._is_ours and self._transport is not None:
             transport, self._transport = self._transport, None
             await transport.aclose()
@@ -69,7 +70,7 @@ class HttpRuntime(Runtime):
         except ConnectError as error:
             raise RuntimeUnavailable(error.message, hint=error.hint) from error
         except TransportError as error:
-            raise lost(workload.url, error.message) from error
+            raise lost(workload, error.message) from error
 
 
 async def _called(transport: Transport, workload: Endpoint, emit: Emit) -> Outcome:
@@ -90,4 +91,4 @@ async def _called(transport: Transport, workload: Endpoint, emit: Emit) -> Outco
         if rest := text.decode(b"", True):
             pieces.append(rest)
             await emit(Item(rest))
-        return answered(answer.status, answer.headers.get("content-type", ""), "".join(pieces))
+        return answered(workload, answer.status, answer.headers.get("content-type", ""), "".join(pieces))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
-from codin.errors import CodinError, ConfigError, NoRuntime
+from codin.errors import CodinError, ConfigError, NoRuntime, RuntimeUnavailable
 from codin.net import AddressGuard
 from codin.runtime._endpoint import RemoteCall
 from codin.runtime._kubernetes.api import Api
@@ -60,6 +61,11 @@ class KubernetesRuntime(Runtime):
         keep: float = 300.0,
         guard: AddressGuard | None = None,
     ) -> None:
+        if find_spec("kubernetes_asyncio") is None:
+            raise RuntimeUnavailable(
+                "the runtime 'kubernetes' needs a package that is not installed: kubernetes_asyncio",
+                hint="pip install 'codin[kubernetes]'",
+            )
         self._settings = Settings(namespace, image, pod or {}, frozenset(enforces), start_within, keep)
         self._api = Api(kubeconfig, context, patience)
         self._guard = guard or AddressGuard()
@@ -113,6 +119,7 @@ class KubernetesRuntime(Runtime):
         )
 
     async def close(self) -> None:
+        await super().close()
         await self._api.close()
 
     async def _execute(self, workload: Workload, emit: Emit, /) -> Outcome:

@@ -74,6 +74,7 @@ class LocalRuntime(Runtime):
         return _why(reasons)
 
     async def close(self) -> None:
+        await super().close()
         await self._http.close()
 
     async def _execute(self, workload: Workload, emit: Emit, /) -> Outcome:

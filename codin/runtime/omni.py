@@ -17,6 +17,12 @@ from codin.sandbox._checks import check_word
 
 __all__ = ["OmniRuntime"]
 
+# Nothing is missing there: it is where this process is.
+_WITHIN = (
+    'sandbox = "off" in its agent.toml lets an agent\'s tools have theirs, its own or those that it serves to others '
+    "(share_tools)"
+)
+
 
 class OmniRuntime(Runtime):
     """Runs a workload on the first back-end that can: the one it names, or else the first in the order given.
@@ -50,15 +56,16 @@ class OmniRuntime(Runtime):
         """As `Runtime.run`; the result names the back-end that was chosen.
 
         Raises:
-            ConfigError: it names a back-end that nobody has.
+            ConfigError: it names a back-end that nobody has; its block has been left.
             NoRuntime: no back-end that is here can run it under its policy; says why for each, and names those that
                 can run this kind of workload at all.
         """
         workload = _demanding(checked(workload), self._floor)
-        return await (await self.choose(workload)).run(workload, stream=stream)
+        return self._kept(await (await self.choose(workload)).run(workload, stream=stream))
 
     async def choose(self, workload: Workload, /) -> Runtime:
         """The back-end that would run it. Raises as `run` does."""
+        self._check_open()
         on = checked(workload).on
         if on is not None and on not in (known := {*self._names(), *runtimes()}):
             raise ConfigError(f"there is no runtime {on!r}", hint=f"one of: {', '.join(sorted(known))}")
@@ -68,10 +75,11 @@ class OmniRuntime(Runtime):
                 return runtime
             reasons.append(f"{runtime.name}: {reason}")
         others = [name for name in able(workload.kind) if name not in self._names()]
+        missing = _WITHIN if os.environ.get("CODIN_SANDBOX") else "`codin runtimes` says what is missing"
         raise NoRuntime(
             f"nothing here can run this {workload.kind}: {'; '.join(reasons) or 'no back-end was given that could'}",
             able=able(workload.kind),
-            hint=f"it also runs on: {', '.join(others)}" if others else "`codin runtimes` says what is missing",
+            hint=f"it also runs on: {', '.join(others)}" if others else missing,
         )
 
     async def missing(self, workload: Workload, /) -> str:
@@ -82,7 +90,8 @@ class OmniRuntime(Runtime):
         return ""
 
     async def close(self) -> None:
-        """Close the back-ends that it made; those that were handed in are their owner's."""
+        """End what streams, and close the back-ends that it made; those that were handed in are their owner's."""
+        await super().close()
         async with AsyncExitStack() as closing:  # all of them, also where one of them fails
             while self._made:
                 closing.push_async_callback(self._made.popitem()[1].close)

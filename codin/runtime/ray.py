@@ -98,6 +98,7 @@ class RayRuntime(Runtime):
             return error.message
 
     async def close(self) -> None:
+        await super().close()
         opening, self._opening = self._opening, None
         if opening is None:
             return

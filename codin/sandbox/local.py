@@ -6,6 +6,7 @@ import errno
 import math
 import os
 import platform
+import posixpath
 import random
 import re
 import resource
@@ -39,6 +40,7 @@ NO_LIMITS = Limits(cpu=UNBOUNDED, memory=UNBOUNDED, processes=UNBOUNDED, disk=UN
 """The machine is the limit, which leaves half of its memory to the files in `/box` and `/tmp`."""
 
 _PIECE = 256 * 1024
+_LEAST = 8 * 1024 * 1024  # bytes of memory, of which the supervisor takes up to half
 _DESCRIPTORS, _MANY_DESCRIPTORS = 1024, 65536
 _UIDS = range(0x70000000, 0x78000000)  # nobody's, by the custom of all distributions
 _LISTING = 64 * 1024 * 1024  # bytes of a list of files, beyond which nobody wants it
@@ -93,6 +95,11 @@ class LocalSandbox(Sandbox):
         return self._room is not None and self._room.gone
 
     async def _shortfall(self) -> frozenset[Guarantee]:
+        if (memory := self._policy.limits.memory) < _LEAST:
+            raise SandboxUnavailable(
+                f"the supervisor of a local sandbox does not fit into {memory} bytes",
+                hint=f"raise Limits.memory to {_LEAST} or more",
+            )
         looked = _means.cache_info().currsize > 0
         means = _means() if looked else await to_thread.run_sync(_means)
         return frozenset(_missing(self._policy, means))
@@ -110,7 +117,9 @@ class LocalSandbox(Sandbox):
         source = None
         if isinstance(command, Code):
             source = command.source.encode()
-            command = [str(interpreter_of(self._python).program), "-B", "-c", _RUN]
+            command = [self._program(), "-B", "-c", _RUN]
+        elif command[0] == self._python:
+            command = [self._program(), *command[1:]]
         asked = {"argv": list(command), "env": {**self._surroundings(), **env}, "cwd": cwd}
         with ExitStack() as theirs, ExitStack() as ours:
             stdin, feed = _pipe(theirs, ours)
@@ -182,9 +191,13 @@ class LocalSandbox(Sandbox):
             raise SandboxClosed("the local sandbox is not open", hint="use it inside `async with`")
         return self._room
 
+    def _program(self) -> str:
+        """Where its interpreter is within, which need not be how it is named out here."""
+        return str(interpreter_of(self._python).program)
+
     def _surroundings(self) -> dict[str, str]:
         """What a command finds nothing without, and any of which the policy may say otherwise."""
-        programs = interpreter_of(self._python).program.parent
+        programs = posixpath.dirname(self._program())
         return {"PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin", "HOME": HOME, "LANG": "C.UTF-8"}
 
     def _plan(self) -> Plan:

@@ -8,8 +8,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, NoReturn, cast
 
-from pydantic_core import from_json
-
 from codin.errors import InvalidArguments, InvalidResult, StoreError, TaskClosed, ToolError, ToolFailed
 from codin.task import LimitReached, NeedAuth, NeedInput, Reject, ResumeMismatch
 from codin.tool._function import FunctionTool
@@ -19,7 +17,7 @@ from codin.tool._json_schema import JsonSchema, Misfit, SchemaBroken
 from codin.tool._protocol import Sandboxing
 from codin.tool._redaction import Redaction
 from codin.tool._registry import Listed
-from codin.tool._result import json_of
+from codin.tool._result import json_of, value_of
 from codin.tool._sandboxed import told_of
 
 __all__ = ["OF_THE_RUN", "Door"]
@@ -48,6 +46,11 @@ class Door:
         is_function = isinstance(listed.tool, FunctionTool)
         self.function = cast("FunctionTool[..., Any]", listed.tool) if is_function else None
         self.gate = Gate(listed.name, listed.spec, wait)
+
+    @property
+    def is_blocking(self) -> bool:
+        """It has a thread to itself in this process, which nobody can stop."""
+        return self.function is not None and self.function.is_blocking
 
     @cached_property
     def redaction(self) -> Redaction:
@@ -115,7 +118,7 @@ class Door:
         body = json_of(value, self.name)
         if self._output is not None:
             try:
-                self._output.check(from_json(body))
+                self._output.check(value_of(body, self.name))
             except Misfit as misfit:
                 raise InvalidResult(
                     f"the result of {self.name!r} does not fit its schema: {misfit}", tool=self.name
@@ -129,8 +132,15 @@ class Door:
     def reason(self, error: BaseException, arguments: Mapping[str, Any]) -> str:
         """What a tool raised: its kind and first line, which a model needs, and nothing else; without the secrets."""
         kind, said = told_of(error)
-        said = self._clean(said, arguments).strip().partition("\n")[0][:_SHOWN]
+        said = self.redaction.clean(said, arguments).strip().partition("\n")[0][:_SHOWN]
         return ": ".join(filter(None, (kind, said)))
+
+    def cleaned(self, error: ToolError, arguments: Mapping[str, Any]) -> ToolError:
+        """What a tool raised in its own words, without the secrets in them."""
+        error.message = self.redaction.clean(error.message, arguments)
+        error.hint = error.hint and self.redaction.clean(error.hint, arguments)
+        error.args = (error.message,)
+        return error
 
     def trace(self, error: BaseException) -> BaseException | None:
         """What may stand in a log of it: a traceback has the exception's text, and so what may be secret in it."""
@@ -144,15 +154,10 @@ class Door:
         arguments: Mapping[str, Any],
     ) -> NoReturn:
         """Raise what stands for what a validator raised."""
-        if isinstance(error, kind):
-            error.message = self._clean(error.message, arguments)
-            error.args = (error.message,)
-            raise error
-        if isinstance(error, (ToolError, *OF_THE_RUN)):
+        if isinstance(error, ToolError):
+            raise self.cleaned(error, arguments)
+        if isinstance(error, OF_THE_RUN):
             raise error
         reason, trace = self.reason(error, arguments), self.trace(error)
         _logger.warning("%s: %s", what, reason, exc_info=trace)
         raise kind(f"{what}: {reason}", tool=self.name) from trace
-
-    def _clean(self, text: str, arguments: Mapping[str, Any]) -> str:
-        return self.redaction.clean(text, arguments) if self.redaction.needed else text

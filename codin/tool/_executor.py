@@ -11,7 +11,7 @@ from typing import Any, NoReturn, cast
 from weakref import WeakKeyDictionary
 
 from pydantic import SecretBytes, SecretStr
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from codin.errors import (
     InvalidArguments,
@@ -28,10 +28,12 @@ from codin.task._asking import asking
 from codin.task._tool_use import ToolUse
 from codin.tool._call import INLINE, RunStream, RunTool, ToolCall
 from codin.tool._door import OF_THE_RUN, Door
+from codin.tool._given import read, written
 from codin.tool._limits import ToolLimits
 from codin.tool._pieces import parts, whole
 from codin.tool._protocol import Sandboxing, StreamingTool, Tool, check_sandboxing
 from codin.tool._registry import Listed, ToolRegistry
+from codin.tool._result import value_of
 from codin.tool._sandboxed import WorkloadTool, told_of
 from codin.tool._stopping import stoppable
 from codin.trust import ANONYMOUS, Caller
@@ -136,7 +138,7 @@ class ToolExecutor:
             await door.gate.turn()
             async with aclosing(self._pieces(call, door)) as pieces:
                 async for _, body in pieces:
-                    yield from_json(body)
+                    yield value_of(body, call.name)
 
     # -- before it runs ------------------------------------------------------------------------------------------------
 
@@ -189,17 +191,14 @@ class ToolExecutor:
             raise InvalidArguments(
                 f"the arguments of {door.name!r} are no object", tool=door.name, hint="give them by their names"
             )
-        try:
-            given = cast("Mapping[Any, Any]", arguments)
-            body = to_json({name: _bare(value) for name, value in given.items()}, inf_nan_mode="null")
-        except (ValueError, TypeError, RecursionError):
-            raise InvalidArguments(f"the arguments of {door.name!r} are not JSON", tool=door.name) from None
+        given = cast("Mapping[Any, Any]", arguments)
+        body = written(door.name, {name: _bare(value) for name, value in given.items()})
         if len(body) > self.limits.max_arguments:
             raise InvalidArguments(
                 f"the arguments of {door.name!r} have {len(body)} bytes; {self.limits.max_arguments} are allowed",
                 tool=door.name,
             )
-        plain: dict[str, Any] = from_json(body)
+        plain = read(door.name, body)
         bound = door.bind(plain, body)
         timeout = door.spec.timeout or self.limits.timeout
         size = self.limits.max_result
@@ -252,7 +251,7 @@ class ToolExecutor:
             value = await self._ran(call, door)
         body = door.encode(value, call.arguments)
         self._bound(call, len(body))
-        return from_json(body)
+        return value_of(body, call.name)
 
     async def _ran(self, call: ToolCall, door: Door) -> Any:
         scope = asyncio.timeout(call.timeout)
@@ -369,13 +368,15 @@ class ToolExecutor:
         if isinstance(error, (KeyboardInterrupt, GeneratorExit)) or (stopped and current and current.cancelling()):
             raise error
         if expired or isinstance(error, WorkloadTimeout):
-            told = f"{call.name!r} took longer than {call.timeout:g} s, and was stopped"
+            goes_on = door.gate.is_stuck or (call.backend == INLINE and door.is_blocking)
+            told = f"{call.name!r} took longer than {call.timeout:g} s, and {'may go on' if goes_on else 'was stopped'}"
             # One that goes on all the same would be there twice.
             retryable = call.spec.idempotent and not door.gate.is_stuck
             raise ToolTimeout(told, tool=call.name, retryable=retryable) from None
-        if isinstance(error, (ToolError, *OF_THE_RUN)):
-            if isinstance(error, ToolError) and not error.tool:
-                error.tool = call.name
+        if isinstance(error, ToolError):
+            error.tool = error.tool or call.name
+            raise door.cleaned(error, call.arguments)
+        if isinstance(error, OF_THE_RUN):
             raise error
         if stopped or told_of(error)[0] == "CancelledError":
             raise ToolFailed(f"{call.name!r} stopped itself", tool=call.name) from None

@@ -14,18 +14,18 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, from_json, to_json
+from pydantic_core import ErrorDetails, to_json
 
 from codin.errors import ConfigError, InvalidArguments, ToolRefused
 from codin.task import Task, current_task
 from codin.tool._describe import annotate, doc_of, name_of, parameter_docs, schema_of, summary_of
 from codin.tool._fields import fields_adapter, hint_adapter
-from codin.tool._given import Given, unfit
+from codin.tool._given import Given, read, unfit, written
 from codin.tool._hints import Kind
 from codin.tool._json_schema import JsonSchema, Misfit, SchemaBroken
 from codin.tool._pieces import whole
 from codin.tool._protocol import Approval, Sandboxing, ToolSpec, checked_name, checked_version
-from codin.tool._result import Result
+from codin.tool._result import Result, value_of
 from codin.tool._signature import Flavour, Parameter, read_signature
 from codin.tool._threads import Ended, Pulled, Threads
 
@@ -89,7 +89,13 @@ class FunctionTool(Generic[P, R]):
         self._function = function
         self.name: str = checked_name(name_of(function) if name is None else name)
         self.__name__: str = getattr(function, "__name__", self.name)
-        self.unbound: bool = _is_method(function)
+        self.unbound: bool = _is_method(function, "self")
+        if _is_method(function, "cls") and not _place_of(function).endswith("<locals>."):
+            path = _place_of(function).rpartition("<locals>.")[2] + self.__name__
+            raise ConfigError(
+                f"{self.name!r} is a method of a class, which is not made yet",
+                hint=f"make it a tool behind the class: {self.__name__} = tool({path})",
+            )
         seen = cast("Callable[P, R]", types.MethodType(function, self)) if self.unbound else function
         signature = read_signature(seen, repr(self.name), local or {})
         self._flavour = signature.flavour
@@ -178,6 +184,11 @@ class FunctionTool(Generic[P, R]):
         """It takes the task that it is used in."""
         return bool(self._tasks)
 
+    @property
+    def is_blocking(self) -> bool:
+        """It runs in a thread."""
+        return self._flavour in (Flavour.BLOCKING, Flavour.BLOCKING_STREAM)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself."""
         return self._function(*args, **kwargs)
@@ -210,7 +221,8 @@ class FunctionTool(Generic[P, R]):
             InvalidArguments: they do not fit; the function is not called.
             InvalidResult: the result does not fit.
         """
-        return from_json(self.result.encode(await self.run(self.bind(arguments), current_task())))
+        result = await self.run(self.bind(arguments), current_task())
+        return value_of(self.result.encode(result), self.name)
 
     async def stream(self, /, **arguments: Any) -> AsyncGenerator[Any, None]:
         """The same in pieces, of a generator.
@@ -221,7 +233,7 @@ class FunctionTool(Generic[P, R]):
         """
         async with aclosing(self.pieces(self.bind(arguments), current_task())) as pieces:
             async for piece in pieces:
-                yield from_json(self.result.encode_piece(piece))
+                yield value_of(self.result.encode_piece(piece), self.name)
 
     def bind(self, arguments: Mapping[str, Any], body: bytes | None = None) -> dict[str, Any]:
         """The arguments as the function takes them.
@@ -237,14 +249,14 @@ class FunctionTool(Generic[P, R]):
         if self.unbound:
             raise ConfigError(f"{self.name!r} is a method", hint="use the tool of an instance")
         if body is None:
-            body = to_json(arguments, inf_nan_mode="null")
+            body = written(self.name, arguments)
         try:
             given = self._check(body, strict=True)
         except ValidationError as error:
             given = self._second_look(body, error)
         if self._exact is not None:
             try:
-                self._exact.check(from_json(body))
+                self._exact.check(read(self.name, body))
             except Misfit as error:
                 raise unfit(self.name, self.spec.input_schema, error.field, str(error)) from None
             except SchemaBroken as broken:
@@ -256,8 +268,9 @@ class FunctionTool(Generic[P, R]):
 
     def _second_look(self, body: bytes, error: ValidationError) -> dict[str, Any]:
         """To a schema 1.0 is an integer, to pydantic it is none."""
+        plain = _integral(read(self.name, body))
         with contextlib.suppress(ValidationError):  # what was wrong at first is what is said
-            return self._check(to_json(_integral(from_json(body))), strict=True)
+            return self._check(to_json(plain), strict=True)
         raise self._misfit(error) from None
 
     def _misfit(self, error: ValidationError) -> InvalidArguments:
@@ -308,12 +321,19 @@ def _reason(problem: ErrorDetails) -> str:
     return "there is no such field" if problem["type"] == "extra_forbidden" else problem["msg"]
 
 
-def _is_method(function: Callable[..., Any]) -> bool:
-    """Whether the first parameter is the instance. What a class holds looks like any function when it is decorated."""
-    if not inspect.isfunction(function) or "." not in function.__qualname__:
+def _is_method(function: Callable[..., Any], first_is: str) -> bool:
+    """Whether the first parameter is the instance, or the class. What a class holds looks like any function when it is
+    decorated.
+    """
+    if not inspect.isfunction(function) or not _place_of(function):
         return False
     first = next(iter(inspect.signature(function).parameters.values()), None)
-    return first is not None and first.name == "self" and first.annotation is inspect.Parameter.empty
+    return first is not None and first.name == first_is and first.annotation is inspect.Parameter.empty
+
+
+def _place_of(function: Callable[..., Any]) -> str:
+    """What a function stands in, with a dot: a class, or `<locals>` of another function."""
+    return "".join(getattr(function, "__qualname__", "").rpartition(".")[:2])
 
 
 def _says_more(schema: Any) -> bool:

@@ -1,16 +1,34 @@
-"""What can be given to a tool, by the names in its schema, and what is said of what cannot."""
+"""What can be given to a tool, as JSON and by the names in its schema, and what is said of what cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, cast
 
+from pydantic_core import from_json, to_json
+
 from codin.errors import InvalidArguments
 
-__all__ = ["Given", "unfit"]
+__all__ = ["Given", "read", "unfit", "written"]
 
 _JOINTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _INNER = ("items", "additionalProperties", "not", "if", "then", "else")
+
+
+def written(tool: str, arguments: Mapping[Any, Any]) -> bytes:
+    """The arguments of a call as JSON. Raises InvalidArguments."""
+    try:
+        return to_json(arguments, inf_nan_mode="null")
+    except (ValueError, TypeError, RecursionError):
+        raise InvalidArguments(f"the arguments of {tool!r} are not JSON", tool=tool) from None
+
+
+def read(tool: str, body: bytes) -> dict[str, Any]:
+    """The arguments that are this JSON. Raises InvalidArguments for a number that is too long, and what is too deep."""
+    try:
+        return from_json(body)
+    except ValueError as error:
+        raise InvalidArguments(f"the arguments of {tool!r} cannot be read: {error}", tool=tool) from None
 
 
 def unfit(tool: str, schema: Mapping[str, Any], field: str, reason: str) -> InvalidArguments:

@@ -151,9 +151,9 @@ def _unevaluated_properties(validator: Any, wanted: Any, instance: Any, schema: 
     fields = cast("dict[str, Any]", instance)
     others = {name: rule for name, rule in schema.items() if name != "unevaluatedProperties"}
     looked_at = set(_evaluated(validator, fields, others))
-    for name in fields.keys() - looked_at:
+    for name in [name for name in fields if name not in looked_at]:
         if wanted is False:
-            yield ValidationError("has a field that is not there")
+            yield ValidationError("has a field that is not there", path=[name])
             return
         yield from validator.descend(fields[name], wanted, path=name, schema_path=name)
 

@@ -20,6 +20,11 @@ __all__ = ["JsonSchema", "Misfit", "SchemaBroken"]
 _LOOKED_AT = 20  # errors, of which the most telling one is said
 _SHOWN = 200  # letters of a schema in a message
 _SAID = {"type": "should be of type", "enum": "should be one of", "const": "should be"}
+_FIT_NOTHING: Sequence[tuple[str, Any]] = (
+    ("not", {}),
+    ("not", True),
+    ("unevaluatedProperties", False),
+)  # whatever the field holds
 _KEPT_FOR_OTHERS = ("$defs", "definitions")  # which hold of nothing until they are referred to
 # What tells forms of a value apart, and how deep in it.
 _TELLING = ((("type",), 0), (("const", "enum"), 1), (("required",), 0))
@@ -183,6 +188,8 @@ def _misfit(error: ValidationError) -> Misfit:
         return Misfit(".".join(path), f"fits {fits} of {len(wanted)} forms: {_short(wanted)}")
     if rule == "additionalProperties" and wanted is False and (unknown := _unknown(error)):
         return Misfit(".".join([*path, unknown]), "there is no such field")
+    if (rule, wanted) in _FIT_NOTHING and isinstance((error.absolute_path or [None])[-1], str):
+        return Misfit(".".join([*path[:-1], path[-1][:_SHOWN]]), "there is no such field")
     return Misfit(".".join(path), f"{_SAID.get(rule, f'should fit {rule}:')} {_short(wanted)}")
 
 

@@ -30,7 +30,9 @@ Sandboxing: TypeAlias = Literal["required", "preferred", "off"]
 """Whether a tool is run in a sandbox: always, where there is one, or never."""
 
 Approval: TypeAlias = Callable[[Mapping[str, Any]], "bool | str | Awaitable[bool | str]"]
-"""Says of the arguments of a call whether somebody has to be asked: no, yes, or yes with this question."""
+"""Gets the arguments of a call as one mapping, and says whether somebody has to be asked: no, yes, or yes with this
+question.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class ToolSpec:
         retries: tries after the first one; only of what is idempotent.
         rate: how many calls may begin in how many seconds.
         concurrency: how many calls may be under way at once.
-        approval: somebody is asked before it is called: always, or as the function says.
+        approval: somebody is asked before it is called: always, or as the function says of the arguments, which it gets
+            as one mapping.
 
     Raises:
         ConfigError: a bound that cannot be kept, or retries of what is not idempotent.

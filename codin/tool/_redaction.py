@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, cast
+from urllib.parse import quote, quote_plus
 
 from codin.tool._pointer import pointed
 
@@ -17,6 +18,7 @@ _DEPENDENT = ("dependentSchemas", "dependencies")
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _LEADING = frozenset((*_JOINTS, *_DEPENDENT, *_REFERENCES))
 _LOOKS = 100_000  # at schemas, for all values of one call, which take about 1 s; what is left then is hidden
+_WORK = 1_000_000_000  # letters to look at for secrets in one text, which take about 1 s
 _LINE = 4  # letters of a line of a secret that is one by itself
 
 
@@ -39,7 +41,11 @@ class Redaction:
 
     def clean(self, text: str, arguments: Mapping[str, Any]) -> str:
         """A text without the values that are secret in these arguments, however it spells them."""
+        if not self.needed:
+            return text
         hidden = {each for secret in _hidden(arguments, self.shown(arguments)) for each in _spelt(secret)}
+        if len(hidden) * len(text) > _WORK:
+            return HIDDEN
         for secret in sorted(hidden, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         return text
@@ -151,9 +157,10 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _spelt(secret: str) -> Iterator[str]:
-    """A secret as errors have it: all of it or a line, as it is, as Python quotes it, or as JSON does."""
+    """A secret as errors have it: all of it or a line, as it is, as Python quotes it, as JSON does, or as a URL."""
     lines = [line.strip() for line in secret.splitlines()]
     for said in (secret, secret.strip(), *(line for line in lines if len(line) >= _LINE)):
         if said:
             yield from (said, repr(said)[1:-1], repr(f'"{said}')[2:-1])  # within a text that has both quotes
             yield from (json.dumps(said)[1:-1], json.dumps(said, ensure_ascii=False)[1:-1])
+            yield from (quote(said, safe="", errors="replace"), quote_plus(said, errors="replace"))

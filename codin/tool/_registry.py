@@ -6,9 +6,10 @@ import difflib
 import inspect
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from codin.errors import ConfigError, UnknownTool
 from codin.tool._function import FunctionTool
 from codin.tool._json_schema import JsonSchema, SchemaBroken
 from codin.tool._protocol import Tool, ToolSpec, checked_name, checked_version, kind_of
-from codin.tool._workspace import tools_of_folder
+from codin.tool._workspace import Broken, tools_of_folder
 from codin.trust import Caller
 
 __all__ = ["Listed", "ToolRegistry"]
@@ -57,8 +58,9 @@ class Listed:
 class ToolRegistry:
     """Tools by name and version.
 
-    A tool is asked for as `name`, which gives the newest version, or as `name@version`. With callers, only what the
-    scopes of each of them allow is there; the rest is unknown, and nothing tells it from what does not exist.
+    A tool is asked for as `name`, which gives the newest version, or as `name@version`. A pre-release is older than any
+    release. With callers, only what the scopes of each of them allow is there; the rest is unknown, and nothing tells
+    it from what does not exist.
 
     Raises:
         ConfigError: two of the tools have one name and version, or one of them is no tool.
@@ -85,33 +87,32 @@ class ToolRegistry:
         """
         self._add([_listed(tool, "") for tool in tools])
 
-    def add_folder(self, folder: str | Path | None = None) -> None:
+    def add_folder(self, folder: str | Path | None = None, *, broken: Broken | None = None) -> None:
         """Add what the files of a folder make; without one, the tools of the workspace that this process belongs to.
+
+        Args:
+            broken: takes the error of what cannot be added, and the others are; without it none is, and it is raised.
 
         Raises:
             ConfigError: a file cannot be imported, or a name is taken.
         """
-        self._add([_listed(tool, str(path)) for tool, path in tools_of_folder(folder)])
+        found = tools_of_folder(folder, broken)
+        self._add_each([partial(_of_file, tool, path) for tool, path in found], broken)
 
-    def add_installed(self) -> None:
+    def add_installed(self, *, broken: Broken | None = None) -> None:
         """Add the tools of installed packages: an entry point of the group `codin.tools` is a tool, or several.
 
         Whatever they say themselves, they run in a sandbox only, unless whoever runs them says otherwise.
 
+        Args:
+            broken: takes the error of an entry point that cannot be added, and the others are; without it none is, and
+                it is raised.
+
         Raises:
             ConfigError: one cannot be imported, or a name is taken.
         """
-        found: list[Listed] = []
-        for point in sorted(entry_points(group=_GROUP), key=lambda point: point.name):
-            try:
-                made: Any = point.load()
-            except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
-                raise ConfigError(f"the tools {point.name!r} ({point.value}) cannot be imported: {reason}") from error
-            tools = cast("Iterable[Any]", made) if isinstance(made, Iterable) else [made]
-            origin = f"entry point {point.name!r} ({point.value})"
-            found += [replace(_listed(tool, origin), foreign=True) for tool in tools]
-        self._add(found)
+        points = sorted(entry_points(group=_GROUP), key=lambda point: point.name)
+        self._add_each([partial(_of_package, point) for point in points], broken)
 
     def remove(self, name: str) -> None:
         """Take a tool out: all its versions, or one, by `name@version`.
@@ -125,6 +126,17 @@ class ToolRegistry:
             del self._tools[plain][listed.spec.version]
         if not version or not self._tools[plain]:
             del self._tools[plain]
+
+    def _add_each(self, sources: Iterable[Callable[[], Sequence[Listed]]], broken: Broken | None) -> None:
+        before = dict(self._tools)
+        for source in sources:
+            try:
+                self._add(source())
+            except ConfigError as error:
+                if broken is None:
+                    self._tools = before
+                    raise
+                broken(error)
 
     def _add(self, tools: Sequence[Listed]) -> None:
         added: dict[str, dict[str, Listed]] = {}
@@ -184,14 +196,38 @@ class ToolRegistry:
 
     def _unknown(self, name: str, callers: Sequence[Caller]) -> UnknownTool:
         names = [listed.name for listed in self._open(callers)]
-        near = difflib.get_close_matches(name[:_LONGEST].partition("@")[0], names, 3)
-        if near:
+        plain = name[:_LONGEST].partition("@")[0]
+        near = difflib.get_close_matches(plain, names, 3)
+        if plain in names:  # and so it is the version that is not there
+            known = [each.spec.version for each in self._tools[plain].values() if each.open_to(callers)]
+            hint = f"there is {plain!r} in {', '.join(known[:_SHOWN])}" + (" and others" if known[_SHOWN:] else "")
+        elif near:
             hint = f"did you mean {' or '.join(map(repr, near))}?"
         elif names:
             hint = f"there are {', '.join(names[:_SHOWN])}" + (" and others" if len(names) > _SHOWN else "")
         else:
             hint = "there are no tools here"
         return UnknownTool(f"there is no tool {name[:_LONGEST]!r}", tool=name[:_LONGEST], hint=hint)
+
+
+def _of_file(tool: Tool, path: Path) -> Sequence[Listed]:
+    return [_listed(tool, str(path))]
+
+
+def _of_package(point: EntryPoint) -> Sequence[Listed]:
+    """What an entry point names. Raises ConfigError, which says whose it is."""
+    owner = point.dist.name if point.dist is not None else ""
+    package = f" of the package {owner!r}" if owner else ""
+    try:
+        made: Any = point.load()
+    except (Exception, SystemExit) as error:
+        raise ConfigError(
+            f"the tools {point.name!r} ({point.value}){package} cannot be imported: {type(error).__name__}: {error}",
+            hint=f"pip uninstall {owner}, or another version of it" if owner else None,
+        ) from error
+    tools = cast("Iterable[Any]", made) if isinstance(made, Iterable) else [made]
+    origin = f"entry point {point.name!r} ({point.value}){package}"
+    return [replace(_listed(tool, origin), foreign=True) for tool in tools]
 
 
 def _listed(tool: Any, origin: str) -> Listed:
@@ -253,13 +289,13 @@ def _from(origin: str) -> str:
     return f" in {origin}" if origin else ""
 
 
-def _age(version: str) -> tuple[Sequence[int], bool, Sequence[tuple[bool, int, str]]]:
-    """What versions are ordered by: numbers, then whether it is a release, then what it is called beside that."""
+def _age(version: str) -> tuple[bool, Sequence[int], Sequence[tuple[bool, int, str]]]:
+    """What versions are ordered by: whether it is a release, then numbers, then what it is called beside that."""
     release, beside = _RELEASE.findall(version.partition("+")[0])[0]
     named = [
         (not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in _PART.findall(beside)
     ]  # SemVer 11.4
-    return [int(number) for number in re.findall(r"\d+", release)], not beside or beside.startswith("post"), named
+    return not beside or beside.startswith("post"), [int(number) for number in re.findall(r"\d+", release)], named
 
 
 def _words(text: str) -> Iterator[str]:

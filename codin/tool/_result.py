@@ -13,7 +13,7 @@ from codin.tool._describe import schema_of
 from codin.tool._hints import Hint, Kind
 from codin.tool._json_schema import JsonSchema, Misfit, SchemaBroken
 
-__all__ = ["Result", "json_of"]
+__all__ = ["Result", "json_of", "value_of"]
 
 
 class Result:
@@ -76,6 +76,14 @@ def json_of(value: Any, tool: str) -> bytes:
     except (ValueError, TypeError, RecursionError):
         kind = type(value).__name__
         raise InvalidResult(f"the result of {tool!r} is not JSON but {kind!r}", tool=tool) from None
+
+
+def value_of(body: bytes, tool: str) -> Any:
+    """A result that is this JSON. Raises InvalidResult for a number that is too long, and what is too deep."""
+    try:
+        return from_json(body)
+    except ValueError as error:
+        raise InvalidResult(f"the result of {tool!r} cannot be read: {error}", tool=tool) from None
 
 
 def _has_no_word(adapter: TypeAdapter[Any], value: Any) -> bool:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import TypeAlias
 
 from codin.errors import ConfigError
 from codin.tool._protocol import Tool
 
-__all__ = ["tools_of_folder", "workspace_folder", "workspace_tools"]
+__all__ = ["Broken", "tools_of_folder", "workspace_folder", "workspace_tools"]
+
+Broken: TypeAlias = Callable[[ConfigError], object]
+"""Takes why some tools are left out, where that is no reason to do without the others."""
 
 
 def workspace_tools() -> Mapping[str, Tool]:
@@ -22,8 +27,9 @@ def workspace_tools() -> Mapping[str, Tool]:
 
     `codin up` says by the environment variable CODIN_TOOLS where the folder is. Without it, it is the one beside the
     nearest folder `agents`, from the working directory upward. The files are imported at the first call, in this
-    process; those that begin with `_` are left alone. A tool is what has `name`, `spec` and `invoke`, under a public
-    name of its file, such as a function with `@tool`; plain functions and classes are not made tools.
+    process, and may import each other; those that begin with `_` are left to the others. A tool is what has `name`,
+    `spec` and `invoke`, under a public name of its file, such as a function with `@tool`; plain functions and classes
+    are not made tools.
 
     Raises:
         ConfigError: a file cannot be imported, or two tools have one name.
@@ -31,15 +37,29 @@ def workspace_tools() -> Mapping[str, Tool]:
     return {tool.name: tool for tool, _ in tools_of_folder(None)}
 
 
-def tools_of_folder(folder: str | Path | None) -> Sequence[tuple[Tool, Path]]:
-    """The tools in a folder, without one in that of the workspace, and the file that each is made in."""
+def tools_of_folder(folder: str | Path | None, broken: Broken | None = None) -> Sequence[tuple[Tool, Path]]:
+    """The tools in a folder, without one in that of the workspace, and the file that each is made in.
+
+    Args:
+        broken: takes the error of a file that cannot be imported, or repeats a name; without it, that is raised.
+    """
     if folder is None:
         folder = workspace_folder()
         if folder is None or not folder.is_dir():
             return ()
     elif not (folder := Path(folder)).is_dir():
         raise ConfigError(f"there is no folder {str(folder)!r}")
-    return _tools_in(folder.resolve())
+    found: dict[str, tuple[Tool, Path]] = {}
+    for path in sorted(folder.resolve().glob("*.py")):
+        if path.name.startswith("_"):
+            continue
+        try:
+            found = _with(found, path)
+        except ConfigError as error:
+            if broken is None:
+                raise
+            broken(error)
+    return tuple(found.values())
 
 
 def workspace_folder() -> Path | None:
@@ -50,35 +70,52 @@ def workspace_folder() -> Path | None:
     return next((place / "tools" for place in (here, *here.parents) if (place / "agents").is_dir()), None)
 
 
+def _with(found: Mapping[str, tuple[Tool, Path]], path: Path) -> dict[str, tuple[Tool, Path]]:
+    more = dict(found)
+    for tool in _tools_of(path):
+        other, place = more.setdefault(tool.name, (tool, path))
+        if other is not tool:
+            raise ConfigError(f"{path} and {place} both make a tool {tool.name!r}")
+    return more
+
+
 @cache
-def _tools_in(folder: Path) -> Sequence[tuple[Tool, Path]]:
-    found: dict[str, tuple[Tool, Path]] = {}
-    for path in sorted(folder.glob("*.py")):
-        if path.name.startswith("_"):
-            continue
-        for tool in _tools_of(_imported(path)):
-            other, place = found.setdefault(tool.name, (tool, path))
-            if other is not tool:
-                raise ConfigError(f"{path} and {place} both make a tool {tool.name!r}")
-    return tuple(found.values())
+def _tools_of(path: Path) -> Sequence[Tool]:
+    """What a file makes. Raises ConfigError when it cannot be imported, and then tries again the next time."""
+    public = [value for name, value in vars(_imported(path)).items() if not name.startswith("_")]
+    return [value for value in public if not inspect.isclass(value) and isinstance(value, Tool)]
 
 
 def _imported(path: Path) -> ModuleType:
-    """The module of a file, under a name that nothing else has."""
-    name = f"codin_workspace_tool_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    """The module of a file: the one that a file beside it gets, which imports it by its name.
+
+    Its folder is searched last, so that a tool in `calendar.py` is in nobody's way. Where the name is another module's,
+    it gets one that nothing else has.
+    """
+    if (folder := str(path.parent)) not in sys.path:
+        sys.path.append(folder)
     try:
-        spec.loader.exec_module(module)
+        if _leads_to(path):
+            return importlib.import_module(path.stem)
+        name = f"codin_workspace_tool_{path.stem}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
     except (Exception, SystemExit) as error:
-        del sys.modules[name]
         raise ConfigError(f"the tools in {path} cannot be imported: {type(error).__name__}: {error}") from error
     return module
 
 
-def _tools_of(module: ModuleType) -> Iterator[Tool]:
-    for name, value in vars(module).items():
-        if not name.startswith("_") and not inspect.isclass(value) and isinstance(value, Tool):
-            yield value
+def _leads_to(path: Path) -> bool:
+    """Whether the name of a file is its module's."""
+    try:
+        spec = importlib.util.find_spec(path.stem)
+    except (ImportError, ValueError):  # a name with a point in it; a module that was made by hand
+        return False
+    return spec is not None and spec.origin == str(path)

@@ -132,9 +132,9 @@ class Running:
             else:
                 return url
 
-    def interrupt(self) -> None:
-        """What Ctrl-C does."""
-        self._process.send_signal(signal.SIGINT)
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        """What Ctrl-C does, or another signal."""
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         """End it without a word of farewell."""

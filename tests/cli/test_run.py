@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from codin.cli import main
-from tests.cli.command import CODIN, ROOT, Running, Terminal, run
+from tests.cli.command import CODIN, PATIENCE, ROOT, Running, Terminal, run
 from tests.servers.fixtures import wasm_python as wasm_python
 
 needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bubblewrap")
@@ -71,6 +74,55 @@ def test_it_ends_as_a_shell_has_it(command: str) -> None:
 def test_a_signal_is_named() -> None:
     done = run("run", "sh", "-c", "echo before; kill -15 $$")
     assert (done.returncode, done.stdout, done.stderr) == (143, "before\n", "it was ended by SIGTERM\n")
+
+
+@contextmanager
+def inherited(number: signal.Signals, how: signal.Handlers) -> Generator[None]:
+    """What a command that is begun meanwhile does at a signal, whatever the one who runs the tests does."""
+    before = signal.signal(number, how)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_ends_it_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    temporary, held = tmp_path / "tmp", tmp_path / "held"
+    temporary.mkdir()
+    os.mkfifo(held)
+    holder = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
+    script = f"echo x > f; (echo begun; exec sleep 600) 3> {held} & wait"
+    with (
+        os.fdopen(holder, "rb", buffering=0),
+        inherited(number, signal.SIG_DFL),
+        Running(
+            "run", "--sandbox", "off", "--time", "500", "sh", "-c", script, env={"TMPDIR": str(temporary)}
+        ) as running,
+    ):
+        running.expect("begun\n")
+        assert len(list(temporary.iterdir())) == 1
+        running.interrupt(number)
+        assert running.wait() == 128 + number
+        assert list(temporary.iterdir()) == []
+        assert select.select([holder], [], [], PATIENCE)[0]  # nobody holds the other end any more
+        assert os.read(holder, 1) == b""
+
+
+def test_a_hangup_is_not_for_what_was_begun_by_nohup() -> None:
+    source, sink = os.pipe()
+    with (
+        os.fdopen(sink, "wb", buffering=0) as typing,
+        inherited(signal.SIGHUP, signal.SIG_IGN),
+        Running("run", "--sandbox", "off", "sh", "-c", "echo begun; cat", stdin=source) as cat,
+    ):
+        os.close(source)
+        cat.expect("begun\n")
+        cat.interrupt(signal.SIGHUP)
+        typing.write(b"on\n")
+        cat.expect("on\n")
+        typing.close()
+        assert cat.wait() == 0
 
 
 # -- what goes in and comes out ----------------------------------------------------------------------------------------
@@ -171,6 +223,18 @@ def test_files_are_taken_over_none_that_is_there(tmp_path: Path) -> None:
     assert (done.returncode, (tmp_path / "a.txt").read_text()) == (1, "mine")
     assert (tmp_path / "a-2.txt").read_text() == "yours\n"
     assert done.stderr.splitlines() == ["a-2.txt: 6 bytes", "it has left no *.png in its working folder"]
+
+
+@needs_bwrap
+@pytest.mark.parametrize("sandbox", ["required", "off"])
+@pytest.mark.parametrize(("end", "code"), [("exit 3", 3), ("kill -9 $$", 137), ("exec sleep 600", 124)])
+def test_files_are_taken_of_a_command_that_fails(tmp_path: Path, sandbox: str, end: str, code: int) -> None:
+    script = f"mkdir sub; echo why > sub/report.xml; {end}"
+    words = ["--sandbox", sandbox, "--time", "2", "--to", "out", "--get", "*.xml", "--get", "*.png"]
+    done = run("run", *words, "sh", "-c", script, cwd=tmp_path)
+    assert (done.returncode, (tmp_path / "out/sub/report.xml").read_text()) == (code, "why\n")
+    assert "out/sub/report.xml: 4 bytes\n" in done.stderr
+    assert "it has left no *.png in its working folder\n" in done.stderr
 
 
 @needs_bwrap

@@ -117,6 +117,29 @@ def test_where_they_would_run_is_shown(folder: Path, tmp_path: Path) -> None:
     assert (unknown.returncode, unknown.stdout) == (2, "")
 
 
+def test_one_that_is_broken_is_in_nobody_s_way(folder: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    info = site / "hollow-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hollow\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[codin.tools]\nnothing = hollow:nothing\n")
+    (site / "hollow.py").write_text("")
+    (folder / "later.py").write_text("from some import TIMES")
+    env = {"PYTHONPATH": f"{site}{os.pathsep}{ROOT}"}
+    listed = run("tools", "list", "--folder", str(folder), "--installed", env=env)
+    assert listed.returncode == 2
+    assert "shout" in listed.stdout
+    file, package = listed.stderr.splitlines()
+    assert file.startswith(f"left out: the tools in {folder}/later.py cannot be imported: ImportError: cannot import")
+    assert package == (
+        "left out: the tools 'nothing' (hollow:nothing) of the package 'hollow' cannot be imported: AttributeError: "
+        "module 'hollow' has no attribute 'nothing'. Hint: pip uninstall hollow, or another version of it"
+    )
+    called = run("tools", "call", "--folder", str(folder), "shout", "text=tea", "--json")
+    assert (called.returncode, called.stdout) == (0, '"TEA"\n')
+    assert "left out: the tools in" in called.stderr
+
+
 def test_what_a_caller_lacks_the_scope_for_is_not_there(codin: Codin, folder: Path) -> None:
     other = codin("tools", "list", "--folder", folder, "--scope", "other").out
     assert "shout" in other
@@ -168,6 +191,16 @@ def test_what_a_tool_raises_is_one_line(folder: Path) -> None:
     done = run("tools", "call", "--folder", str(folder), "tear", "paper=gold")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: 'tear' failed: ValueError: gold does not tear\n"
+
+
+def test_a_sandbox_within_a_sandbox_is_refused_with_a_way_out(folder: Path) -> None:
+    env = {"CODIN_SANDBOX": "local", "DOCKER_HOST": "unix:///nowhere", "KUBECONFIG": "/nowhere"}
+    options = ["--folder", str(folder), "--tool-sandbox", "shout=required"]
+    done = run("tools", "call", *options, "shout", "text=tea", env=env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "this process is in a sandbox itself, which lets it make no other" in done.stderr
+    hint = 'Hint: sandbox = "off" in its agent.toml lets an agent\'s tools have theirs, its own or those that it serves'
+    assert done.stderr.endswith(f"{hint} to others (share_tools)\n"), done.stderr
 
 
 def test_where_there_are_none_it_says_where_it_looked(

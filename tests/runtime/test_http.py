@@ -285,14 +285,22 @@ async def test_nobody_there(runtime: Runtime, at: At) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://169.254.169.254/", "http://localhost/"])
 async def test_an_address_inside_is_refused_unless_somebody_said_so(where: str, url: str) -> None:
     async with runtime_of(where) as runtime:
-        with pytest.raises(NoRuntime, match=r"127\.0\.0\.1|169\.254"):
+        with pytest.raises(NoRuntime, match=r"127\.0\.0\.1|169\.254") as told:
             await runtime.run(Endpoint(url))
+    assert "somebody else" not in told.value.message
+    assert "guard=AddressGuard(allow_private=…, allow_loopback=…, allowed_hosts=…), from codin.net" in str(told.value)
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.com/", "data:,a", "/etc/passwd"])
-async def test_nothing_but_http_is_called(runtime: Runtime, url: str) -> None:
-    with pytest.raises(NoRuntime, match=r"is not an http\(s\) URL"):
-        await runtime.run(Endpoint(url, method="GET"))
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("file:///etc/passwd", "ftp://example.com/", "data:,a", "/etc/passwd", "api", "", "http:///v1"),
+        *("http://[::1/", "http://example.com:0/", "http://example.com:99999/", "127.0.0.1:8000/v1"),
+    ],
+)
+def test_nothing_but_http_is_called(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"is not an http\(s\) URL"):
+        Endpoint(url)
 
 
 async def elsewhere(host: str, port: int) -> list[str]:
@@ -343,6 +351,16 @@ async def test_an_error_tells_no_secret_of_a_url(runtime: Runtime) -> None:
         await runtime.run(Endpoint("http://ada:PASSWORD@127.0.0.1:9/path?key=SECRET"))
     assert "127.0.0.1:9/path?…" in str(told.value)
     assert "PASSWORD" not in str(told.value)
+    assert "SECRET" not in str(told.value)
+
+
+async def test_an_error_tells_no_secret_of_a_header(runtime: Runtime, at: At) -> None:
+    async def echoes(body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(said(500, b"x" * 290 + b" Bearer SECRET+KEY, and SECRET%2BKEY"))
+
+    async with at(echoes) as url:
+        with pytest.raises(WorkloadFailed, match=r"500: x+ \*\*\*, and") as told:
+            await runtime.run(Endpoint(url, headers={"Authorization": "Bearer SECRET+KEY"}))
     assert "SECRET" not in str(told.value)
 
 

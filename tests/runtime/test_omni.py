@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from codin.errors import ConfigError, NoRuntime
+from codin.errors import ConfigError, NoRuntime, RuntimeUnavailable, WorkloadFailed
 from codin.runtime import (
     Command,
     Container,
@@ -21,6 +21,7 @@ from codin.runtime import (
     Endpoint,
     Function,
     HttpRuntime,
+    Item,
     Kind,
     LocalRuntime,
     Module,
@@ -244,6 +245,16 @@ async def test_a_cluster_that_nobody_has_named_gets_no_code(monkeypatch: pytest.
         await OmniRuntime().choose(Function(print))
 
 
+async def test_a_back_end_whose_package_is_missing_says_so_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes_asyncio", None)
+    for work in (Command(Code("1"), on="kubernetes"), Container("busybox", on="kubernetes")):
+        with pytest.raises(NoRuntime, match=r"kubernetes: .* not installed: kubernetes_asyncio") as told:
+            await OmniRuntime().run(work)
+        assert "cluster" not in str(told.value)
+    with pytest.raises(RuntimeUnavailable, match=r"pip install 'codin\[kubernetes\]'"):
+        runtime_of("kubernetes")
+
+
 async def test_a_back_end_that_cannot_be_closed_leaves_no_other_open(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[str] = []
 
@@ -259,3 +270,90 @@ async def test_a_back_end_that_cannot_be_closed_leaves_no_other_open(monkeypatch
     with pytest.raises(OSError, match="it is gone"):
         await runtime.close()
     assert sorted(closed) == ["http", "local"]
+
+
+class Endless(Elsewhere):
+    """A back-end whose work ends when it is ended."""
+
+    name: ClassVar[str] = "endless"
+
+    def __init__(self) -> None:
+        self.at_work = 0
+
+    async def missing(self, workload: Workload, /) -> str:
+        return ""
+
+    async def _execute(self, workload: Workload, emit: Emit, /) -> Outcome:
+        self.at_work += 1
+        try:
+            await emit(Item("begun"))
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)  # ending takes its time
+            self.at_work -= 1
+        raise AssertionError("nobody ends it")
+
+
+async def test_what_streams_ends_with_the_runtime_that_began_it() -> None:
+    endless = Endless()
+    others = await endless.run(Command(["true"]), stream=True)
+    async with asyncio.timeout(60):
+        async with OmniRuntime([endless]) as runtime:
+            running = [await runtime.run(Command(["true"]), stream=True) for _ in range(3)]
+            for one in (*running, others):
+                async for _ in one:
+                    break
+            assert endless.at_work == 4
+        assert endless.at_work == 1
+        for one in running:
+            with pytest.raises(WorkloadFailed, match="it was cancelled"):
+                await one.wait()
+        await endless.close()  # which has begun the rest
+        assert endless.at_work == 0
+    assert others.exit_code == -9
+
+
+async def test_what_streams_ends_with_a_block_that_fails() -> None:
+    endless = Endless()
+
+    async def fail() -> None:
+        async with asyncio.timeout(60), endless:
+            async for _ in await endless.run(Command(["true"]), stream=True):
+                raise OSError("of the reader")
+
+    with pytest.raises(OSError, match="of the reader"):
+        await fail()
+    assert endless.at_work == 0
+
+
+async def test_what_streams_is_ended_before_it_has_begun() -> None:
+    async with asyncio.timeout(60):
+        async with OmniRuntime([Endless()]) as runtime:
+            running = await runtime.run(Command(["true"]), stream=True)
+        with pytest.raises(WorkloadFailed, match="it was cancelled"):
+            await anext(aiter(running))
+    assert running.exit_code == -9
+
+
+async def test_what_streams_ends_although_who_closes_is_cancelled() -> None:
+    endless = Endless()
+    running = await endless.run(Command(["true"]), stream=True)
+    await anext(aiter(running))
+    closing = asyncio.create_task(endless.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert endless.at_work == 0
+
+
+async def test_nothing_runs_on_a_runtime_whose_block_was_left() -> None:
+    elsewhere = Elsewhere()
+    for runtime in (elsewhere, OmniRuntime([Endless()])):
+        async with runtime:
+            pass
+        for stream in (False, True):
+            with pytest.raises(ConfigError, match=f"the runtime {runtime.name!r} is closed"):
+                await runtime.run(Command(["true"]), stream=stream)
+    async with elsewhere:
+        assert (await elsewhere.run(Command(["true"]))).exit_code == 0

@@ -43,10 +43,21 @@ if os.fork() == 0:
 os.wait()
 while not os.path.exists('left') or not open('left').read(): pass
 """
-PROCESSES = Code(
-    "import os\nprint(*(p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid()"
-    " and os.stat('/proc/' + p).st_uid == os.getuid() and 'docker-init' not in open(f'/proc/{p}/cmdline').read()))"
-)
+# Those that run: one that has ended is its parent's, or init's, to take away when they come to it.
+PROCESSES = Code("""
+import os
+found = []
+for process in filter(str.isdigit, os.listdir('/proc')):
+    try:
+        owner = os.stat(f'/proc/{process}').st_uid
+        state = open(f'/proc/{process}/stat').read().rpartition(')')[2].split()[0]
+        is_init = 'docker-init' in open(f'/proc/{process}/cmdline').read()
+    except (FileNotFoundError, ProcessLookupError):
+        continue
+    if int(process) != os.getpid() and owner == os.getuid() and state not in 'ZX' and not is_init:
+        found.append(process)
+print(*found)
+""")
 
 
 async def container_of(host: str) -> Any:
@@ -207,9 +218,9 @@ async def test_the_container_is_removed_from_outside(docker_host: str) -> None:
 
 
 async def test_a_paused_container_does_not_hang(docker_host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codin.sandbox._docker.warden._PATIENCE", 0.5)
     async with asyncio.timeout(60), DockerSandbox() as sandbox, client(docker_host) as docker:
         running = await begun(sandbox)
+        monkeypatch.setattr("codin.sandbox._docker.warden._PATIENCE", 0.5)  # a container may take longer to begin
         await docker.containers.container(await container_of(docker_host)).pause()
         with pytest.raises(SandboxClosed, match="does not answer"):
             await sandbox.exec(["true"])

@@ -21,14 +21,16 @@ local = pytest.mark.parametrize("room", ["local"], indirect=True)
 
 
 def test_a_loop_that_closes_lets_it_be_taken_away() -> None:
-    limits = Limits(disk=64 * MIB + int.from_bytes(os.urandom(3), "big"))  # by which its processes are told from others
+    # By which its processes are told from others, of this test in another run too.
+    mark = int.from_bytes(os.urandom(3), "big")
+    limits, sleep = Limits(disk=64 * MIB + mark), f"1234.{mark}"
 
     async def main(turns: int) -> bool:
         async with asyncio.timeout(60):
-            running = asyncio.create_task(runtime.run(Command(["sleep", "1234"], limits=limits)))
+            running = asyncio.create_task(runtime.run(Command(["sleep", sleep], limits=limits)))
             for _ in range(turns):
                 await asyncio.sleep(0)
-            begun = bool(with_word("1234"))
+            begun = bool(with_word(sleep))
             running.cancel()
             await asyncio.sleep(0)  # it is being taken away when the loop closes
             return begun
@@ -38,7 +40,7 @@ def test_a_loop_that_closes_lets_it_be_taken_away() -> None:
     begun, turns = False, 0
     while not begun:
         begun = asyncio.run(main(turns))
-        assert (groups(), with_word(str(limits.disk)), with_word("1234")) == ([], [], []), turns
+        assert (groups(), with_word(str(limits.disk)), with_word(sleep)) == ([], [], []), turns
         turns += 1 + turns // 4
 
 

@@ -33,7 +33,7 @@ from codin.sandbox._local.filter import filter_program
 from codin.sandbox._local.groups import Group, Groups
 from codin.sandbox.local import NO_LIMITS, LocalSandbox
 from tests.sandbox.remains import children, groups
-from tests.sandbox.test_attacks import CALL, FORKS, open_descriptors
+from tests.sandbox.test_attacks import CALL, FORKS
 from tests.sandbox.test_contract import OBEDIENT, Words, first_line
 
 pytestmark = [
@@ -43,6 +43,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 MIB = 1024 * 1024
+PLANTED = "print(__import__('planted').NAME)"
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,16 @@ async def test_the_kernel_says_that_memory_ran_out() -> None:
         done = await sandbox.exec(Code(source))
         assert (done.ended, done.exit_code) == ("memory", -signal.SIGKILL)
         assert (await sandbox.exec(["sh", "-c", "exit 3"])).ended == "exited"
+
+
+async def test_less_memory_than_it_needs_itself_is_refused() -> None:
+    demands = Policy().demands - {"memory"}
+    for memory in (1, 8 * MIB - 1):
+        with pytest.raises(SandboxUnavailable, match=r"does not fit into .*raise Limits\.memory to 8388608 or more"):
+            await LocalSandbox(Policy(limits=Limits(memory=memory), demands=demands)).check()
+    async with LocalSandbox(Policy(limits=Limits(memory=8 * MIB), demands=demands)) as sandbox:
+        for command in (["true"], Code("print(1)")):
+            (await sandbox.exec(command)).check()
 
 
 async def test_the_bound_on_files_is_a_little_late() -> None:
@@ -187,6 +198,56 @@ async def test_the_packages_of_a_virtual_environment(tmp_path: Path) -> None:
             ["python3", "-c", "print(__import__('planted').NAME)"],
         ):
             assert (await sandbox.exec(command)).check().text == "planted\n"
+
+
+@pytest.mark.parametrize("way", ["beside/../its", "link/../its", "link"])
+async def test_an_interpreter_is_named_by_a_detour(tmp_path: Path, way: str) -> None:
+    """As `../venv/bin/python` is; above a link is not where the link stands."""
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "beside").mkdir()
+    deep = tmp_path / "deep" if way == "link/../its" else tmp_path
+    venv.create(deep / "its", symlinks=True)
+    (tmp_path / "link").symlink_to(deep / "its")
+    [packages] = (deep / "its").glob("lib/python*/site-packages")
+    (packages / "planted.py").write_text("NAME = 'planted'")
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_mode & 0o005 != 0o005 and os.geteuid() != 0:
+            pytest.skip("nobody else may look into the folder of the tests")
+    program = str(tmp_path / way / "bin/python")
+    async with LocalSandbox(await relaxed(), python=program) as sandbox:
+        for command in (Code(PLANTED), [program, "-c", PLANTED], ["python3", "-c", PLANTED]):
+            assert (await sandbox.exec(command)).check().text == "planted\n"
+
+
+async def test_the_interpreter_of_this_process_is_named_by_a_detour(tmp_path: Path) -> None:
+    venv.create(tmp_path / "its", symlinks=True)
+    script = """
+        import asyncio, sys
+        from codin.runtime import Command, Function, LocalRuntime, Module
+        from codin.sandbox import Code
+        async def main():
+            assert ".." in sys.executable
+            for work in (
+                Function(lambda: 42),
+                Module("builtins:int", ["42"]),
+                Command(Code("print(42)")),
+                Command([sys.executable, "-c", "print(42)"]),
+            ):
+                done = await LocalRuntime(demands=["network"]).run(work)
+                print(done.value or int(done.text), done.sandbox)
+        asyncio.run(main())
+    """
+    (tmp_path / "t").mkdir()
+    packages = [path for path in sys.path if path.endswith("-packages")]
+    done = await asyncio.create_subprocess_exec(
+        *("../its/bin/python", "-c", dedent(script)),
+        cwd=tmp_path / "t",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *packages])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, said = await done.communicate()
+    assert (said.decode(), out.decode()) == ("", "42 local\n" * 4)
 
 
 async def test_another_interpreter() -> None:
@@ -477,8 +538,8 @@ async def beside_another() -> AsyncGenerator[LocalSandbox]:
     """A sandbox in which a command runs, to the good end that others must not take from it."""
     words = Words()
     async with (
-        asyncio.timeout(60),
-        LocalSandbox(await relaxed()) as sandbox,
+        asyncio.timeout(150),
+        LocalSandbox(await relaxed(limits=Limits(time=None))) as sandbox,
         sandbox.start(OBEDIENT, stdin=words) as other,
     ):
         await first_line(other)
@@ -648,6 +709,15 @@ def with_word(word: str) -> list[str]:
     return found
 
 
+def descriptors() -> set[tuple[str, str]]:
+    """What this process has open, one by one: what others of its threads close meanwhile makes up for nothing."""
+    found: set[tuple[str, str]] = set()
+    for place in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # that by which they are read, and what was closed since
+            found.add((place.name, str(place.readlink())))
+    return found
+
+
 @pytest.mark.parametrize("again", [False, True], ids=["once", "ever-again"])
 async def test_cancelled_at_every_step_of_opening(again: bool) -> None:
     """However far it has come, whoever turns away finds nothing behind; nor does who cannot wait for that."""
@@ -656,7 +726,7 @@ async def test_cancelled_at_every_step_of_opening(again: bool) -> None:
     async with LocalSandbox(policy):  # has looked what the machine has, which is done once
         finished = False
     turns = 0
-    descriptors = open_descriptors()
+    before = descriptors()
     while not finished:
         sandbox = LocalSandbox(policy)
         opening = asyncio.create_task(sandbox.__aenter__())
@@ -670,7 +740,7 @@ async def test_cancelled_at_every_step_of_opening(again: bool) -> None:
         await asyncio.wait([opening])
         if not opening.cancelled():
             await sandbox.__aexit__(None, None, None)
-        assert (groups(), with_word(str(marked)), open_descriptors()) == ([], [], descriptors), turns
+        assert (groups(), with_word(str(marked)), descriptors() - before) == ([], [], set()), turns
         turns += 1 + turns // 4
 
 
@@ -734,11 +804,12 @@ async def test_this_process_can_open_no_more_files() -> None:
             pass
 
     async def refused(act: Callable[[], Awaitable[object]]) -> None:
-        before = open_descriptors(), groups(), with_word(str(policy.limits.disk))
+        opened, before = descriptors(), (groups(), with_word(str(policy.limits.disk)))
         files = 3
         while told := await said_with_few_files(act, files):
             assert told == (SandboxError, "this process has too many files open")
-            assert (open_descriptors(), groups(), with_word(str(policy.limits.disk))) == before
+            assert (groups(), with_word(str(policy.limits.disk))) == before
+            assert descriptors() <= opened
             files += 1
         assert files > 3
 

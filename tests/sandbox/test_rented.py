@@ -223,8 +223,8 @@ async def run_for_ever(sandbox: Sandbox, begun: asyncio.Event) -> None:
 
 
 async def test_the_guest_falls_silent(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codin.sandbox._cloud.talk._SILENCE", 2.0)
     async with asyncio.timeout(60), vendor.sandbox() as sandbox:
+        monkeypatch.setattr("codin.sandbox._cloud.talk._SILENCE", 2.0)  # a machine may take longer to begin
         with pytest.raises(SandboxClosed, match="said nothing"):
             # It stops who looks after it, which can be done where the guest is not root.
             await sandbox.exec(Code("import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\nwhile True: pass"))

@@ -317,8 +317,12 @@ TOOLS: list[Any] = [
 
 
 @pytest.fixture(params=["off", "required"])
-def executor(request: pytest.FixtureRequest) -> ToolExecutor:
-    word: Sandboxing = request.param
+def word(request: pytest.FixtureRequest) -> Sandboxing:
+    return request.param
+
+
+@pytest.fixture
+def executor(word: Sandboxing) -> ToolExecutor:
     sandbox: dict[str, Sandboxing] = {each.name: word for each in TOOLS}
     return ToolExecutor(TOOLS, run=in_runtime(), sandbox=sandbox, limits=ToolLimits(max_result=500_000))
 
@@ -380,11 +384,24 @@ async def test_what_it_gives(executor: ToolExecutor, name: str, arguments: dict[
         ("leaves", {}, [1, ToolFailed("'leaves' failed: SystemExit", tool="leaves")]),
         ("lies", {}, [1, InvalidResult]),
         ("ratios", {}, [0.5, InvalidResult]),
-        ("drips", {}, [1, ToolTimeout("'drips' took longer than 4 s, and was stopped", tool="drips")]),
         ("endless", {}, [*["x" * 1000] * 499, InvalidResult]),
     ],
 )
 async def test_its_pieces(executor: ToolExecutor, name: str, arguments: dict[str, Any], pieces: list[Any]) -> None:
+    came = await _came(executor, name, arguments, pieces)
+    assert [_seen(piece) for piece in came] == [_seen(piece) for piece in pieces]
+
+
+async def test_the_pieces_of_one_that_hangs(executor: ToolExecutor, word: Sandboxing) -> None:
+    how = "may go on" if word == "off" else "was stopped"  # a thread of this process cannot be
+    pieces = [1, ToolTimeout(f"'drips' took longer than 4 s, and {how}", tool="drips")]
+    came: list[Any] = []
+    while len(came) < 2:  # until a busy machine brings it up in its time
+        came = await _came(executor, "drips", {}, pieces)
+    assert [_seen(piece) for piece in came] == [_seen(piece) for piece in pieces]
+
+
+async def _came(executor: ToolExecutor, name: str, arguments: dict[str, Any], pieces: list[Any]) -> list[Any]:
     came: list[Any] = []
     try:
         async with aclosing(executor.stream(name, arguments)) as stream:
@@ -392,7 +409,7 @@ async def test_its_pieces(executor: ToolExecutor, name: str, arguments: dict[str
                 came.append(piece)  # noqa: PERF401 - what came before an error counts
     except ToolError as error:
         came.append(type(error) if pieces[-1] is type(error) else error)
-    assert [_seen(piece) for piece in came] == [_seen(piece) for piece in pieces]
+    return came
 
 
 @pytest.mark.parametrize(

@@ -252,6 +252,16 @@ async def test_a_result_that_does_not_fit_its_hint() -> None:
             await each.invoke()
 
 
+@pytest.mark.parametrize("value", [10**5000, object()], ids=["long", "no JSON"])
+async def test_arguments_that_no_json_has_are_told(value: Any) -> None:
+    @tool
+    async def anything(value: Any) -> str:
+        return "came"
+
+    with pytest.raises(InvalidArguments):
+        await anything.invoke(value=value)
+
+
 async def test_a_method_is_a_tool_of_each_instance() -> None:
     assert assert_type(await Library("tea").find("tea", limit=3), list[str]) == ["tea"]
     small, large = Library("tea time"), Library("tea time", "tea and toast")
@@ -262,6 +272,39 @@ async def test_a_method_is_a_tool_of_each_instance() -> None:
     assert Library.find.unbound
     with pytest.raises(ConfigError, match="of an instance"):
         await Library.find.invoke(words="tea")
+
+
+async def test_a_method_of_a_class_is_a_tool_when_there_is_the_class() -> None:
+    class Shelf:
+        books = ("tea", "toast")
+
+        @classmethod
+        async def count(cls, more: int) -> int:
+            return len(cls.books) + more
+
+        @staticmethod
+        @tool
+        async def half(number: float) -> float:
+            return number / 2
+
+    counts = tool(Shelf.count)
+    assert (await counts.invoke(more=1), list(counts.spec.input_schema["properties"])) == (3, ["more"])
+    assert await Shelf.half.invoke(number=3) == 1.5
+    with pytest.raises(ConfigError, match="which is not made yet") as refused:
+
+        class Wrong:  # pyright: ignore[reportUnusedClass]
+            @classmethod
+            @tool
+            async def find(cls, words: str) -> str:
+                return words
+
+    assert refused.value.hint == "make it a tool behind the class: find = tool(Wrong.find)"
+
+    @tool  # pyright: ignore[reportUnknownArgumentType]
+    async def name(cls) -> str:  # pyright: ignore[reportUnknownParameterType, reportMissingParameterType]
+        return cls  # pyright: ignore[reportUnknownVariableType]
+
+    assert await name.invoke(cls="first") == "first"
 
 
 async def test_partials_objects_and_bound_methods() -> None:

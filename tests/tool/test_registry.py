@@ -46,11 +46,12 @@ async def search_books(words: str) -> list[str]:
 async def test_the_newest_version_by_default() -> None:
     versions = ["1.9.0", "1.10.0", "2.0.0-rc.1", "0.9"]
     registry = ToolRegistry([Named("x", version=version) for version in versions])
-    assert await registry.get("x").invoke() == "x@2.0.0-rc.1"
+    assert await registry.get("x").invoke() == "x@1.10.0", "a pre-release is for who asks for it"
+    assert await registry.get("x@2.0.0-rc.1").invoke() == "x@2.0.0-rc.1"
     registry.add(Named("x", version="2.0.0"))
     assert await registry.get("x").invoke() == "x@2.0.0"
     assert await registry.get("x@1.9.0").invoke() == "x@1.9.0"
-    assert [tool.spec.version for tool in registry] == ["2.0.0", "2.0.0-rc.1", "1.10.0", "1.9.0", "0.9"]
+    assert [tool.spec.version for tool in registry] == ["2.0.0", "1.10.0", "1.9.0", "0.9", "2.0.0-rc.1"]
     assert [tool.spec.version for tool in registry.list()] == ["2.0.0"]
 
 
@@ -65,6 +66,8 @@ async def test_the_newest_version_by_default() -> None:
         ("1.0.0-alpha.1", "1.0.0-alpha.beta"),
         ("1.0.0-1", "1.0.0-alpha"),
         ("v1.9", "1.10"),
+        ("2.0.0rc1", "1.10.0"),
+        ("2.0.0.dev1", "1.10.0.post1"),
     ],
 )
 def test_versions_have_an_order(older: str, newer: str) -> None:
@@ -114,6 +117,17 @@ def test_a_newer_version_for_some_leaves_the_older_one_to_the_others() -> None:
     assert registry.get("x", ADA).spec.version == "2"
     assert registry.get("x", BOB).spec.version == "1"
     assert [tool.spec.version for tool in registry.list(BOB)] == ["1"]
+
+
+def test_an_unknown_version_gets_those_that_there_are() -> None:
+    registry = ToolRegistry([Named("x", version="1"), Named("x", version="2", scopes="pay"), Named("y", scopes="pay")])
+    for callers, versions in (((), "2, 1"), ((ADA,), "2, 1"), ((BOB,), "1")):
+        with pytest.raises(UnknownTool) as caught:
+            registry.get("x@9", *callers)
+        assert caught.value.hint == f"there is 'x' in {versions}"
+    with pytest.raises(UnknownTool) as caught:
+        registry.get("y@9", BOB)
+    assert caught.value.hint == "there are x"
 
 
 def test_an_unknown_name_gets_the_near_ones() -> None:
@@ -229,6 +243,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
 
 
 SEVERAL = [Named("one"), Named("two")]
+TAKEN = [Named("one")]
 
 
 def test_the_tools_of_installed_packages(installed: list[EntryPoint]) -> None:
@@ -246,6 +261,28 @@ def test_an_installed_one_that_is_broken_is_named(installed: list[EntryPoint], v
     installed.append(EntryPoint("broken", value, "codin.tools"))
     with pytest.raises(ConfigError, match="'broken'"):
         ToolRegistry().add_installed()
+
+
+def test_what_is_broken_can_be_left_out(tmp_path: Path, installed: list[EntryPoint]) -> None:
+    (tmp_path / "count.py").write_text(COUNT)
+    (tmp_path / "hollow.py").write_text("import no_such_module")
+    (tmp_path / "twice.py").write_text(COUNT)
+    installed += [
+        EntryPoint("broken", f"{__name__}:no_such_name", "codin.tools"),
+        EntryPoint("several", f"{__name__}:SEVERAL", "codin.tools"),
+        EntryPoint("taken", f"{__name__}:TAKEN", "codin.tools"),
+    ]
+    registry = ToolRegistry()
+    broken: list[ConfigError] = []
+    registry.add_folder(tmp_path, broken=broken.append)
+    registry.add_installed(broken=broken.append)
+    assert [tool.name for tool in registry.list()] == ["count", "one", "two"]
+    for error, named in zip(broken, ["hollow.py", "twice.py", "'broken'", "'taken'"], strict=True):
+        assert named in error.message
+    fresh = ToolRegistry()
+    with pytest.raises(ConfigError, match="'broken'"):
+        fresh.add_installed()
+    assert len(fresh) == 0
 
 
 async def test_what_is_no_tool_is_named_without_what_it_holds() -> None:

@@ -141,7 +141,7 @@ async def test_the_policy_takes_the_place_of_the_tools_own_word() -> None:
 
 async def test_a_tool_of_an_installed_package_needs_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     class Point:
-        name, value = "theirs", "theirs:here"
+        name, value, dist = "theirs", "theirs:here", None
 
         def load(self) -> object:
             return here

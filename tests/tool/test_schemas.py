@@ -191,8 +191,16 @@ async def test_unevaluated_fields(draft: str, rules: Mapping[str, Any], fit: lis
     for name in fit:
         assert await executor.call("plain", {"value": {name: 1}}) == {name: 1}
     for name in misfit:
-        with pytest.raises(InvalidArguments):
+        with pytest.raises(InvalidArguments, match=rf"value\.{name}: there is no such field") as refused:
             await executor.call("plain", {"value": {name: 1}})
+        assert refused.value.field == f"value.{name}"
+
+
+@pytest.mark.parametrize("rule", ["additionalProperties", "unevaluatedProperties"])
+@pytest.mark.parametrize("nothing", [False, {"not": {}}, {"not": True}])
+async def test_a_field_that_is_not_there_is_named_however_the_schema_says_so(rule: str, nothing: Any) -> None:
+    with pytest.raises(InvalidArguments, match=r"fit: value\.zz: there is no such field"):
+        await ToolExecutor([Plain({rule: nothing, "properties": {"a": {}}})]).call("plain", {"value": {"zz": 1}})
 
 
 CAT = {"properties": {"kind": {"const": "cat"}, "lives": {"type": "integer"}}, "required": ["kind", "lives"]}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import cast
 
 import anyio
@@ -58,7 +60,7 @@ async def test_one_that_swallows_its_cancellation_is_closed_after_its_grace(capl
     async with asyncio.timeout(PLENTY):
         for _ in range(2):  # it is ended, and so its place is free
             began = loop.time()
-            with pytest.raises(ToolTimeout, match=r"'stubborn' took longer than 0\.02 s"):
+            with pytest.raises(ToolTimeout, match=r"'stubborn' took longer than 0\.02 s, and was stopped"):
                 await executor.call("stubborn", {"key": "hush"})
             assert loop.time() - began >= LIMITS.timeout + GRACE
             assert stubborn.ended.is_set()
@@ -88,6 +90,27 @@ async def test_a_function_is_closed_too() -> None:
         with pytest.raises(ToolTimeout):
             await ToolExecutor([hang], limits=LIMITS).call("hang")
     assert ended == ["closed"]
+
+
+async def test_what_has_a_thread_is_not_said_to_be_stopped() -> None:
+    let_go = threading.Event()
+
+    @tool
+    def hang() -> None:
+        let_go.wait()
+
+    @tool
+    def drip() -> Iterator[int]:
+        let_go.wait()
+        yield 1
+
+    executor = ToolExecutor([hang, drip], limits=LIMITS)
+    try:
+        for name in ("hang", "drip"):
+            with pytest.raises(ToolTimeout, match=r"took longer than 0\.02 s, and may go on"):
+                await executor.call(name)
+    finally:
+        let_go.set()
 
 
 async def test_whoever_is_cancelled_gets_back_within_the_grace() -> None:
@@ -120,6 +143,7 @@ async def test_one_that_nothing_ends_goes_on_and_keeps_its_place(caplog: pytest.
         with pytest.raises(ToolTimeout) as told:
             await executor.call("stubborn", {"key": "hush"})
         assert not told.value.retryable
+        assert told.value.message == "'stubborn' took longer than 0.02 s, and may go on"
         with pytest.raises(ToolBusy):
             await executor.call("stubborn")
         assert stubborn.calls == 1
@@ -165,6 +189,8 @@ def test_a_program_ends_although_one_goes_on(caplog: pytest.LogCaptureFixture) -
         with pytest.raises(ToolTimeout):
             await ToolExecutor([stubborn], limits=LIMITS).call("stubborn")
 
+    gc.collect()  # what tests before have left says so now, and not below
+    caplog.clear()
     with caplog.at_level(logging.WARNING, "asyncio"):
         asyncio.run(asyncio.wait_for(call(), PLENTY))
         gc.collect()
@@ -258,10 +284,17 @@ async def test_a_stream_that_swallows_its_cancellation_ends(sandbox: Sandboxing)
         finally:
             ended.append("closed")
 
-    executor = ToolExecutor([drip], limits=LIMITS, run=NOWHERE)
+    first, limits = "", LIMITS
+    pieces = ToolExecutor([drip], limits=limits, run=NOWHERE).stream("drip")
     async with asyncio.timeout(PLENTY):
-        pieces = executor.stream("drip")
-        assert await anext(pieces) == "first"
+        while not first:
+            try:
+                first = await anext(pieces)
+            except ToolTimeout:  # until a busy machine lets it come in its time
+                ended.clear()
+                limits = replace(limits, timeout=2 * limits.timeout)
+                pieces = ToolExecutor([drip], limits=limits, run=NOWHERE).stream("drip")
+        assert (first, ended) == ("first", [])
         with pytest.raises(ToolTimeout):
             await anext(pieces)
     assert ended == ["closed"]
@@ -285,25 +318,34 @@ async def test_a_stream_that_gives_a_piece_whenever_it_is_told_to_stop_ends(sand
 
 @alike
 async def test_a_stream_that_nothing_ends_goes_on_and_keeps_its_place(sandbox: Sandboxing) -> None:
-    let_go, ended = asyncio.Event(), asyncio.Event()
+    hangs, let_go, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     @tool(concurrency=1, sandbox=sandbox)
     async def drip() -> AsyncIterator[str]:
         """Drip once."""
         yield "first"
+        hangs.set()
         while not let_go.is_set():
             with suppress(BaseException):
                 await asyncio.sleep(0.01)
         ended.set()
 
-    executor = ToolExecutor([drip], limits=LIMITS, run=NOWHERE)
+    limits, given = LIMITS, ""
     async with asyncio.timeout(PLENTY):
-        with pytest.raises(ToolTimeout):
-            await executor.call("drip")
+        while True:  # until a busy machine lets its first piece come in its time
+            executor = ToolExecutor([drip], limits=limits, run=NOWHERE)
+            with pytest.raises(ToolTimeout):
+                await executor.call("drip")
+            if hangs.is_set():
+                break
+            limits = replace(limits, timeout=2 * limits.timeout)
         with pytest.raises(ToolBusy):
             await executor.call("drip")
         let_go.set()
         await ended.wait()
         for _ in range(5):
             await asyncio.sleep(0)
-        assert await executor.call("drip") == "first"
+        while not given:
+            with suppress(ToolTimeout):
+                given = await executor.call("drip")
+        assert given == "first"

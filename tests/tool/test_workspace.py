@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,22 @@ def test_a_file_that_is_broken_is_named(tools: Path) -> None:
     (tools / "a.py").write_text("import no_such_module")
     with pytest.raises(ConfigError, match=r"a\.py cannot be imported: ModuleNotFoundError: No module"):
         workspace_tools()
+
+
+async def test_files_import_each_other(tools: Path) -> None:
+    """A tool that another file imports is the same one there, and no name of a file gets in anybody's way."""
+    count = COUNT.replace("count", "siblings")
+    (tools / "sibling_counts.py").write_text(count + "from _sibling_rates import RATE\n")
+    (tools / "_sibling_rates.py").write_text("RATE = 2\n")
+    (tools / "a_pay.py").write_text("from sibling_counts import RATE, siblings\n" + COUNT.replace("count", "pay"))
+    (tools / "colorsys.py").write_text("raise RuntimeError\n")
+    with pytest.raises(ConfigError, match=r"colorsys\.py cannot be imported: RuntimeError"):
+        workspace_tools()
+    assert importlib.import_module("colorsys").rgb_to_hsv(0, 0, 0) == (0.0, 0.0, 0)
+    (tools / "colorsys.py").unlink()
+    found = workspace_tools()
+    assert found.keys() == {"pay", "siblings"}
+    assert await found["siblings"].invoke("two words") == 2
 
 
 def test_where_there_is_no_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

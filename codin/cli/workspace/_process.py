@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +19,7 @@ from codin.cli.workspace._log import LogFile
 from codin.cli.workspace._restarts import Restarts
 from codin.cli.workspace._running import Running, held, plain
 from codin.errors import CodinError, ConfigError, PolicyNotEnforced, SandboxError, SandboxUnavailable
+from codin.mesh import Nearby
 from codin.net import Transport
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _RELOAD_GRACE = 3.0  # when its code changed, and a person waits for the new one
 _SOON, _SELDOM = 0.1, 5.0  # seconds between two looks: while it starts, and later
 _PATIENCE = 3.0  # seconds for an answer
 _MISSES = 3  # in a row, until it is called silent
+_EVERYBODY = 1000
 
 
 class Process:
@@ -53,6 +55,7 @@ class Process:
         port: where it is, or was.
         starts: how often it was started.
         sandbox: the kind of what holds it; None when nothing does.
+        called: the names by which its agents are called, once it is ready; those of their cards.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Process:
         self.port: int = 0
         self.starts: int = 0
         self.sandbox: str | None = None
+        self.called: Sequence[str] = ()
         self._remark = ""
         self._running: Running | None = None
         self._prepare = prepare
@@ -93,7 +97,7 @@ class Process:
 
     def to_dict(self) -> Mapping[str, Any]:
         """What is written down."""
-        names = ("name", "state", "since", "words", "pid", "url", "starts", "restarts", "sandbox")
+        names = ("name", "state", "since", "words", "pid", "url", "starts", "restarts", "sandbox", "called")
         return {name: getattr(self, name) for name in names}
 
     def restart(self, prepare: Prepare) -> None:
@@ -132,6 +136,7 @@ class Process:
     async def _turn(self, log: LogFile) -> None:
         """One start, and what comes after its end."""
         self._again = False
+        self.called = ()
         self._act.clear()
         self._stopping.clear()
         self._set("starting")
@@ -239,6 +244,7 @@ class Process:
             well = await self._answers(health)
             misses = 0 if well else misses + 1
             if well and self.state != "ready":
+                self.called = await _names_at(self.url)
                 self._set("ready", self._remark)
             elif misses >= _MISSES and self.state == "ready":
                 self._set("silent", f"{health} does not answer well")
@@ -256,6 +262,11 @@ class Process:
         if state != "starting":
             self._begun.set()
         self._on_change()
+
+
+async def _names_at(url: str) -> Sequence[str]:
+    """What the agents there are called, as whoever calls them finds it."""
+    return [found.id for found in await Nearby().find(limit=_EVERYBODY) if found.url.startswith(url)]
 
 
 def _refusal(error: OSError | SandboxError) -> ConfigError:

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codin.cli.workspace._folder import Workspace
@@ -67,6 +67,11 @@ class Record:
         except (FileNotFoundError, ValueError):
             return None
         return record
+
+    def processes(self) -> Sequence[Mapping[str, Any]]:
+        """What is written down of each process, while there is a supervisor; else nothing."""
+        written = self.read()
+        return written["processes"] if written is not None and self.holder() is not None else ()
 
     def clear(self) -> None:
         """There is nothing more to write down."""

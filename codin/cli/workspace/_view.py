@@ -134,18 +134,28 @@ def overview(rows: Sequence[Row]) -> RenderableType:
         )
     words = [
         Text.assemble(
-            (f"{plain(row['name'])}: ", "bold"), " ".join(plain(row["words"]).split()), no_wrap=False, overflow="fold"
+            (f"{plain(row['name'])}: ", "bold"), " ".join(plain(told).split()), no_wrap=False, overflow="fold"
         )
         for row in rows
-        if row["words"]
+        for told in (row["words"], _called(row))
+        if told
     ]
     return Group(table, *words)
 
 
 def _told(row: Row) -> str:
     """What to say of a process in one line."""
-    told: str = row["url"] if row["state"] == "ready" else row["words"]
-    return told
+    if row["state"] != "ready":
+        words: str = row["words"]
+        return words
+    return ", ".join(filter(None, [row["url"], _called(row)]))
+
+
+def _called(row: Row) -> str:
+    """What its agents are called, where that is another name than their folder's."""
+    known = {row["name"].casefold(), row["name"].rpartition(".")[0].casefold()}  # a replica has a number behind it
+    others = [repr(name) for name in row.get("called", ()) if name.casefold() not in known]
+    return f"is called {' and '.join(others)}" if others else ""
 
 
 def _span(seconds: float) -> str:

@@ -136,14 +136,8 @@ class Away(Exception):
 
 
 async def _client(kubeconfig: str | None, context: str | None) -> Any:
-    try:
-        # It takes a second to import.
-        kubernetes: Any = await asyncio.to_thread(__import__, "kubernetes_asyncio.config")
-    except ImportError as error:
-        raise RuntimeUnavailable(
-            f"the runtime 'kubernetes' needs a package that is not installed: {error.name}",
-            hint="pip install 'codin[kubernetes]'",
-        ) from error
+    # It takes a second to import.
+    kubernetes: Any = await asyncio.to_thread(__import__, "kubernetes_asyncio.config")
     settings = kubernetes.client.Configuration()
     settings.retries = 0
     # The library looks at $KUBECONFIG once, when it is imported.

@@ -57,18 +57,21 @@ class Interpreter:
 @cache
 def interpreter_of(program: str) -> Interpreter:
     """Look at an interpreter. Raises SandboxUnavailable when it is none."""
-    if program == sys.executable:
+    place = Path(program).absolute()
+    if ".." in place.parts:  # the way there is none that the sandbox has; the last link is what a venv is known by
+        place = place.parent.resolve() / place.name
+    if str(place) == sys.executable:
         prefixes, same = (sys.prefix, sys.base_prefix), True
     else:
         try:
-            asked = subprocess.run([program, "-I", "-c", _ASK], capture_output=True, check=True, timeout=30)
+            asked = subprocess.run([place, "-I", "-c", _ASK], capture_output=True, check=True, timeout=30)
             *prefixes, version, tag = json.loads(asked.stdout)
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             raise SandboxUnavailable(
                 f"{program!r} is no Python that runs here", hint="give the path of a CPython of 3.9 or later"
             ) from error
         same = version == sys.version and tag == sys.implementation.cache_tag
-    return Interpreter(Path(program).absolute(), tuple(map(Path, prefixes)), same)
+    return Interpreter(place, tuple(map(Path, prefixes)), same)
 
 
 def writable(policy: Policy) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import quote, urlencode
@@ -27,6 +28,7 @@ from codin.errors import (
 from codin.net import AddressGuard, Response, Transport, open_transport
 from codin.net._body import is_json
 from codin.tool._protocol import ToolSpec
+from codin.tool._redaction import Redaction
 from codin.tool.openapi._auth import Auth, Keys
 from codin.tool.openapi._operation import Body, Operation, Parameter, is_text
 from codin.tool.openapi._styles import pairs, plain, scalar
@@ -133,12 +135,16 @@ class OpenApiTool:
                 raise ToolTimeout(told, tool=self.name, retryable=self.spec.idempotent) from None
             told = f"{self.name!r} failed: {_reason(error)}"
             raise ToolFailed(told, tool=self.name, retryable=self._may(error)) from None
-        return self._result(answer, keys)
+        return self._result(answer, keys, arguments)
 
-    def _result(self, answer: Response, keys: Keys) -> Any:
+    @cached_property
+    def _redaction(self) -> Redaction:
+        return Redaction(self.spec.input_schema, self.spec.secrets)
+
+    def _result(self, answer: Response, keys: Keys, arguments: Mapping[str, Any]) -> Any:
         kind = answer.headers.get("content-type", "")
         if not 200 <= answer.status < 300:
-            raise self._refused(answer, kind, keys)
+            raise self._refused(answer, kind, keys, arguments)
         if not answer.body:
             return None
         if is_json(kind):
@@ -148,14 +154,15 @@ class OpenApiTool:
                 raise ToolFailed(f"{self.name!r} failed: the API answered with broken JSON", tool=self.name) from None
         return answer.body.decode(errors="replace") if is_text(kind) else base64.b64encode(answer.body).decode()
 
-    def _refused(self, answer: Response, kind: str, keys: Keys) -> ToolFailed:
+    def _refused(self, answer: Response, kind: str, keys: Keys, arguments: Mapping[str, Any]) -> ToolFailed:
         status = answer.status
         words = f"{status} {HTTPStatus(status).phrase}" if status in _KNOWN else str(status)
         if 300 <= status < 400:
             said = "a redirect, which is not followed"
         else:
-            said = answer.body[: 4 * _SHOWN].decode(errors="replace") if is_json(kind) or is_text(kind) else ""
-            said = keys.clean(" ".join(said.split()))[:_SHOWN]
+            said = answer.body.decode(errors="replace") if is_json(kind) or is_text(kind) else ""
+            said = self._redaction.clean(keys.clean(said), arguments)  # all of it: half a secret would not be found
+            said = " ".join(said.split())[:_SHOWN]
         after = answer.headers.get("retry-after", "")
         hint = f"call it again in {after} s" if after.isdecimal() and len(after) < 6 else None
         text = f"{self.name!r} failed: the API answered {words}" + (f": {said}" if said else "")

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
-from urllib.parse import quote
 
 from codin.errors import ConfigError, DocumentRefused
+from codin.net._wording import masked
 from codin.tool.openapi._document import Document, child, object_at
 from codin.trust import Credential, Outbound
 
@@ -20,7 +20,6 @@ Secret: TypeAlias = "str | tuple[str, str] | Credential"
 """A key or a token, a name with its password, or what gives the headers, such as `codin.trust.ClientCredentials`."""
 
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 5.6.2
-_SHORTEST = 4  # of what is hidden in a text: shorter ones are in every word
 
 
 @dataclass(slots=True)
@@ -34,12 +33,8 @@ class Keys:
 
     def clean(self, text: str) -> str:
         """A text without the secrets."""
-        values = [*self.headers.values(), *self.hidden, *(value for _, value in (*self.query, *self.cookies))]
-        secrets = {form for value in values for form in (value, value.rpartition(" ")[2], quote(value, safe=""))}
-        for secret in sorted(secrets, key=len, reverse=True):
-            if len(secret) >= _SHORTEST:
-                text = text.replace(secret, "***")
-        return text
+        sent = (value for _, value in (*self.query, *self.cookies))
+        return masked(text, [*self.headers.values(), *self.hidden, *sent])
 
 
 class Auth:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal, cast
 
 from codin.errors import DocumentRefused
+from codin.tool._json_schema import JsonSchema, SchemaBroken
 from codin.tool._patterns import Patterns
 from codin.tool.openapi._document import Document, child, object_at
 
@@ -69,15 +71,16 @@ _NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
 @dataclass(slots=True)
 class _Read:
-    """A schema as JSON Schema; what it refers to, by its places; and how many values it has."""
+    """A schema as JSON Schema; what it refers to, by its places; how many values it has; and why it is of no use."""
 
     schema: dict[str, Any] = field(default_factory=dict[str, Any])
     targets: set[str] = field(default_factory=set[str])
     size: int = 0
+    broken: str = ""
 
 
 class Schemas:
-    """The schemas of one document. Each of those that others refer to is read once.
+    """The schemas of one document. Each of those that others refer to is read and checked once.
 
     A schema for arguments has nothing that only the server may say (`readOnly`), and one for results demands nothing
     that only the caller says (`writeOnly`).
@@ -95,15 +98,14 @@ class Schemas:
         Raises:
             DocumentRefused: it is none, or with all that it refers to larger than the limits.
         """
-        whole = self._read(schema, place, direction)
+        whole = _of_use(self._read(schema, place, direction), place)
         size = whole.size
-        waiting, reached = list(whole.targets), dict[str, Any]()
+        waiting, reached = list(whole.targets), dict[str, _Read]()
         while waiting:
             target = waiting.pop()
             if target in reached:
                 continue
-            found = self._at(target, place, direction)
-            reached[target] = found.schema
+            found = reached[target] = _of_use(self._at(target, place, direction), target)
             size += found.size
             if size > self._document.limits.schema:
                 raise DocumentRefused(
@@ -112,8 +114,11 @@ class Schemas:
                     hint="leave the operation out, by only=…, or raise OpenApiLimits.schema",
                 )
             waiting += found.targets
-        made = whole.schema
-        return {**made, "$defs": {self._name(each): reached[each] for each in sorted(reached)}} if reached else made
+        if not reached:
+            return whole.schema
+        definitions = {self._name(each): reached[each].schema for each in sorted(reached)}
+        _check_circles(definitions, place)
+        return {**whole.schema, "$defs": definitions}
 
     def _at(self, target: str, place: str, direction: Direction) -> _Read:
         known = self._known.get((target, direction))
@@ -135,6 +140,10 @@ class Schemas:
     def _read(self, schema: Any, place: str, direction: Direction) -> _Read:
         read = _Read()
         read.schema = self._made(schema, place, direction, read)
+        try:
+            JsonSchema(read.schema)
+        except SchemaBroken as broken:
+            read.broken = str(broken)
         return read
 
     def _made(self, schema: Any, place: str, direction: Direction, read: _Read) -> dict[str, Any]:
@@ -183,6 +192,30 @@ class Schemas:
                 made["properties"].pop(name)
             if isinstance(required := made.get("required"), list):
                 made["required"] = [other for other in cast("list[Any]", required) if other != name]
+
+
+def _of_use(read: _Read, place: str) -> _Read:
+    if read.broken:
+        raise DocumentRefused(f"the schema is of no use: {read.broken}", place=place)
+    return read
+
+
+def _check_circles(definitions: Mapping[str, Any], place: str) -> None:
+    """Refuse schemas that lead back to themselves with nothing in between; each alone has been checked."""
+    leads = {f"#/$defs/{name}": joined for name, schema in definitions.items() if (joined := set(_joined(schema)))}
+    try:
+        TopologicalSorter(leads).prepare()
+    except CycleError as circle:
+        told = f"{circle.args[1][0]!r} leads in a circle, and says nothing of any value"
+        raise DocumentRefused(f"the schema is of no use: {told}", place=place) from None
+
+
+def _joined(schema: Mapping[str, Any]) -> Iterator[str]:
+    """What holds for whatever the schema holds for, of what it refers to."""
+    if "$ref" in schema:
+        yield schema["$ref"]
+    for part in schema.get("allOf", ()):
+        yield from _joined(part)
 
 
 def _list(value: Any, place: str) -> Sequence[Any]:

@@ -12,7 +12,6 @@ from urllib.parse import urljoin, urlsplit
 
 from codin.errors import ConfigError, DocumentRefused
 from codin.net import AddressGuard
-from codin.tool._json_schema import JsonSchema, SchemaBroken
 from codin.tool.openapi._api import Api, OpenApiTool
 from codin.tool.openapi._auth import Auth, Secret
 from codin.tool.openapi._document import Document, OpenApiLimits, child, object_at
@@ -86,8 +85,7 @@ def openapi_tools(
                 hint=f"say base_url={server!r} if that is meant",
             )
         schemes = secrets.chosen(read, operation.own, operation.place)
-        checked = _checked_schemas(operation)
-        tools.append(OpenApiTool(names.of(operation), checked, server, api, schemes, list(scopes)))
+        tools.append(OpenApiTool(names.of(operation), operation, server, api, schemes, list(scopes)))
     return tools
 
 
@@ -101,8 +99,15 @@ def _chosen(document: Document, only: Collection[str] | None) -> Iterator[Operat
         known = {str(own.get("operationId")), f"{method.upper()} {path}"}
         known |= set(map(str, cast("list[Any]", tags))) if isinstance(tags, list) else set()
         met |= known
-        if wanted is None or wanted & known:
-            yield read_operation(document, schemas, path, method, item)
+        if wanted is not None and not wanted & known:
+            continue
+        try:
+            operation = _bounded(read_operation(document, schemas, path, method, item))
+        except DocumentRefused as error:
+            name = str(own.get("operationId") or f"{method.upper()} {path}")[:100]
+            error.hint = error.hint or f"to leave {name!r} out, give the names or tags of the others by only=[…]"
+            raise
+        yield operation
     for unknown in sorted((wanted or set()) - met):
         near = difflib.get_close_matches(unknown, met, 3)
         raise ConfigError(
@@ -193,14 +198,10 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
-def _checked_schemas(operation: Operation) -> Operation:
-    """The operation, whose arguments can be checked; what cannot be of its results is given as it comes."""
-    try:
-        JsonSchema(operation.input_schema)
-    except SchemaBroken as broken:
-        raise DocumentRefused(f"what it takes has a schema of no use: {broken}", place=operation.place) from None
-    try:
-        JsonSchema(operation.result or {})
-    except SchemaBroken:
-        return replace(operation, result=None)
-    return operation
+def _bounded(operation: Operation) -> Operation:
+    """The operation, whose arguments are few enough to be checked; a result of too many values is given as it comes."""
+    from codin.tool._json_keywords import is_large  # which loads the validator
+
+    if is_large(operation.input_schema):
+        raise DocumentRefused("what it takes has a schema that is too large", place=operation.place)
+    return replace(operation, result=None) if is_large(operation.result) else operation

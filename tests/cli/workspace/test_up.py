@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -74,6 +75,34 @@ def test_in_the_background(place: Place) -> None:
     await_end(pid)
     assert run("ps", cwd=place.folder).stderr == f"nothing is up in {place.folder}\n"
     assert json.loads(run("ps", "--json", cwd=place.folder).stdout)["up"] is False
+
+
+def test_a_name_that_is_not_the_folder_s_is_told(place: Place) -> None:
+    place.agent("loud")  # its function is called shout
+    place.agent("shout", SHOUT, "replicas = 2")
+    done = run("up", "-d", cwd=place.folder)
+    assert re.search(r"^loud ready http://127\.0\.0\.1:\d+/, is called 'shout'$", done.stdout, re.MULTILINE), done
+    told = [line for line in run("ps", cwd=place.folder).stdout.splitlines() if "is called" in line]
+    assert told == ["loud: is called 'shout'"]
+    processes = place.processes()
+    assert {name: row["called"] for name, row in processes.items()} == {name: ["shout"] for name in processes}
+    unknown = run("call", "loud", "Hi", cwd=place.folder)
+    assert unknown.returncode == 2
+    assert "nobody is called 'loud' here, and the agent in agents/loud is called 'shout'" in unknown.stderr
+
+
+def test_agents_of_one_name_are_not_guessed(place: Place) -> None:
+    """They have the key of the workspace, all of them, as replicas of one agent have."""
+    place.agent("shout", SHOUT, "replicas = 2")
+    place.up()
+    assert run("call", "shout", "Hi", cwd=place.folder).stdout == "HI\n"
+    place.agent("loud")
+    run("down", cwd=place.folder)
+    places = {row["url"].rstrip("/"): name.partition(".")[0] for name, row in place.up().items()}
+    unclear = run("call", "shout", "Hi", cwd=place.folder)
+    assert unclear.returncode == 2
+    assert "3 agents are called 'shout': " in unclear.stderr
+    assert all(f"{url} (agents/{folder})" in unclear.stderr for url, folder in places.items())
 
 
 def test_a_second_one_is_refused(place: Place) -> None:

@@ -191,6 +191,41 @@ async def test_secrets_are_sent_and_never_told(
     assert not [record for record in caplog.records if record.name.startswith("codin") and secret in str(record.args)]
 
 
+@pytest.mark.parametrize("length", [20, 990, 5000])
+async def test_an_argument_that_is_secret_is_in_no_error(length: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    app = FastAPI()
+
+    @app.api_route("/login", methods=["GET", "POST"])
+    async def login(request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        body = (await request.body()).decode() or "null"
+        return Response(f'{{"wrong": "{request.url.query}", "body": {body}}}', 422, media_type="application/json")
+
+    word = {"type": "string", "format": "password"}
+    fields = {"user": {"type": "string"}, "password": word}
+    body = {"content": {"application/json": {"schema": {"type": "object", "properties": fields}}}}
+    methods = {
+        "post": {"operationId": "login", "requestBody": body},
+        "get": {"operationId": "look", "parameters": [{"name": "password", "in": "query", "schema": word}]},
+    }
+    secret = "hunter2 & " + "é" * length
+    async with listening(app) as served:
+        tools = openapi_tools({"openapi": "3.1.0", "paths": {"/login": methods}}, base_url=served.url)
+        executor = ToolExecutor(tools)
+        for name, arguments in (
+            ("login", {"body": {"user": "ada", "password": secret}}),
+            ("look", {"password": secret}),
+        ):
+            with pytest.raises(ToolFailed, match=r"422 .*\*\*\*") as failed:
+                await executor.call(name, arguments)
+            with pytest.raises(ToolFailed) as told:
+                await next(tool for tool in tools if tool.name == name).invoke(**arguments)
+            assert not any("hunter2" in text for text in (str(failed.value), str(told.value)))
+    assert not [
+        record for record in caplog.records if record.name.startswith("codin") and "hunter2" in record.getMessage()
+    ]
+
+
 async def test_an_api_that_is_gone_is_not_told_by_its_url(url: str, shop: Shop) -> None:
     document: dict[str, Any] = shop.app.openapi()
     document["security"] = [{"query": []}]

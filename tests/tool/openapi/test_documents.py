@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,14 @@ def test_only_takes_ids_paths_and_tags() -> None:
         (document({"parameters": "no"}), "#/paths/~10/get/parameters"),
         (document({"parameters": [{"name": "a\r\nb", "in": "header"}]}), "#/paths/~10/get/parameters/0/name"),
         (document({"parameters": [{"name": "a", "in": "body"}]}), "#/paths/~10/get/parameters/0/in"),
-        (document({"parameters": [{"name": "a", "in": "query", "schema": {"type": "no"}}]}), "#/paths/~10/get"),
+        (
+            document({"parameters": [{"name": "a", "in": "query", "schema": {"type": "no"}}]}),
+            "#/paths/~10/get/parameters/0/schema",
+        ),
+        (
+            document({"parameters": [{"name": "a", "in": "query", "schema": {"$ref": "#/a"}}]}, a={"type": "no"}),
+            "#/a",
+        ),
         (document({"requestBody": {"content": {"application/json": {"schema": 3}}}}), "schema"),
         (
             document(
@@ -83,7 +91,7 @@ def test_only_takes_ids_paths_and_tags() -> None:
                 a={"$ref": "#/b"},
                 b={"$ref": "#/a"},
             ),
-            "#/paths/~10/get",
+            "#/paths/~10/get/requestBody/content/application~1json/schema",
         ),
         ({"openapi": "3.1.0", "paths": {"/{a}": {"get": {}}}}, "#/paths/~1{a}/get"),
         ({"openapi": "3.1.0", "paths": {"/../adm": {"get": {}}}}, "#/paths/~1..~1adm"),
@@ -162,6 +170,63 @@ def test_operations_and_schemas_are_bounded() -> None:
         limits=OpenApiLimits(schema=100),
     )
     assert told.spec.output_schema is None
+
+
+def linked(schemas: int, operations: int) -> dict[str, Any]:
+    """A document whose schemas all refer to one another, and whose operations each take one of them."""
+    references = [{"$ref": f"#/components/schemas/S{number}"} for number in range(schemas)]
+    fields = {f"p{number}": {**each} for number, each in enumerate(references[:10])}
+    held = {f"S{number}": {"properties": {**fields, "next": references[number - 1]}} for number in range(schemas)}
+    bodies = [
+        {"content": {"application/json": {"schema": references[number % schemas]}}} for number in range(operations)
+    ]
+    return document(*({"requestBody": body} for body in bodies), components={"schemas": held})
+
+
+def test_a_schema_that_many_operations_take_is_checked_once() -> None:
+    def calls(operations: int) -> int:
+        """How many functions are called to read the document: time, which no other program has a part in."""
+        count = 0
+
+        def counted(frame: object, event: str, argument: object) -> None:
+            nonlocal count
+            count += event == "call"
+
+        given = linked(60, operations)
+        before = sys.getprofile()
+        sys.setprofile(counted)
+        try:
+            openapi_tools(given)
+        finally:
+            sys.setprofile(before)
+        return count
+
+    calls(1)  # which loads the validator
+    assert calls(40) < 2 * calls(10)
+
+
+def test_results_that_are_too_many_values_together_are_given_as_they_come() -> None:
+    contents = [
+        {"application/json": {"schema": {"properties": {f"{status}f{n}": {"type": "string"} for n in range(4_500)}}}}
+        for status in (200, 201, 202)
+    ]
+    answers = {f"20{number}": {"content": content} for number, content in enumerate(contents)}
+    (checked,) = openapi_tools(document({"responses": {"200": answers["200"]}}))
+    (given,) = openapi_tools(document({"responses": answers}))
+    assert checked.spec.output_schema is not None
+    assert given.spec.output_schema is None
+
+
+def test_who_leaves_out_the_operation_that_is_wrong_can_use_the_others() -> None:
+    wrong = {"operationId": "bad", "requestBody": {"content": {"application/json": {"schema": {"type": "objekt"}}}}}
+    given = document({"operationId": "good"}, wrong)
+    with pytest.raises(DocumentRefused) as refused:
+        openapi_tools(given)
+    assert refused.value.hint == "to leave 'bad' out, give the names or tags of the others by only=[…]"
+    assert [tool.name for tool in openapi_tools(given, only=["good"])] == ["good"]
+    del given["paths"]["/1"]["get"]["operationId"]
+    with pytest.raises(DocumentRefused, match="to leave 'GET /1' out"):
+        openapi_tools(given)
 
 
 def test_secrets_fit_their_schemes_and_are_in_no_text() -> None:
