@@ -55,7 +55,7 @@ class Limits:
     Args:
         cpu: cores.
         memory: bytes.
-        processes: at one time, threads counted.
+        processes: at one time, threads counted. Commands side by side in a local sandbox count for one more each.
         disk: bytes of files, all folders that can be written together.
         files: how many files; where a back-end cannot count them, `memory` bounds them.
         output: bytes that are kept of stdout, and as many of stderr. A command that writes sixteen times as much is
