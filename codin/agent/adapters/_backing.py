@@ -13,7 +13,7 @@ from codin.memory import Memories, Memory, Scope
 from codin.task import Task, current_task
 from codin.task._task import run_of
 
-__all__ = ["Backing"]
+__all__ = ["Backing", "running_loop"]
 
 T = TypeVar("T")
 Work = Callable[[Memory], Coroutine[Any, Any, T]]
@@ -39,7 +39,7 @@ class Backing:
             raise ConfigError("outside of tasks there is no server to have a memory", hint="give memories as well")
         self._memories = memories
         self._outside = outside
-        self._loop = _running_loop()
+        self._loop = running_loop()
         self._alone = alone and self._loop is None and memories is not None
         self._own: _OwnLoop | None = None
         self._beginning = threading.Lock()
@@ -73,7 +73,7 @@ class Backing:
                 "this memory waits for an event loop, and none runs that it knows",
                 hint="make it in a coroutine, as in `async with Memories(…)`, and call what blocks in a thread",
             )
-        if loop is _running_loop():
+        if loop is running_loop():
             raise ConfigError(
                 "this memory would block the event loop that it waits for", hint="await its asynchronous methods"
             )
@@ -141,7 +141,8 @@ class _OwnLoop:
         self.loop.close()
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that we are in, if any."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

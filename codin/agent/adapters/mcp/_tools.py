@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any, Self
 
 from mcp import McpError, types
 
+from codin.agent.adapters._backing import running_loop
 from codin.agent.adapters.mcp._connect import Connect, http, program
 from codin.agent.adapters.mcp._questions import call_within
 from codin.agent.adapters.mcp._secrets import Secrets
@@ -90,17 +90,9 @@ def mcp_tools(
         connect = program(words, env=env, cwd=cwd, sandbox=sandbox, policy=policy, kind=kind, secrets=secrets)
         place = words[0]
     tools = McpTools(connect, place, only, prefix, ToolSpec("", scopes=scopes, timeout=timeout), registry, secrets)
-    if registry is not None or not _in_event_loop():
+    if registry is not None or running_loop() is None:
         tools.ask()
     return tools
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _check_wanted(only: Collection[str] | None, told: Sequence[types.Tool]) -> None:
