@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
@@ -17,6 +18,7 @@ from codin.server._app import App
 from codin.server._limits import KEPT_OPEN
 from codin.server._neighbours import Neighbourhood
 from codin.server._presence import Presence
+from codin.server._stream import LAST_WORDS
 
 __all__ = ["Process"]
 
@@ -60,8 +62,16 @@ class Process(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._presence.leave()
+        asyncio.get_running_loop().call_later(LAST_WORDS, self._let_go)
         await super().shutdown(sockets)
         await self._neighbours.aclose()
+
+    def _let_go(self) -> None:
+        """Drop who has the whole answer but for what it does not take: closed properly, it would be waited for."""
+        for connection in tuple(self.server_state.connections):
+            transport = cast("asyncio.Transport", connection.transport)
+            if transport.is_closing():
+                transport.abort()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._loop is None:

@@ -18,7 +18,7 @@ from codin.errors import CodinError
 from codin.server._limits import ServerLimits
 from codin.task import Entry, Subscription
 
-__all__ = ["EventStream", "Streams"]
+__all__ = ["LAST_WORDS", "EventStream", "Streams"]
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -26,7 +26,7 @@ _HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 _COMMENT = b": keep-alive\n\n"
-_LAST_WORDS = 3.0  # seconds in which readers may take what is left for them when the server leaves
+LAST_WORDS = 3.0  # seconds in which readers may take what is left for them when the server leaves
 
 
 class OpenStream(Protocol):
@@ -87,7 +87,7 @@ class Streams:
         for stream in tuple(self._open):
             stream.finish()
         if self._open:
-            asyncio.get_running_loop().call_later(_LAST_WORDS, self._cut)
+            asyncio.get_running_loop().call_later(LAST_WORDS, self._cut)
 
     def _cut(self) -> None:
         for stream in tuple(self._open):

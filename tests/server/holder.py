@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 import threading
+from typing import Any
 
 import codin
 from codin.agent import agent
@@ -19,7 +21,7 @@ _released = asyncio.Event()
 
 @agent
 async def holder(text: str, task: Task) -> None:
-    """`hold` holds, `ask` asks, `flood` floods and holds."""
+    """`hold` holds, `ask` asks, `flood` floods and holds, `spill` says somewhat more than a small buffer holds."""
     _listen(asyncio.get_running_loop())
     await task.write("begun")
     if text == "ask":
@@ -27,6 +29,8 @@ async def holder(text: str, task: Task) -> None:
     elif text == "flood":
         for _ in range(60):
             await task.write("x" * 100_000)
+    elif text == "spill":
+        await task.write("x" * 50_000)
     if text != "ask":
         await _released.wait()
     await task.write(" and done")
@@ -45,8 +49,21 @@ def _listen(loop: asyncio.AbstractEventLoop) -> None:
         threading.Thread(target=read, daemon=True).start()
 
 
+def _with_send_buffers_of(size: int) -> None:
+    """What a listener says of its buffers holds for the connections that it accepts."""
+    bind = socket.socket.bind
+
+    def binding(self: socket.socket, address: Any) -> None:
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+        bind(self, address)
+
+    socket.socket.bind = binding
+
+
 if __name__ == "__main__":
     settings = json.loads(sys.argv[1])
+    if "send_buffer" in settings:
+        _with_send_buffers_of(settings.pop("send_buffer"))
     for name, kind in (("limits", Limits), ("server_limits", ServerLimits)):
         if name in settings:
             settings[name] = kind(**settings[name])

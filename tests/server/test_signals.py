@@ -120,3 +120,20 @@ async def test_a_reader_that_takes_nothing_does_not_hold_it_up() -> None:
         await process.ended(within=15)
         assert await process.errors() == ""
         client.close()
+
+
+async def test_a_reader_that_leaves_the_last_of_it_does_not_hold_it_up_either() -> None:
+    """What is left is so little that the server is done with it; the connection is not."""
+    async with running(PROGRAM, limits={"drain": 0.2}, send_buffer=4096) as process:
+        client = await RawClient.call(
+            process.url, "SendStreamingMessage", {"message": message("spill")}, receive_buffer=4096
+        )
+        await client.seen(1)
+        beside = {"Last-Event-ID": str(client.events[0][0])}
+        other = await RawClient.call(process.url, "SubscribeToTask", {"id": client.task_id}, headers=beside)
+        await other.until(lambda: other.received > 50_000)
+        process.send(signal.SIGTERM)
+        await other.end()
+        await process.ended()
+        assert await process.errors() == ""
+        client.close()
