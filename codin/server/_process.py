@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 from types import FrameType
-from typing import cast
 
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
@@ -69,9 +68,8 @@ class Process(uvicorn.Server):
     def _let_go(self) -> None:
         """Drop who has the whole answer but for what it does not take: closed properly, it would be waited for."""
         for connection in tuple(self.server_state.connections):
-            transport = cast("asyncio.Transport", connection.transport)
-            if transport.is_closing():
-                transport.abort()
+            if connection.transport.is_closing():
+                connection.transport.abort()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._loop is None:
