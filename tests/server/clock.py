@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-__all__ = ["Clock", "still", "turns"]
+__all__ = ["Clock", "pass_time", "still", "turns"]
 
 
 async def turns(count: int = 20) -> None:
@@ -35,6 +36,13 @@ class Clock:
         """Let time pass, and let what was due meanwhile happen."""
         self._passed += seconds
         await turns()
+
+
+def pass_time(seconds: float) -> None:
+    """Let so much time pass at once for the running event loop: what was to come meanwhile is due."""
+    loop: Any = asyncio.get_running_loop()
+    clock = loop.time
+    loop.time = lambda: clock() + seconds
 
 
 @contextmanager

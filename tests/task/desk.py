@@ -8,13 +8,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
-
 from codin import a2a
 from codin.task import AgentResponse, Entry, Owner, Task, TaskManager, TaskStore, Turn
 from codin.trust import Caller
 
-__all__ = ["ALICE", "Desk", "entries_of", "forever", "message_of", "put_forward", "state_of", "text_of"]
+__all__ = ["ALICE", "Desk", "entries_of", "forever", "message_of", "state_of", "text_of"]
 
 ALICE = Caller("alice")
 
@@ -120,13 +118,6 @@ def entries_of(log: Sequence[Entry]) -> list[str]:
         status = json.loads(entry.body).get("statusUpdate") if entry.kind == "status" else None
         words.append(state_of(status) if status else entry.kind)
     return words
-
-
-def put_forward(patch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Let so much time pass at once for the event loop: what was to come meanwhile is due, and nothing was too slow."""
-    loop = asyncio.get_running_loop()
-    time = loop.time
-    patch.setattr(loop, "time", lambda: time() + seconds)
 
 
 async def forever(_: Task | None = None) -> AgentResponse:

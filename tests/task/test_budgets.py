@@ -27,7 +27,7 @@ from codin.task import (
     open_store,
 )
 from codin.trust import ANONYMOUS, Budget, Caller, CallLimits
-from tests.task.desk import put_forward
+from tests.server.clock import pass_time
 
 pytestmark = pytest.mark.anyio
 
@@ -218,11 +218,11 @@ async def test_waiting_for_a_share_ends_with_the_time_of_the_call() -> None:
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_deadline_that_has_passed_refuses_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_deadline_that_has_passed_refuses_the_next_call() -> None:
     others = Others()
 
     async def handle(task: Task) -> AgentResponse:
-        put_forward(monkeypatch, task.deadline - asyncio.get_running_loop().time() + 0.01)
+        pass_time(task.deadline - asyncio.get_running_loop().time() + 0.01)
         with pytest.raises(a2a.UnsupportedOperation, match="the time for this call is over") as caught:
             await task.call("http://other/", "work")
         return AgentResponse.completed(caught.value.reason)
@@ -313,10 +313,10 @@ async def test_a_task_that_did_not_end_well_has_a_bill_too(how: str) -> None:
     assert bill(await run(handle, Others({"total_tokens": 4}))) == {"total_tokens": 7}
 
 
-async def test_a_run_that_is_stopped_has_a_bill_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_that_is_stopped_has_a_bill_too() -> None:
     async def handle(task: Task) -> AgentResponse:
         await task.call("http://other/", "work")
-        put_forward(monkeypatch, 60)
+        pass_time(60)
         await asyncio.Event().wait()
         return AgentResponse.completed()
 

@@ -13,7 +13,8 @@ from codin.client import Event, Peer
 from codin.net import MemoryTransport
 from codin.task import AgentResponse, Limits, MemoryStore, NeedInput, Task
 from codin.testing import Peers, mesh
-from tests.task.desk import Desk, message_of, put_forward, state_of, text_of
+from tests.server.clock import pass_time
+from tests.task.desk import Desk, message_of, state_of, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -185,10 +186,10 @@ async def test_a_task_that_ends_without_an_answer_calls_off(peers: Peers, outcom
     await desk.manager.close()
 
 
-async def test_a_task_that_runs_out_of_time_calls_off(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_task_that_runs_out_of_time_calls_off(peers: Peers) -> None:
     async def handle(task: Task) -> AgentResponse:
         await task.call(URL, "which?")
-        put_forward(monkeypatch, 60)
+        pass_time(60)
         await asyncio.Event().wait()
         return AgentResponse.completed()
 

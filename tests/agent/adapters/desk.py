@@ -14,7 +14,7 @@ from codin.agent import Agent
 from codin.task import USAGE_KEY, Limits, StatusEntry, TaskManager, TaskStore
 from codin.trust import ANONYMOUS, Caller
 
-__all__ = ["Desk", "Turn", "pass_time"]
+__all__ = ["Desk", "Turn"]
 
 _PATIENCE = 120.0  # seconds after which something hangs, and is not only slow
 
@@ -140,13 +140,6 @@ class Desk:
 
     async def close(self) -> None:
         await self.manager.drain()
-
-
-def pass_time(seconds: float) -> None:
-    """Let so much time pass for the timers of the running event loop, at once."""
-    loop: Any = asyncio.get_running_loop()
-    clock = loop.time
-    loop.time = lambda: clock() + seconds
 
 
 def _request(content: Any, context: str | None, task: a2a.Task | None) -> a2a.SendMessageRequest:

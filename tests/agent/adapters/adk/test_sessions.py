@@ -23,8 +23,9 @@ from codin.task import Limits, MemoryStore, open_store
 from codin.testing import ModelServer
 from codin.trust import Caller
 from tests.agent.adapters.adk.scripted import Scripted, ask_human, speaker
-from tests.agent.adapters.desk import Desk, pass_time
+from tests.agent.adapters.desk import Desk
 from tests.agent.adapters.keeping import warned
+from tests.server.clock import pass_time
 
 pytestmark = pytest.mark.anyio
 

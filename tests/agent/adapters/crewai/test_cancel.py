@@ -20,7 +20,8 @@ from codin.agent.adapters.crewai import adapt
 from codin.task import Limits
 from codin.testing import ModelServer
 from tests.agent.adapters.crewai.crews import crew_of, helper
-from tests.agent.adapters.desk import Desk, pass_time
+from tests.agent.adapters.desk import Desk
+from tests.server.clock import pass_time
 
 pytestmark = pytest.mark.anyio
 

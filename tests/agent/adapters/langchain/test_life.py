@@ -25,7 +25,8 @@ from codin.agent.adapters.langchain import adapt
 from codin.task import Limits, MemoryStore, current_task
 from codin.testing import ModelServer
 from codin.trust import Caller
-from tests.agent.adapters.desk import Desk, pass_time
+from tests.agent.adapters.desk import Desk
+from tests.server.clock import pass_time
 
 pytestmark = pytest.mark.anyio
 

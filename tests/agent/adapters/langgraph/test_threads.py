@@ -26,8 +26,9 @@ from typing_extensions import TypedDict
 from codin.agent.adapters.langgraph import adapt
 from codin.task import Limits, MemoryStore, open_store
 from codin.testing import ModelServer
-from tests.agent.adapters.desk import Desk, pass_time
+from tests.agent.adapters.desk import Desk
 from tests.agent.adapters.langgraph.graphs import build
+from tests.server.clock import pass_time
 
 pytestmark = pytest.mark.anyio
 
