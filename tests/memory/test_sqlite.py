@@ -435,6 +435,35 @@ async def test_many_that_open_a_new_file_at_once(path: Path) -> None:
     await asyncio.gather(*(memory.close() for memory in memories))
 
 
+async def test_who_is_called_off_while_it_opens_lets_go_of_the_file(path: Path) -> None:
+    log = path.with_name(f"{path.name}-wal")  # which is there as long as anybody has the file open
+    memory = SQLiteMemory(path)
+    finished, turns = False, 0
+    while not finished:
+        opening = asyncio.create_task(memory.open())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        finished = opening.done()
+        opening.cancel()
+        await asyncio.wait([opening])
+        assert log.exists() is finished, turns
+        turns += 1 + turns // 4
+    await memory.close()
+
+
+async def test_who_is_called_off_leaves_it_to_those_who_open_it_too(path: Path) -> None:
+    memory = SQLiteMemory(path)
+    for _ in range(3):  # nobody has it open; then somebody has
+        openings = [asyncio.create_task(memory.open()) for _ in range(3)]
+        await asyncio.sleep(0)
+        openings[0].cancel()
+        openings[2].cancel()
+        await asyncio.wait(openings)
+        await openings[1]
+        assert (await memory.stats("")).records == 0
+    await memory.close()
+
+
 async def test_another_programs_database_is_left_alone(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE theirs (a)")

@@ -57,6 +57,8 @@ class SQLiteMemory:
         self._synchronous = synchronous
         self._file: MemoryFile | None = None
         self._opening = threading.Lock()
+        self._coming = 0  # who is opening it now
+        self._is_open = False
         self._codes: Codes | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -68,15 +70,29 @@ class SQLiteMemory:
             MemoryUnavailable: it cannot be opened.
             MemoryFailed: it is no database, another program's, or a newer codin's.
         """
-        await asyncio.to_thread(self._ready, asyncio.get_running_loop())
+        self._coming += 1
+        try:
+            await asyncio.to_thread(self._ready, asyncio.get_running_loop())
+            self._is_open = True
+        finally:
+            self._coming -= 1
+            if not self._is_open:
+                await asyncio.to_thread(self._undone)  # who is called off leaves a thread that opens it
 
     def _ready(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._opening:
-            if self._file is None:
+            if self._file is None and self._coming:
                 self._file = MemoryFile(self._path.resolve(), self._synchronous, loop)
+
+    def _undone(self) -> None:
+        with self._opening:
+            if self._file is not None and not self._coming and not self._is_open:
+                file, self._file = self._file, None
+                file.close()
 
     async def close(self) -> None:
         file, self._file = self._file, None
+        self._is_open = False
         self._codes = None
         if file is not None:
             await asyncio.to_thread(file.close)

@@ -89,7 +89,7 @@ class SQLiteStore:
             if self._old is not None:
                 self._old.close()
                 self._old = None
-            if self._file is None:
+            if self._file is None and self._users:  # who was called off may be gone already
                 file = SQLiteFile(self._path.resolve(), self._synchronous, loop, self._settled)
                 self._position = file.writer.position
                 self._file = file
