@@ -46,7 +46,7 @@ def serve_and_reload(targets: Sequence[str], settings: Mapping[str, Any], python
     say(f"watching {', '.join(map(_short, folders))}", "dim")
     with _Child(command) as child:
         # A dead child is not started again before a change: it would only repeat what it has said.
-        for changes in watch(*folders, watch_filter=PythonFilter(), stop_event=child.stop, raise_interrupt=False):
+        for changes in watch(*folders, watch_filter=PythonFilter(), stop_event=child, raise_interrupt=False):
             if child.stop.is_set():
                 break
             names = sorted({_short(Path(path)) for _, path in changes})
@@ -58,6 +58,7 @@ def serve_and_reload(targets: Sequence[str], settings: Mapping[str, Any], python
 class _Child:
     """The server. It has a process group of its own, so that Ctrl-C comes through here, once.
 
+    It begins when the watch asks for the first time whether to stop: from then on no change is missed.
     The first signal sets `stop`; a second one goes to the child at once, which then does not wait for anything.
     """
 
@@ -66,7 +67,7 @@ class _Child:
         self._command = command
         self._signal: int = signal.SIGTERM
         self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        self._process = self._started()
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -76,22 +77,30 @@ class _Child:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def is_set(self) -> bool:
+        """Whether to stop, which the watch asks again and again."""
+        if self._process is None and not self.stop.is_set():
+            self._start()
+        return self.stop.is_set()
+
     def restart(self) -> None:
         """End it, and start it again."""
         self._end(signal.SIGTERM, _GRACE)
-        self._process = self._started()
+        self._start()
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command, process_group=0)
+    def _start(self) -> None:
+        self._process = subprocess.Popen(self._command, process_group=0)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.stop.is_set():
+        if self.stop.is_set() and self._process is not None:
             self._process.send_signal(number)
         self._signal = number
         self.stop.set()
 
     def _end(self, number: int, grace: float) -> None:
         """Let it end by itself for some seconds, then insist."""
+        if self._process is None:
+            return
         for sent in (number, signal.SIGTERM, signal.SIGKILL):  # the second one tells it not to wait
             if self._process.poll() is None:
                 self._process.send_signal(sent)

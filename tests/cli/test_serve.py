@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -237,6 +238,24 @@ def test_reload_starts_again_with_the_new_code_on_the_same_port(tmp_path: Path, 
         serving.interrupt()
         assert serving.wait() == 0
     assert codin("call", url, "Hi").code == 5  # the child has ended as well
+
+
+def test_reload_sees_what_changes_while_the_server_begins(tmp_path: Path) -> None:
+    pytest.importorskip("watchfiles", reason="pip install 'codin[cli]'")
+    for number in range(2000):
+        (tmp_path / str(number)).mkdir()  # so many, that to watch them takes its time
+    (tmp_path / "hello.py").write_text(SHOUT)
+    python = tmp_path / "python"  # somebody saves the file when the server begins
+    python.write_text(
+        f'#!/bin/sh\nif [ "$1" = -m ] && [ ! -e saved ]; then : > saved; echo "# more" >> hello.py; fi\n'
+        f'exec {shlex.quote(sys.executable)} "$@"\n'
+    )
+    python.chmod(0o755)
+    with Running("serve", "hello.py", "--port", "0", "--reload", "--python", str(python), cwd=tmp_path) as serving:
+        serving.expect(r"hello\.py changed; starting again", "err")
+        serving.serving()
+        serving.interrupt()
+        assert serving.wait() == 0
 
 
 def test_reload_says_what_it_needs(codin: Codin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
