@@ -202,7 +202,7 @@ class Process:
                 await self._act.wait()
 
     async def _once(self, launch: Launch, log: LogFile, sandbox: LocalSandbox | None) -> int | str:
-        """Run it to its end. Gives its exit code, or why it has not begun."""
+        """Run it to its end. Gives its exit code, or why it has ended or not begun."""
         log.last = ""
         starting = plain(launch, log, self._leash) if sandbox is None else held(launch, log, sandbox)
         async with AsyncExitStack() as stack:
@@ -221,7 +221,7 @@ class Process:
                 self.pid = self._running = None
         return code
 
-    async def _to_its_end(self, running: Running, grace: float) -> int:
+    async def _to_its_end(self, running: Running, grace: float) -> int | str:
         ending = asyncio.create_task(running.wait())
         told = asyncio.create_task(self._stopping.wait())
         try:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from codin.cli._manifest import NAME
 from codin.cli.workspace._log import LogFile
 from codin.errors import SandboxClosed
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Running", "held", "plain"]
 
+_MIB = 1024 * 1024
 _LAST_READS = 16
 _LOOKS, _LOOK = 20, 0.005  # until the process in a sandbox is there; it is a matter of a millisecond
 
@@ -30,8 +32,8 @@ class Running(Protocol):
 
     pid: int
 
-    async def wait(self) -> int:
-        """Its exit code when it has ended; -n when signal n ended it."""
+    async def wait(self) -> int | str:
+        """Its exit code when it has ended, -n when signal n ended it; in words where that would not say why."""
         ...
 
     def end(self) -> None:
@@ -76,7 +78,7 @@ async def held(launch: Launch, log: LogFile, sandbox: LocalSandbox) -> AsyncGene
         async with sandbox.start(launch.command, stdin=stdin(), keep=False) as execution:
             has_begun = True
             assert sandbox.pid is not None
-            yield _Held(execution, leash, log, await _within(sandbox.pid))
+            yield _Held(execution, leash, log, await _within(sandbox.pid), sandbox.policy.limits.memory)
     except SandboxClosed:  # somebody has ended it from outside, of which `wait` has told
         if not has_begun:
             raise
@@ -99,20 +101,24 @@ class _Plain:
 
 
 class _Held:
-    def __init__(self, execution: Execution, leash: asyncio.Event, log: LogFile, pid: int) -> None:
+    def __init__(self, execution: Execution, leash: asyncio.Event, log: LogFile, pid: int, memory: int) -> None:
         self.pid = pid
         self._execution = execution
         self._leash = leash
         self._log = log
+        self._memory = memory
         self._killing: asyncio.Task[None] | None = None
 
-    async def wait(self) -> int:
+    async def wait(self) -> int | str:
         try:
             async for output in self._execution:
                 self._log.write(output.data)
-            return (await self._execution.result()).exit_code
+            done = await self._execution.result()
         except SandboxClosed:
             return -signal.SIGKILL
+        if done.ended != "memory":
+            return done.exit_code
+        return f"took more than its {self._memory // _MIB} MiB of memory (raise memory in [sandbox] of its {NAME})"
 
     def end(self) -> None:
         self._leash.set()  # a signal from out here would be one more way to do what its leash does

@@ -197,6 +197,19 @@ def test_who_cannot_start_says_why(place: Place) -> None:
 
 
 @needs_bwrap
+def test_who_takes_too_much_memory_is_told_so(place: Place) -> None:
+    place.agent("hungry", "bytearray(b'x') * (1 << 30)", 'sandbox = {policy = "required", memory = 200}')
+    assert run("up", "-d", cwd=place.folder).returncode == 1
+    row = place.processes()["hungry"]
+    if row["state"] == "refused" and os.geteuid() != 0:
+        pytest.skip(row["words"])  # nobody has delegated control groups
+    assert row["state"] == "crashed"
+    told = "took more than its 200 MiB of memory (raise memory in [sandbox] of its agent.toml)"
+    assert row["words"].startswith(f"5 times in a row; {told}")
+    assert f"-- {told}; starts again in 0." in place.log("hungry")
+
+
+@needs_bwrap
 def test_a_running_task_is_finished_first(place: Place) -> None:
     code = (
         "import anyio\n"
