@@ -158,8 +158,9 @@ class DockerSandbox(Sandbox):
         stack.push_async_callback(channel.close)
         warden = Warden(channel)
         self._commands = Commands(daemon, made["Id"], warden, self._user)
+        events = await stack.enter_async_context(self._commands.events())
         stack.push_async_callback(self._commands.close)
-        self._commands.watch()
+        self._commands.watch(events)
         await daemon.ask("POST", f"containers/{made['Id']}/start")
         try:
             await warden.look()

@@ -7,11 +7,15 @@ import contextlib
 import io
 import os
 import platform
+import resource
 import signal
 import sys
 import tarfile
+import tempfile
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, cast
 
 import anyio
 import pytest
@@ -75,14 +79,14 @@ async def imported(host: str, name: str, archive: bytes, *changes: str) -> None:
             await answer.read()
 
 
-async def begun(sandbox: Sandbox, command: Code = ENDLESS) -> asyncio.Task[Any]:
+async def begun(sandbox: Sandbox, command: Sequence[str] | Code = ENDLESS, stdin: bytes = b"") -> asyncio.Task[Any]:
     """A command that has said something, and goes on."""
     said = asyncio.Event()
 
     async def note(output: Output) -> None:
         said.set()
 
-    running = asyncio.create_task(sandbox.exec(command, on_output=note))
+    running = asyncio.create_task(sandbox.exec(command, stdin=stdin, on_output=note))
     waiting = asyncio.create_task(said.wait())
     await asyncio.wait([running, waiting], return_when="FIRST_COMPLETED")
     assert waiting.done()
@@ -95,6 +99,80 @@ def shared(tmp_path: Path) -> Path:
     tmp_path.chmod(0o777)
     (tmp_path / "given").write_text("given")
     return tmp_path
+
+
+class Way:
+    """To a daemon by another socket: what commands write comes through it only when it may."""
+
+    def __init__(self, host: str, folder: Path) -> None:
+        self.host = f"unix://{folder}/way.sock"
+        self.comes = asyncio.Event()
+        self.comes.set()
+        self._there = host.removeprefix("unix://")
+        self._serving: dict[asyncio.Task[Any], bool] = {}
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_unix_server(self._serve, self.host.removeprefix("unix://"))
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._server.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.wait(self._serving)
+
+    def cut(self) -> None:
+        """Let go of all connections that may be used for something else."""
+        for task in [task for task, is_kept in self._serving.items() if not is_kept]:
+            task.cancel()
+
+    def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving[asyncio.create_task(self._pass_on(reader, writer))] = False
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, asks = await asyncio.open_unix_connection(self._there)
+        me = cast("asyncio.Task[Any]", asyncio.current_task())
+        is_a_commands = False
+
+        async def ask() -> None:
+            nonlocal is_a_commands
+            while asked := await reader.read(1 << 16):
+                is_a_commands |= b"/exec/" in asked and b"/start" in asked
+                self._serving[me] |= is_a_commands or any(word in asked for word in (b"/attach", b"/events"))
+                asks.write(asked)
+                await asks.drain()
+            asks.write_eof()
+
+        async def answer() -> None:
+            while True:
+                answered = await answers.read(1 << 16)
+                if is_a_commands:
+                    await self.comes.wait()
+                if not answered:
+                    break
+                writer.write(answered)
+                await writer.drain()
+            writer.write_eof()
+
+        with contextlib.suppress(OSError):
+            try:
+                await asyncio.gather(ask(), answer())
+            finally:
+                asks.transport.abort()
+                writer.transport.abort()
+
+
+async def with_few_files(act: Callable[[], Awaitable[object]], files: int) -> str | None:
+    """What is said where this process may have so many files open; nothing when it is done."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, before[1]))
+    try:
+        await act()
+    except SandboxError as error:
+        return f"{type(error).__name__}: {error.message}"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    return None
 
 
 def names_in(folder: Path) -> list[str]:
@@ -118,6 +196,17 @@ async def test_the_image_of_its_own_has_this_python(docker_host: str) -> None:
         before = [image["Id"] for image in await docker.images.list()]
         async with DockerSandbox():
             assert [image["Id"] for image in await docker.images.list()] == before
+
+
+async def test_the_image_of_its_own_is_made_once(own_daemon: DockerDaemon) -> None:
+    async def use() -> None:
+        async with DockerSandbox(host=own_daemon.host):
+            pass
+
+    await asyncio.gather(*(use() for _ in range(3)))
+    async with client(own_daemon.host) as docker:
+        (image,) = await docker.images.list(all=True)
+    assert "codin-sandbox" in image["RepoTags"][0]
 
 
 async def test_a_missing_image_is_not_fetched(docker_host: str) -> None:
@@ -217,6 +306,78 @@ async def test_the_container_is_removed_from_outside(docker_host: str) -> None:
     assert await left(docker_host) == []
 
 
+async def test_this_process_can_open_no_more_files(docker_host: str) -> None:
+    """It is said of what needs one, and nothing else ends by it."""
+    async with asyncio.timeout(120), DockerSandbox() as sandbox:
+        await sandbox.put("large", bytes(3 << 20))
+        running = await begun(sandbox)
+
+        async def side_by_side() -> None:
+            await asyncio.gather(*(sandbox.exec(["true"]) for _ in range(5)))
+
+        put = partial(sandbox.put, "large", bytes(3 << 20))
+        for act in (side_by_side, put, partial(sandbox.get, "large"), sandbox.list):
+            files, said = 3, set[str]()
+            while told := await with_few_files(act, files):
+                said.add(told)
+                files += 1
+            assert said == {"SandboxError: this process has too many files open"}
+        assert not running.done()
+        assert (await sandbox.exec(["echo", "here"])).check().text == "here\n"
+        running.cancel()
+        await asyncio.wait([running])
+    assert await left(docker_host) == []
+
+
+async def test_a_command_ends_while_this_process_can_open_no_more_files(
+    docker_host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon is asked for its end, because something holds its output open."""
+    monkeypatch.setattr("codin.sandbox._docker.commands._LAST_WORDS", 0)
+    command = ["sh", "-c", "echo begun; while [ ! -e go ]; do sleep 0.1; done; sleep 1000 & echo ended"]
+    async with asyncio.timeout(60), Way(docker_host, tmp_path) as way, DockerSandbox(host=way.host) as sandbox:
+        async with sandbox.start(command) as execution:
+            assert (await anext(aiter(execution))).text == "begun\n"
+            await sandbox.put("go", b"")
+            way.cut()
+            await with_few_files(execution.result, 3)
+            assert (await execution.result()).check().text == "begun\nended\n"
+        assert (await sandbox.exec(["echo", "here"])).check().text == "here\n"
+
+
+async def test_closing_while_this_process_can_open_no_more_files(docker_host: str) -> None:
+    """What the sandbox gives back is enough for it."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    sandbox = await DockerSandbox().__aenter__()
+    running = await begun(sandbox)
+    ours = [os.open(os.devnull, os.O_RDONLY)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (ours[0] + 50, before[1]))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                ours.append(os.dup(ours[0]))
+        await sandbox.__aexit__(None, None, None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for each in ours:
+            os.close(each)
+    assert await left(docker_host) == []
+    with pytest.raises(SandboxClosed):
+        await running
+
+
+async def test_a_file_of_ours_that_cannot_be_made(
+    docker_host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with DockerSandbox() as sandbox:
+        await sandbox.put("large", bytes(3 << 20))
+        with monkeypatch.context() as patched:
+            patched.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+            with pytest.raises(FileNotFoundError):
+                await sandbox.get("large")
+        assert await sandbox.get("large") == bytes(3 << 20)
+
+
 async def test_a_paused_container_does_not_hang(docker_host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with asyncio.timeout(60), DockerSandbox() as sandbox, client(docker_host) as docker:
         running = await begun(sandbox)
@@ -249,6 +410,72 @@ async def test_closing_while_commands_begin_and_end(docker_host: str) -> None:
             with contextlib.suppress(SandboxClosed):
                 await task
     assert await left(docker_host) == []
+
+
+# Output
+
+
+LATE = ["sh", "-c", "echo begun; while [ ! -e go ]; do sleep 0.1; done; echo late"]
+
+
+@pytest.mark.parametrize("unread", [0, 1 << 20])
+async def test_what_comes_late_is_not_lost(docker_host: str, tmp_path: Path, unread: int) -> None:
+    async with asyncio.timeout(60), Way(docker_host, tmp_path) as way, DockerSandbox(host=way.host) as sandbox:
+        running = await begun(sandbox, LATE, stdin=bytes(unread))
+        way.comes.clear()
+        await sandbox.put("go", b"")
+        await asyncio.wait([running], timeout=2)
+        assert not running.done()
+        way.comes.set()
+        assert (await running).check().text == "begun\nlate\n"
+    assert await left(docker_host) == []
+
+
+async def test_what_never_comes_is_said(docker_host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codin.sandbox._docker.process.PATIENCE", 0.5)
+    async with asyncio.timeout(60), Way(docker_host, tmp_path) as way, DockerSandbox(host=way.host) as sandbox:
+        running = await begun(sandbox, LATE)
+        way.comes.clear()
+        await sandbox.put("go", b"")
+        with pytest.raises(SandboxClosed, match="does not answer"):
+            await running
+        assert sandbox.gone
+        way.comes.set()
+    assert await left(docker_host) == []
+
+
+async def test_input_that_is_never_read_does_not_hold_up_the_end(docker_host: str) -> None:
+    async def endless() -> AsyncGenerator[bytes]:
+        while True:
+            yield bytes(1 << 20)
+
+    async with asyncio.timeout(60), DockerSandbox() as sandbox:
+        done = await sandbox.exec(["sh", "-c", "head -c 900000 /dev/zero; echo end >&2"], stdin=endless())
+        assert (len(done.check().stdout), done.stderr) == (900_000, b"end\n")
+
+
+async def test_output_that_another_command_holds_open(docker_host: str) -> None:
+    held = """
+import os
+open('pid', 'w').write(str(os.getpid()))
+while not os.path.exists('held'): pass
+print('last words')
+"""
+    holder = """
+import os
+while not os.path.exists('pid') or not open('pid').read(): pass
+kept = open(f"/proc/{open('pid').read()}/fd/1", 'w')
+open('held', 'w')
+print('begun', flush=True)
+while True: os.getppid()
+"""
+    async with asyncio.timeout(60), DockerSandbox() as sandbox:
+        ended = asyncio.create_task(sandbox.exec(Code(held)))
+        holding = await begun(sandbox, Code(holder))
+        assert (await ended).check().text == "last words\n"
+        assert not holding.done()
+        holding.cancel()
+        await asyncio.wait([holding])
 
 
 # Memory
@@ -473,6 +700,13 @@ print(total <= 8 << 20)
         with pytest.raises(FileRefused, match="no space"):
             await sandbox.put("folder/more", bytes(1 << 20))
         assert "folder/more" not in [file.path for file in await sandbox.list()]
+
+
+async def test_little_room_is_little_everywhere(docker_host: str) -> None:
+    source = "import os; print(sum(os.statvfs(each).f_blocks * 4096 <= 8192 for each in ('/tmp', '/dev/shm')))"
+    for disk in (1, 7):
+        async with DockerSandbox(Policy(limits=Limits(disk=disk))) as sandbox:
+            assert (await sandbox.exec(Code(source))).check().text == "2\n"
 
 
 async def test_files_have_a_bound(docker_host: str) -> None:

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import aiohttp
 import anyio
 
 from codin.errors import FileRefused, SandboxClosed, SandboxError
 from codin.sandbox._docker.container import WORK, WRITABLE
-from codin.sandbox._docker.daemon import Daemon, Gone, Refusal, mapped
+from codin.sandbox._docker.daemon import Daemon, Gone, Refusal, pieces
 from codin.sandbox._docker.process import Command
 from codin.sandbox._docker.warden import Seen, Warden
 from codin.sandbox._protocol import Ending
@@ -60,9 +62,14 @@ class Commands:
     def is_gone(self) -> bool:
         return self._gone is not None
 
-    def watch(self) -> None:
-        """Follow what happens to the container, until `close`."""
-        self._spawn(self._follow())
+    def events(self) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """What happens to the container from now on, for `watch`."""
+        filters = json.dumps({"container": [self._container], "event": ["exec_die", "oom", "kill", "die", "destroy"]})
+        return self._daemon.stream("GET", "events", {"filters": filters}, forever=True)
+
+    def watch(self, events: aiohttp.ClientResponse) -> None:
+        """Follow what happens, until `close`."""
+        self._spawn(self._follow(events))
 
     async def begin(self, command: Sequence[str], env: Mapping[str, str], cwd: str) -> Command:
         """Run a command, in a folder below the working folder.
@@ -99,7 +106,7 @@ class Commands:
         if self._gone is None:
             self._gone = why
         for command in self._open.values():
-            command.ended(Ending(-9, "memory") if self._out_of_memory else None)
+            command.ended(Ending(-9, "memory") if self._out_of_memory else None, lost=True)
         self._open.clear()
 
     def lost(self) -> SandboxClosed:
@@ -174,6 +181,8 @@ class Commands:
             except (Gone, Refusal) as error:
                 await self._last_words(str(error))
                 return
+            except SandboxError:
+                continue  # this process has too many files open, which may be over at the next look
             if not told["Running"]:
                 await self._finish(command, told["ExitCode"])
 
@@ -219,12 +228,10 @@ class Commands:
             seen = await self._warden.look()
         return seen
 
-    async def _follow(self) -> None:
-        filters = json.dumps({"container": [self._container], "event": ["exec_die", "oom", "kill", "die", "destroy"]})
-        with contextlib.suppress(Gone, Refusal):
-            async with self._daemon.stream("GET", "events", {"filters": filters}, forever=True) as events:
-                async for line in _lines(events.content.iter_any()):
-                    self._hear(json.loads(line))
+    async def _follow(self, events: aiohttp.ClientResponse) -> None:
+        with contextlib.suppress(Gone):
+            async for line in _lines(pieces(events)):
+                self._hear(json.loads(line))
         self.gone("the Docker daemon went away")
 
     def _hear(self, event: Mapping[str, Any]) -> None:
@@ -268,11 +275,10 @@ async def _discard(beginning: asyncio.Task[Command]) -> None:
             await beginning.result().wait()
 
 
-async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _lines(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     rest = b""
-    with mapped():
-        async for piece in pieces:
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                if line.strip():
-                    yield line
+    async for piece in content:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line

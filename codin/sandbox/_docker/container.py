@@ -85,7 +85,7 @@ def container_config(
         "SecurityOpt": ["no-new-privileges", f"seccomp={json.dumps(_seccomp())}"],
         "NetworkMode": "host" if policy.network == "full" else "none",
         "IpcMode": "private",
-        "ShmSize": min(_SHARED, limits.disk // 8),
+        "ShmSize": _shared(policy),
         "Memory": limits.memory,
         "MemorySwap": limits.memory,
         "NanoCpus": int(limits.cpu * 1e9),
@@ -113,8 +113,12 @@ def container_config(
     }
 
 
+def _shared(policy: Policy) -> int:
+    return max(1, min(_SHARED, policy.limits.disk // 8))  # for 0, Docker takes a size of its own
+
+
 def _room(policy: Policy, labels: Mapping[str, str]) -> dict[str, Any]:
-    size = policy.limits.disk - min(_SHARED, policy.limits.disk // 8)
+    size = max(1, policy.limits.disk - _shared(policy))
     options = f"size={size},nr_inodes={policy.limits.files + 2},mode=1777,nosuid,nodev"
     driver = {"Name": "local", "Options": {"type": "tmpfs", "device": "tmpfs", "o": options}}
     volume = {"NoCopy": True, "Labels": dict(labels), "DriverConfig": driver}

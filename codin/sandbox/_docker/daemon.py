@@ -21,10 +21,14 @@ from aiodocker.stream import Stream as Hijacked
 from yarl import URL
 
 from codin.errors import SandboxUnavailable
+from codin.sandbox._descriptors import needing_descriptors
 
-__all__ = ["Channel", "Daemon", "Gone", "Refusal"]
+__all__ = ["PATIENCE", "Channel", "Daemon", "Gone", "Refusal", "mapped", "pieces"]
 
-_PATIENCE = aiohttp.ClientTimeout(total=120, connect=20)
+PATIENCE = 120.0
+"""Seconds after which a daemon does not answer."""
+
+_BOUNDED = aiohttp.ClientTimeout(total=PATIENCE, connect=20)
 _FOREVER = aiohttp.ClientTimeout(connect=20)
 _UNREACHED = 900  # aiodocker's status for a daemon that cannot be reached
 
@@ -50,7 +54,7 @@ class Daemon:
 
     def __init__(self, host: str | None) -> None:
         try:
-            self.client = aiodocker.Docker(url=host, timeout=_PATIENCE)
+            self.client = aiodocker.Docker(url=host, timeout=_BOUNDED)
         except (AssertionError, ImportError, ValueError, OSError, aiodocker.DockerContextError) as error:
             raise SandboxUnavailable(
                 f"no Docker daemon is known here{f': {error}' if str(error) else ''}",
@@ -128,7 +132,7 @@ class Daemon:
                 url,
                 data=body,
                 headers={"Content-Type": media_type},
-                timeout=_FOREVER if forever else _PATIENCE,
+                timeout=_FOREVER if forever else _BOUNDED,
             )
         try:
             if answer.status >= 400:
@@ -183,20 +187,44 @@ class Channel:
             # Input that was never read would hold it open.
             transport.abort()
 
+    def end_at_its_end(self) -> None:
+        """Let the streams end when the daemon says so, also while there is input that it has not taken.
+
+        It takes none any more, but aiohttp would wait for it.
+        """
+        connection, transport = self._connection(), self._transport()
+        if connection is not None and transport is not None and connection.protocol is not None:
+            connection.protocol.eof_received = transport.abort
+
     def _transport(self) -> asyncio.WriteTransport | None:
-        answer = self._stream._resp  # pyright: ignore[reportPrivateUsage] # aiodocker has no way to half-close
-        connection = answer.connection if answer is not None else None
+        connection = self._connection()
         return cast("asyncio.WriteTransport | None", connection.transport) if connection is not None else None
+
+    def _connection(self) -> aiohttp.connector.Connection | None:
+        answer = self._stream._resp  # pyright: ignore[reportPrivateUsage] # aiodocker has no way to half-close
+        return answer.connection if answer is not None else None
+
+
+async def pieces(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The content of an answer, as it comes."""
+    with mapped():
+        async for piece in answer.content.iter_any():
+            yield piece
 
 
 @contextmanager
 def mapped() -> Generator[None]:
-    """Turn what aiodocker and aiohttp raise into the two errors of this module."""
+    """Turn what aiodocker and aiohttp raise into the two errors of this module.
+
+    Raises:
+        SandboxError: this process has too many files open, which says nothing of the daemon.
+    """
     try:
-        yield
+        with needing_descriptors(), _unwrapped():
+            yield
     except aiodocker.DockerError as error:
         if error.status == _UNREACHED:
-            raise Gone(error.message) from error.__context__  # what the connection failed with
+            raise Gone(error.message) from error
         raise Refusal(error.status, error.message) from error
     except TimeoutError as error:
         raise Gone("the daemon does not answer") from error
@@ -204,12 +232,24 @@ def mapped() -> Generator[None]:
         raise Gone(str(error) or type(error).__name__) from error
 
 
+@contextmanager
+def _unwrapped() -> Generator[None]:
+    """Raise what a connection failed with, which aiodocker keeps to itself."""
+    try:
+        yield
+    except aiodocker.DockerError as error:
+        if error.status == _UNREACHED and isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
+
+
 async def _opened(stream: Hijacked) -> Channel:
     channel = Channel(stream)
     try:
-        async with asyncio.timeout(_PATIENCE.total):
+        async with asyncio.timeout(PATIENCE):
             with mapped():
                 await stream.__aenter__()
+        channel.end_at_its_end()
     except BaseException:
         await channel.close()
         raise

@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from codin.errors import FileRefused, SandboxClosed
 from codin.sandbox._docker.container import WORK, WRITABLE
-from codin.sandbox._docker.daemon import Daemon, Gone, Refusal, mapped
+from codin.sandbox._docker.daemon import Daemon, Gone, Refusal, pieces
 from codin.sandbox._protocol import MIB, FileInfo, Limits
 
 __all__ = ["Files"]
@@ -105,11 +105,10 @@ class Files:
         size = 0
         with tempfile.SpooledTemporaryFile(MIB) as spool:
             async with self._daemon.stream("GET", self._path, {"path": f"{WORK}/{path}".rstrip("/")}) as answer:
-                with mapped():
-                    async for chunk in answer.content.iter_any():
-                        if (size := size + len(chunk)) > most:
-                            raise FileRefused(f"{path!r} is larger than Limits.disk", path=path)
-                        await anyio.to_thread.run_sync(spool.write, chunk)
+                async for chunk in pieces(answer):
+                    if (size := size + len(chunk)) > most:
+                        raise FileRefused(f"{path!r} is larger than Limits.disk", path=path)
+                    await anyio.to_thread.run_sync(spool.write, chunk)
             spool.seek(0)
             yield spool
 

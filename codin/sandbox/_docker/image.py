@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+from weakref import WeakKeyDictionary
 
 import anyio.to_thread
 
@@ -36,6 +38,9 @@ _TOOLS = " ".join(
 _LEFT_OUT = {"dist-packages", "ensurepip", "idlelib", "site-packages", "test", "tests", "tkinter", "turtledemo"}
 _SEARCHED = "/usr/local/bin:/usr/bin:/bin"
 _LINKED = re.compile(r"(?:=>\s+)?(/\S+) \(0x")
+
+# Where two are made at once, the name goes from one to the other, and the first stays on the daemon without any.
+_making: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,9 @@ async def find_image(daemon: Daemon, name: str | None, *, pull: bool) -> Image:
         if refusal.status != 404:
             raise
         if name is None:
-            await _make(daemon, wanted)
+            async with _making.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+                if not await _is_there(daemon, wanted):
+                    await _make(daemon, wanted)
         elif pull:
             await _pull(daemon, name)
         else:
@@ -72,6 +79,16 @@ async def find_image(daemon: Daemon, name: str | None, *, pull: bool) -> Image:
     config = told["Config"]
     parts = (config.get(key) or () for key in ("Volumes", "Entrypoint", "Cmd"))
     return Image(wanted, *map(tuple, parts))
+
+
+async def _is_there(daemon: Daemon, name: str) -> bool:
+    try:
+        await daemon.ask("GET", f"images/{name}/json")
+    except Refusal as refusal:
+        if refusal.status != 404:
+            raise
+        return False
+    return True
 
 
 async def _make(daemon: Daemon, name: str) -> None:

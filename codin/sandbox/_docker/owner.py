@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 from collections.abc import Generator, Mapping
 from pathlib import Path
 
+from codin.errors import SandboxError
 from codin.sandbox._docker.daemon import Daemon, Gone, Refusal
 
 __all__ = ["labels_of", "owned", "remove", "sweep"]
@@ -49,8 +51,9 @@ async def sweep(daemon: Daemon) -> None:
 
 
 async def remove(daemon: Daemon, container: str, name: str) -> None:
-    """Remove a sandbox's container and its volume. From a daemon that is gone, the next sandbox will do it."""
-    with contextlib.suppress(Gone, Refusal):
+    """Remove a sandbox's container and its volume. Where the daemon cannot be asked, the next sandbox will do it."""
+    await asyncio.sleep(0)  # what was closed gives its descriptor back at the next turn of the loop
+    with contextlib.suppress(Gone, Refusal, SandboxError):
         try:
             await daemon.ask("DELETE", f"containers/{container}", {"force": "true", "v": "true"})
         except Refusal as refusal:

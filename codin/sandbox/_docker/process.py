@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from codin.sandbox._docker.daemon import Channel
+from codin.sandbox._docker.daemon import PATIENCE, Channel
 from codin.sandbox._protocol import Ending, Output, Stream
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _STREAMS: Mapping[int, Stream] = {1: "stdout", 2: "stderr"}
 _LONGEST = 4096  # bytes of the first line
 _PIECE = 64 * 1024
 _AHEAD = 1024 * 1024  # bytes that are read before anybody asks for them
-_LATE = 0.5  # seconds for what a command wrote to arrive after it has ended
+_LATE = 0.5  # seconds for what a command wrote to arrive after its container has gone
 
 
 class Command:
@@ -40,6 +40,7 @@ class Command:
         self._over = asyncio.Event()
         self._reading: asyncio.Timeout | None = None
         self._ending: Ending | None = None
+        self._lost = False
 
     @property
     def is_over(self) -> bool:
@@ -99,9 +100,10 @@ class Command:
             self._stir.set()
             await self._commands.end(self)
 
-    def ended(self, ending: Ending | None) -> None:
-        """It is over; without an ending when that cannot be known."""
+    def ended(self, ending: Ending | None, *, lost: bool = False) -> None:
+        """It is over, or `lost` with its container; without an ending when that cannot be known."""
         self._ending = ending
+        self._lost = lost
         self._over.set()
         self._stir.set()
         if self._reading is not None:
@@ -111,7 +113,6 @@ class Command:
         await self._channel.close()
 
     async def _piece(self) -> tuple[int, bytes] | None:
-        """The daemon holds the streams open for as long as there is input that the command never read."""
         if self._is_read:
             return None
         try:
@@ -119,13 +120,18 @@ class Command:
                 piece = await self._channel.read()
         except TimeoutError:
             piece = None
+            if not self._lost:
+                self._ending, self._lost = None, True
+                self._commands.gone("the daemon does not answer")
         finally:
             self._reading = None
         self._is_read = piece is None
         return piece
 
     def _latest(self) -> float:
-        return asyncio.get_running_loop().time() + _LATE
+        # The daemon closes the streams of a command that has ended, two seconds later also where another one holds
+        # them. Those of a container that is paused, or of a gVisor that was killed, stay open.
+        return asyncio.get_running_loop().time() + (_LATE if self._lost else PATIENCE)
 
     async def _read_ahead(self) -> None:
         """Read to the end; for one that is being ended, what is too much to keep is left out."""
