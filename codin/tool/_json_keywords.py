@@ -22,7 +22,16 @@ from jsonschema_specifications import REGISTRY
 
 from codin.tool._patterns import Patterns
 
-__all__ = ["PATTERNS_ONLY", "TooMuchWork", "bounded", "is_large", "schema_of_schemas", "strangers", "uncovered"]
+__all__ = [
+    "PATTERNS_ONLY",
+    "TooMuchWork",
+    "bounded",
+    "chosen_by",
+    "is_large",
+    "schema_of_schemas",
+    "strangers",
+    "uncovered",
+]
 
 _Rule: TypeAlias = "Callable[[Any, Any, Any, Any], Iterable[ValidationError] | None]"
 
@@ -75,6 +84,7 @@ def strangers(kind: Any) -> Any:
     """The validator of a draft, with these rules."""
     rules: dict[str, _Rule] = dict(kind.VALIDATORS)
     ours: dict[str, _Rule] = {
+        **{joint: _of_the_chosen(rules[joint]) for joint in ("anyOf", "oneOf") if joint in rules},
         "additionalProperties": _additional_properties,
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
@@ -214,6 +224,43 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in cast("dict[str, Any]", value).items()}
     return [_plain(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
+
+
+# -- forms that a field of the value chooses ---------------------------------------------------------------------------
+
+
+def _of_the_chosen(rule: _Rule) -> _Rule:
+    """`anyOf` or `oneOf`, of which a value that names one form has to fit that one."""
+
+    def within(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterable[ValidationError] | None:
+        if isinstance(instance, dict) and (told := chosen_by(schema, wanted)):
+            name, forms = told
+            said = cast("dict[str, Any]", instance).get(name)
+            if isinstance(said, str) and said in forms:
+                return validator.descend(instance, wanted[forms[said]], schema_path=forms[said])
+        return rule(validator, wanted, instance, schema)
+
+    return within
+
+
+def chosen_by(schema: Mapping[str, Any], forms: Iterable[Any]) -> tuple[str, Mapping[str, int]] | None:
+    """The field whose value names one of several forms, and which one it is for which value.
+
+    It is no word of JSON Schema, but one of OpenAPI (3.1, 4.8.25), and of whatever pydantic makes.
+    """
+    told: Any = schema.get("discriminator")
+    said = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    name, mapping = said.get("propertyName"), said.get("mapping")
+    if not isinstance(name, str) or not isinstance(mapping, dict):
+        return None
+    known = {str(form["$ref"]): number for number, form in enumerate(forms) if _refers(form)}
+    targets = cast("dict[str, Any]", mapping)
+    named = {value: known[str(target)] for value, target in targets.items() if str(target) in known}
+    return (name, named) if named else None
+
+
+def _refers(form: Any) -> bool:
+    return isinstance(form, dict) and "$ref" in form
 
 
 # -- of schemas --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from codin.tool._patterns import Patterns
@@ -15,7 +15,7 @@ from codin.tool._pointer import pointed
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
-__all__ = ["JsonSchema", "Misfit", "SchemaBroken"]
+__all__ = ["JsonSchema", "Misfit", "SchemaBroken", "in_place"]
 
 _LOOKED_AT = 20  # errors, of which the most telling one is said
 _SHOWN = 200  # letters of a schema in a message
@@ -26,6 +26,7 @@ _FIT_NOTHING: Sequence[tuple[str, Any]] = (
     ("unevaluatedProperties", False),
 )  # whatever the field holds
 _KEPT_FOR_OTHERS = ("$defs", "definitions")  # which hold of nothing until they are referred to
+_IN_PLACE = (("allOf", "anyOf", "oneOf"), ("not", "if", "then", "else"), ("dependentSchemas", "dependencies"))
 # What tells forms of a value apart, and how deep in it.
 _TELLING = ((("type",), 0), (("const", "enum"), 1), (("required",), 0))
 
@@ -53,7 +54,7 @@ class JsonSchema:
         unchecked: patterns that are left to whoever holds the tool: with look-around or back-references, or very large.
 
     Raises:
-        SchemaBroken: it is no JSON Schema, too large, or refers to itself with nothing in between.
+        SchemaBroken: it is no JSON Schema, too large, or refers to itself without going into the value.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
@@ -86,7 +87,7 @@ class JsonSchema:
         if error is not None:
             raise SchemaBroken(f"{error.json_path}: {error.message[:_SHOWN]}")
         if (reference := _circle_in(own)) is not None:
-            raise SchemaBroken(f"{reference[:_SHOWN]!r} leads in a circle, and says nothing of any value")
+            raise SchemaBroken(f"{reference[:_SHOWN]!r} leads in a circle, and never into the value")
         self.unchecked: Sequence[str] = self._patterns.unknown
         # Without a registry the validator would fetch what a schema refers to, from wherever it says.
         self._validator = kind(own, registry=REGISTRY)
@@ -118,34 +119,47 @@ class JsonSchema:
 
 
 def _circle_in(root: Mapping[str, Any]) -> str | None:
-    """A reference that leads back to itself by references and `allOf` alone; one that goes into a value is a tree's."""
-    leads: dict[int, list[int]] = {}
-    references: dict[int, str] = {}
+    """A reference that leads back to itself by schemas of the same value; one that goes into a value is a tree's."""
+    leads: dict[int, dict[int, str | None]] = {}
     waiting: list[Any] = [root]
     while waiting:
         each = waiting.pop()
         if isinstance(each, dict) and id(cast("object", each)) not in leads:
             schema = cast("dict[str, Any]", each)
             at_once = list(_at_once(schema, root))
-            leads[id(schema)] = [id(there) for there in at_once]
-            references[id(schema)] = str(schema.get("$ref", "allOf"))
-            waiting += [*at_once, *(part for name, part in schema.items() if name not in _KEPT_FOR_OTHERS)]
+            leads[id(schema)] = {id(there): reference for reference, there in at_once}
+            waiting += [there for _, there in at_once]
+            waiting += [part for name, part in schema.items() if name not in _KEPT_FOR_OTHERS]
         elif isinstance(each, list):
             waiting += cast("list[Any]", each)
     try:
         TopologicalSorter(leads).prepare()
     except CycleError as circle:
-        return references[circle.args[1][0]]
+        steps = (leads[here][there] for there, here in pairwise(circle.args[1]))
+        return next(reference for reference in steps if reference is not None)
     return None
 
 
-def _at_once(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[Any]:
-    """The schemas that hold for whatever this one holds for."""
-    joined: Any = schema.get("allOf")
-    yield from cast("list[Any]", joined) if isinstance(joined, list) else ()
+def _at_once(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[tuple[str | None, Any]]:
+    """The schemas by which a value is looked at when it is by this one, with the references that lead there."""
+    for part in in_place(schema):
+        yield None, part
     if isinstance(reference := schema.get("$ref"), str):
         with suppress(LookupError):  # by a name, or what is not there
-            yield pointed(root, reference)
+            yield reference, pointed(root, reference)
+
+
+def in_place(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The schemas within a schema that look at the same value as it does, and not at what is in the value."""
+    lists, ones, named = _IN_PLACE
+    found: list[Any] = [schema.get(word) for word in ones]
+    for word in lists:
+        parts: Any = schema.get(word)
+        found += cast("list[Any]", parts) if isinstance(parts, list) else ()
+    for word in named:
+        parts = schema.get(word)
+        found += cast("dict[str, Any]", parts).values() if isinstance(parts, dict) else ()
+    yield from (cast("Mapping[str, Any]", part) for part in found if isinstance(part, dict))
 
 
 def _first(errors: Iterable[ValidationError]) -> ValidationError | None:
@@ -176,6 +190,8 @@ def _of_the_form_meant(error: ValidationError) -> Sequence[ValidationError]:
 
 
 def _misfit(error: ValidationError) -> Misfit:
+    from codin.tool._json_keywords import chosen_by
+
     path = [str(step) for step in error.absolute_path]
     rule, wanted = str(error.validator), cast("Any", error.validator_value)
     if rule == "required":
@@ -184,6 +200,11 @@ def _misfit(error: ValidationError) -> Misfit:
     if rule == "uniqueItems":
         return Misfit(".".join(path), "has one item twice")
     if rule in ("anyOf", "oneOf"):
+        given: Any = error.instance
+        if isinstance(given, dict) and (told := chosen_by(cast("Mapping[str, Any]", error.schema), wanted)):
+            name, forms = told
+            said = f"should be one of {_short(list(forms))}" if name in given else "is missing"
+            return Misfit(".".join([*path, name]), said)
         fits = "none" if error.context else "more than one"
         return Misfit(".".join(path), f"fits {fits} of {len(wanted)} forms: {_short(wanted)}")
     if rule == "additionalProperties" and wanted is False and (unknown := _unknown(error)):

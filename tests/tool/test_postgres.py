@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -203,6 +204,54 @@ async def test_what_a_change_gives_back_has_the_bounds_of_a_query(server: Postgr
     assert (none["columns"], none["rows"], none["changed"]) == (["name", "price"], [], 0)
     moved = "WITH gone AS (DELETE FROM tea WHERE name ~ '^n[0-9]+$' RETURNING name) SELECT count(*) FROM gone"
     assert (await sql.call("sql", {"statement": moved}))["rows"] == [[150]]
+
+
+@pytest.mark.parametrize(
+    ("last", "changed", "left"),
+    [
+        ("INSERT INTO herb SELECT 'new' FROM numbers RETURNING {wide}", 100, "new|100\nold|99\n"),
+        (
+            "UPDATE herb SET name = 'new' FROM numbers WHERE number = 1 AND name = 'old' RETURNING {wide}",
+            99,
+            "new|99\n",
+        ),
+        ("DELETE FROM herb USING numbers WHERE number = 1 AND name = 'old' RETURNING {wide}", 99, ""),
+        ("SELECT {wide} FROM numbers", 0, "old|99\n"),
+    ],
+)
+async def test_what_a_change_in_two_steps_gives_back_is_held_row_by_row(
+    server: PostgresServer, last: str, changed: int, left: str
+) -> None:
+    server.ask(
+        "CREATE TABLE herb (name text); GRANT ALL ON herb TO writer;"
+        "INSERT INTO herb SELECT CASE n WHEN 1 THEN 'gone' ELSE 'old' END FROM generate_series(1, 100) AS n"
+    )
+    first = "gone AS (DELETE FROM herb WHERE name = $1), numbers AS (SELECT generate_series(1, 100) AS number)"
+    wide = "repeat('x', 1000000) AS text, 7 AS seven"
+    statement = f"WITH {first} {last.format(wide=wide)} -- each\n;"
+    try:
+        tracemalloc.start()
+        found = await ask(server.url(user="writer"), statement, "gone", writable=True, max_rows=2)
+        assert tracemalloc.get_traced_memory()[1] < 25_000_000, "1 MB each"
+        assert found["columns"] == ["text", "seven"]
+        assert found["rows"] == [["x" * 65536 + "…", 7]] * 2
+        assert (found["more"], found["changed"]) == (True, changed)
+        assert server.ask("SELECT name, count(*) FROM herb GROUP BY name ORDER BY name") == left
+    finally:
+        tracemalloc.stop()
+        server.ask("DROP TABLE herb")
+
+
+async def test_what_stands_in_no_query_has_the_bound_of_rows(server: PostgresServer) -> None:
+    url = server.url(user="writer")
+    few = await ask(url, "SHOW ALL", writable=True, max_rows=3)
+    assert (len(few["rows"]), few["more"], few["changed"]) == (3, True, 0)
+    none = await ask(url, "SELECT FROM generate_series(1, 100000)", writable=True)
+    assert (none["columns"], none["rows"], none["changed"]) == ([], [], 0)
+    one = await ask(url, "SHOW max_connections", writable=True, max_rows=1)
+    assert (one["rows"], one["more"], one["changed"]) == ([["40"]], False, 0)
+    planned = await ask(url, "EXPLAIN DELETE FROM tea WHERE name = $1", "no", writable=True, max_rows=1)
+    assert (len(planned["rows"]), planned["more"], planned["changed"]) == (1, True, 0)
 
 
 async def test_what_goes_wrong_names_no_secret(server: PostgresServer) -> None:

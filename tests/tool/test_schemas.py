@@ -227,7 +227,54 @@ async def test_of_several_forms_the_one_that_is_meant_is_told(joint: str, forms:
     assert refused.value.field == said.partition(":")[0]
 
 
+SAYING: list[tuple[Any, str | None]] = [
+    ({"kind": "cat", "lives": 9}, None),
+    ({"kind": "cat", "lives": "9"}, 'value.lives: should be of type "integer"'),
+    ({"kind": "dog"}, "value.bark: is missing"),
+    ({"kind": "cat", "lives": 9, "bark": 1}, None),
+    ({"kind": "dog", "lives": 9}, "value.bark: is missing"),
+    ({"kind": "fox", "lives": 9}, None),
+    ({"kind": "fox"}, 'value.kind: should be one of ["cat","dog"]'),
+    ({"kind": "gone"}, 'value.kind: should be one of ["cat","dog"]'),
+    ({"kind": 1}, 'value.kind: should be one of ["cat","dog"]'),
+    ({}, "value.kind: is missing"),
+    ("cat", "value: fits none of 2 forms: [{"),
+]
+
+
+@pytest.mark.parametrize("joint", ["anyOf", "oneOf"])
+@pytest.mark.parametrize(("value", "said"), SAYING)
+async def test_a_field_that_chooses_a_form_is_held_to(joint: str, value: Any, said: str | None) -> None:
+    """The forms alone do not tell what is meant: their fields may be in either."""
+    kind = {"kind": {"type": "string"}}
+    cat = {"properties": {**kind, "lives": {"type": "integer"}}, "required": ["kind", "lives"], "type": "object"}
+    dog = {"properties": {**kind, "bark": {}}, "required": ["kind", "bark"], "type": "object"}
+    forms = [{"$ref": "#/$defs/cat"}, {"$ref": "#/$defs/dog"}]
+    mapping = {"cat": "#/$defs/cat", "dog": "#/$defs/dog", "gone": "#/$defs/gone"}
+    chosen = {joint: forms, "discriminator": {"propertyName": "kind", "mapping": mapping}}
+    executor = ToolExecutor([Plain(chosen, **{"$defs": {"cat": cat, "dog": dog}})])
+    if said is None:
+        assert await executor.call("plain", {"value": value}) == value
+        return
+    with pytest.raises(InvalidArguments) as refused:
+        await executor.call("plain", {"value": value})
+    assert refused.value.message.partition("do not fit: ")[2].startswith(said)
+    assert refused.value.field == said.partition(":")[0]
+
+
+@pytest.mark.parametrize("told", ["kind", {}, {"propertyName": 5}, {"propertyName": "kind", "mapping": {"cat": 5}}])
+async def test_what_chooses_no_form_is_nothing(told: Any) -> None:
+    executor = ToolExecutor([Plain({"oneOf": [CAT, DOG], "discriminator": told})])
+    assert await executor.call("plain", {"value": {"kind": "cat", "lives": 9}}) == {"kind": "cat", "lives": 9}
+    with pytest.raises(InvalidArguments, match=r"value\.lives: is missing"):
+        await executor.call("plain", {"value": {"kind": "cat"}})
+
+
 async def test_what_fits_more_than_one_form_is_told() -> None:
+    told = {"propertyName": "kind", "mapping": {"cat": "#/$defs/any"}}
+    plain = Plain({"oneOf": [{"$ref": "#/$defs/any"}, {}], "discriminator": told}, **{"$defs": {"any": {}}})
+    with pytest.raises(InvalidArguments, match=r'value\.kind: should be one of \["cat"\]'):
+        await ToolExecutor([plain]).call("plain", {"value": {"kind": "dog"}})
     with pytest.raises(InvalidArguments, match="value: fits more than one of 2 forms"):
         await ToolExecutor([Plain({"oneOf": [{"type": "integer"}, {"minimum": 1}]})]).call("plain", {"value": 2})
 
@@ -276,7 +323,21 @@ CIRCLES: list[tuple[str, Mapping[str, Any]]] = [
         {"items": {"$ref": "#/$defs/a"}, "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
     ),
     ("#/items/allOf/1", {"items": {"allOf": [{}, {"$ref": "#/items/allOf/1"}]}}),
-    ("allOf|#/items", {"items": {"type": "object", "allOf": [{"title": "x", "$ref": "#/items"}]}}),
+    ("#/items", {"items": {"type": "object", "allOf": [{"title": "x", "$ref": "#/items"}]}}),
+    *(("#/items", {"items": {joint: [{"type": "string"}, {"$ref": "#/items"}]}}) for joint in ("anyOf", "oneOf")),
+    *(("#/items", {"items": {word: {"$ref": "#/items"}}}) for word in ("not", "if", "then", "else")),
+    *(("#/items", {"items": {word: {"x": {"$ref": "#/items"}}}}) for word in ("dependentSchemas", "dependencies")),
+    (
+        r"#/\$defs/[ab]",
+        {
+            "items": {"$ref": "#/$defs/a"},
+            "$defs": {
+                "a": {"$ref": "#/$defs/text", "oneOf": [{"$ref": "#/$defs/b"}]},
+                "b": {"anyOf": [{"not": {"$ref": "#/$defs/a"}}]},
+                "text": {"type": "string"},
+            },
+        },
+    ),
 ]
 
 
@@ -288,7 +349,8 @@ def test_references_in_a_circle_are_told_when_it_is_registered(reference: str, s
 
 
 async def test_references_that_lead_into_a_value_are_a_tree() -> None:
-    node = {"allOf": [{"$ref": "#/$defs/named"}], "properties": {"below": {"items": {"$ref": "#/$defs/node"}}}}
+    below = {"oneOf": [{"type": "null"}, {"items": {"anyOf": [{"$ref": "#/$defs/node"}]}}]}
+    node = {"allOf": [{"$ref": "#/$defs/named"}], "properties": {"below": below}}
     ring = {"$ref": "#/$defs/ring"}  # of which nothing speaks
     named = {"required": ["name"], "properties": {"parent": {"$ref": "#/$defs/node"}, "$ref": {"type": "string"}}}
     tool = Plain({"$ref": "#/$defs/node"}, **{"$defs": {"node": node, "named": named, "ring": ring}})

@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal, cast
 
 from codin.errors import DocumentRefused
-from codin.tool._json_schema import JsonSchema, SchemaBroken
+from codin.tool._json_schema import JsonSchema, SchemaBroken, in_place
 from codin.tool._patterns import Patterns
 from codin.tool.openapi._document import Document, child, object_at
 
@@ -66,6 +66,7 @@ _KEPT = frozenset(
         "writeOnly",
     }
 )
+_SCHEMAS = "#/components/schemas/"
 _NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -117,7 +118,7 @@ class Schemas:
         if not reached:
             return whole.schema
         definitions = {self._name(each): reached[each].schema for each in sorted(reached)}
-        _check_circles(definitions, place)
+        _check_circles(definitions, {f"#/$defs/{self._name(each)}": each for each in reached}, place)
         return {**whole.schema, "$defs": definitions}
 
     def _at(self, target: str, place: str, direction: Direction) -> _Read:
@@ -151,14 +152,9 @@ class Schemas:
         if isinstance(schema, bool):
             return {} if schema else {"not": {}}
         given = object_at(schema, place)
-        made: dict[str, Any] = {}
-        if "$ref" in given:
-            target = self._document.target(given["$ref"], child(place, "$ref"))
-            self._document.at(target, place)
-            read.targets.add(target)
-            made["$ref"] = f"#/$defs/{self._name(target)}"
-            if self._document.is_3_0:  # 3.0: what stands beside a reference is ignored
-                return made
+        made = self._referred(given, place, read)
+        if made and self._document.is_3_0:  # 3.0: what stands beside a reference is ignored
+            return made
         for key, value in given.items():
             if key in _KEPT:
                 made[key] = value
@@ -175,8 +171,22 @@ class Schemas:
                 here = child(place, key)
                 made[key] = {name: self._made(each, child(here, name), direction, read) for name, each in fields}
         self._directed(made, given, place, direction)
+        _choosing(made, given, read)
         _without_broken_patterns(made)
         return _from_3_0(made, given) if self._document.is_3_0 else made
+
+    def _referred(self, given: Mapping[str, Any], place: str, read: _Read) -> dict[str, Any]:
+        """The reference of a schema, if it has one."""
+        for word in ("$dynamicRef", "$recursiveRef"):
+            if word in given:
+                told = f"where {word!r} leads depends on what refers to its schema, and it is not followed; $ref is"
+                raise DocumentRefused(told, place=child(place, word))
+        if "$ref" not in given:
+            return {}
+        target = self._document.target(given["$ref"], child(place, "$ref"))
+        self._document.at(target, place)
+        read.targets.add(target)
+        return {"$ref": f"#/$defs/{self._name(target)}"}
 
     def _directed(self, made: dict[str, Any], given: Mapping[str, Any], place: str, direction: Direction) -> None:
         """Without the fields that this side does not say."""
@@ -194,27 +204,56 @@ class Schemas:
                 made["required"] = [other for other in cast("list[Any]", required) if other != name]
 
 
+def _choosing(made: dict[str, Any], given: Mapping[str, Any], read: _Read) -> None:
+    """With the field that chooses one of several forms, and the form for each of its values; as pydantic has it.
+
+    A form that no value is given for has the name of its schema (OpenAPI 3.1, 4.8.25).
+    """
+    told: Any = given.get("discriminator")
+    name: Any = cast("dict[str, Any]", told).get("propertyName") if isinstance(told, dict) else None
+    if not isinstance(name, str):
+        return
+    forms: dict[str, str] = {
+        form["$ref"]: there["$ref"]
+        for joint in ("anyOf", "oneOf")
+        for form, there in zip(given.get(joint, ()), made.get(joint, ()), strict=True)
+        if isinstance(form, dict) and "$ref" in form
+    }
+    said: Any = cast("dict[str, Any]", told).get("mapping")
+    mapping = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+    targets = {value: str(target) for value, target in mapping.items()}
+    places = {value: target if target.startswith("#") else _SCHEMAS + target for value, target in targets.items()}
+    named = {value: forms[place] for value, place in places.items() if place in forms}
+    told_of = set(places.values())
+    for place in forms:
+        if place not in told_of:
+            named.setdefault(place.rpartition("/")[2], forms[place])
+    if named:
+        made["discriminator"] = {"propertyName": name, "mapping": named}
+        read.size += len(named)
+
+
 def _of_use(read: _Read, place: str) -> _Read:
     if read.broken:
         raise DocumentRefused(f"the schema is of no use: {read.broken}", place=place)
     return read
 
 
-def _check_circles(definitions: Mapping[str, Any], place: str) -> None:
-    """Refuse schemas that lead back to themselves with nothing in between; each alone has been checked."""
+def _check_circles(definitions: Mapping[str, Any], targets: Mapping[str, str], place: str) -> None:
+    """Refuse schemas that lead back to themselves without going into the value; each alone has been checked."""
     leads = {f"#/$defs/{name}": joined for name, schema in definitions.items() if (joined := set(_joined(schema)))}
     try:
         TopologicalSorter(leads).prepare()
     except CycleError as circle:
-        told = f"{circle.args[1][0]!r} leads in a circle, and says nothing of any value"
+        told = f"{targets[circle.args[1][0]]!r} leads in a circle, and never into the value"
         raise DocumentRefused(f"the schema is of no use: {told}", place=place) from None
 
 
 def _joined(schema: Mapping[str, Any]) -> Iterator[str]:
-    """What holds for whatever the schema holds for, of what it refers to."""
+    """What a value is looked at by when it is by the schema, of what it refers to."""
     if "$ref" in schema:
         yield schema["$ref"]
-    for part in schema.get("allOf", ()):
+    for part in in_place(schema):
         yield from _joined(part)
 
 

@@ -26,6 +26,10 @@ _ROLES = ["pg_read_server_files", "pg_write_server_files", "pg_execute_server_pr
 # What a statement stands in. A change is made as a whole, however few rows of what it gives back are asked for.
 _QUERY = "SELECT {values} FROM ({statement}\n) AS asked({names}) LIMIT {most}"
 _CHANGE = "WITH asked({names}) AS ({statement}\n) SELECT {values}, (SELECT count(*) FROM asked) FROM asked LIMIT {most}"
+# A change whose WITH changes something, too, stands in nothing. It is known by why it is neither of the others.
+_STEPS = "{statement}"
+_NEITHER = ["42601", "0A000"]  # SQLSTATE: of the syntax, not supported
+_REST = 2**31 - 1  # rows: the most that the server skips at once
 
 
 class Postgres:
@@ -103,15 +107,17 @@ class Postgres:
         transaction = connection.transaction(readonly=not self.writable)
         await transaction.start()
         changed = 0
-        if form is not None:
+        if form in (_QUERY, _CHANGE):
             rows, more = await self._fetched(asked, values, len(columns))
             if form is _CHANGE:
                 changed = next((row[-1] for row in rows), 0)
                 rows = [row[:-1] for row in rows]
-        else:  # SHOW, EXPLAIN, CALL, or a WITH that changes something, which stands in nothing
-            found = await asked.fetch(*values)
-            rows, more = [_plain(row, CELL) for row in found[: self._rows]], len(found) > self._rows
-            changed = _number(asked.get_statusmsg())
+        elif columns:  # SHOW, EXPLAIN, CALL, or a WITH that changes something
+            rows, others = await self._fetched_alone(asked, values)
+            more, changed = others > 0, len(rows) + others if form is _STEPS else 0
+        else:
+            await asked.fetchrow(*values)  # the whole of a change; of a query that has rows of nothing, one
+            rows, more, changed = list[list[Any]](), False, _number(asked.get_statusmsg())
         await (transaction.commit() if self.writable else transaction.rollback())
         return Rows(columns, rows, more, changed)
 
@@ -125,6 +131,15 @@ class Postgres:
             size += letters(rows[-1])
         return rows, False
 
+    async def _fetched_alone(self, asked: Any, values: Sequence[Any]) -> tuple[list[list[Any]], int]:
+        """The rows of a statement that nothing bounds, and how many others there are: those stay with the server."""
+        cursor = await asked.cursor(*values)
+        rows, size = list[list[Any]](), 0
+        while len(rows) < self._rows and size <= ALL and (row := await cursor.fetchrow()) is not None:
+            rows.append(_plain(row, CELL))
+            size += letters(rows[-1])
+        return rows, await cursor.forward(_REST)
+
     async def _prepared(self, connection: Any, statement: str) -> tuple[Any, str | None, list[str]]:
         """The statement, and the form of the query that it stands in, which bounds what comes of it; None for none."""
         asked = await connection.prepare(statement)  # which takes one statement and no more
@@ -132,15 +147,17 @@ class Postgres:
         columns = [str(attribute.name) for attribute in attributes]
         if await _texts(connection, asked):
             asked = await connection.prepare(statement)
+        refused: list[str] = []
         for form in (_QUERY, _CHANGE) if attributes else ():
             try:
                 return await connection.prepare(_bounded(form, statement, attributes, self._rows)), form, columns
-            except self._driver.PostgresError:
+            except self._driver.PostgresError as error:
                 if not self.writable:
                     raise
+                refused.append(error.sqlstate)
         if not self.writable:
             raise ToolRefused("the statement is no query, and others are not run", tool="sql")
-        return asked, None, columns
+        return asked, _STEPS if refused == _NEITHER else None, columns
 
     @contextmanager
     def _told(self) -> Generator[None]:

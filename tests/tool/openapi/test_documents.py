@@ -110,6 +110,75 @@ def test_what_cannot_be_read_is_refused_by_its_place(content: Any, place: str, t
     assert refused.value.place in refused.value.message
 
 
+def taking(schema: Any, **schemas: Any) -> dict[str, Any]:
+    """A document with one operation, that takes such a body."""
+    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return document({"operationId": "take", "requestBody": body}, components={"schemas": schemas})
+
+
+def of(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+@pytest.mark.parametrize("joint", ["allOf", "anyOf", "oneOf"])
+def test_schemas_in_a_circle_are_refused_and_a_tree_is_none(joint: str) -> None:
+    place = "#/paths/~10/get/requestBody/content/application~1json/schema"
+    pet = {joint: [of("Cat"), {"type": "string"}], "type": "object"}
+    for below in ({"allOf": [of("Pet"), {"required": ["lives"]}]}, {"not": of("Pet")}, {"if": {"oneOf": [of("Pet")]}}):
+        with pytest.raises(DocumentRefused, match=r"'#/components/schemas/(Cat|Pet)' leads in a circle") as refused:
+            openapi_tools(taking({"items": of("Pet")}, Pet=pet, Cat=below))
+        assert refused.value.place == place
+        assert "'take'" in str(refused.value.hint)
+    with pytest.raises(DocumentRefused, match="leads in a circle"):
+        openapi_tools(taking({joint: [{"$ref": place}]}))
+    for below in ({"items": of("Pet")}, {"properties": {"next": of("Pet")}}, {"additionalProperties": of("Pet")}):
+        (tool,) = openapi_tools(taking(of("Pet"), Pet=pet, Cat=below))
+        assert set(tool.spec.input_schema["$defs"]) == {"Cat", "Pet"}
+
+
+@pytest.mark.parametrize("word", ["$dynamicRef", "$recursiveRef"])
+def test_a_reference_that_depends_on_who_refers_to_it_is_refused(word: str) -> None:
+    page = {"$dynamicAnchor": "page", "type": "object", "properties": {"rows": {"items": {word: "#item"}}}}
+    with pytest.raises(DocumentRefused) as refused:
+        openapi_tools(taking(of("Page"), Page=page))
+    assert refused.value.place == f"#/components/schemas/Page/properties/rows/items/{word}"
+    answers = {"200": {"content": {"application/json": {"schema": of("Page")}}}}
+    (tool,) = openapi_tools(document({"responses": answers}, components={"schemas": {"Page": page}}))
+    assert tool.spec.output_schema is None
+    del page["properties"]
+    (tool,) = openapi_tools(taking(of("Page"), Page=page))
+    assert tool.spec.input_schema["$defs"]["Page"] == {"type": "object"}
+
+
+@pytest.mark.parametrize("version", ["3.0.3", "3.1.0"])
+@pytest.mark.parametrize(
+    ("told", "mapping"),
+    [
+        ({}, {"Cat": "Cat", "Dog": "Dog"}),
+        ({"mapping": {"c": "Cat", "k": "#/components/schemas/Cat"}}, {"c": "Cat", "k": "Cat", "Dog": "Dog"}),
+        ({"mapping": {"Dog": "Cat", "x": "Fox", "y": 5}}, {"Dog": "Cat"}),
+        ({"mapping": []}, {"Cat": "Cat", "Dog": "Dog"}),
+    ],
+)
+def test_what_chooses_a_form_is_told_by_the_names_of_the_forms(
+    version: str, told: dict[str, Any], mapping: dict[str, str]
+) -> None:
+    forms = {"oneOf": [of("Cat"), of("Dog"), {"type": "null"}]}
+    given = taking({**forms, "discriminator": {"propertyName": "kind", **told}}, Cat={}, Dog={}, Fox={})
+    (tool,) = openapi_tools({**given, "openapi": version})
+    body = tool.spec.input_schema["properties"]["body"]
+    expected = {value: f"#/$defs/{name}" for value, name in mapping.items()}
+    assert body["discriminator"] == {"propertyName": "kind", "mapping": expected}
+
+
+@pytest.mark.parametrize("told", ["kind", {}, {"propertyName": 5}, None])
+def test_what_chooses_no_form_is_left_out(told: Any) -> None:
+    none: list[Any] = [{"type": "object", "discriminator": {"propertyName": "kind"}}, {"discriminator": told}]
+    for schema in [*none, {"discriminator": told, "oneOf": [of("Cat"), {"type": "null"}]}]:
+        (tool,) = openapi_tools(taking(schema, Cat={}))
+        assert "discriminator" not in tool.spec.input_schema["properties"]["body"]
+
+
 def test_a_document_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "api"
     for body in (
