@@ -7,9 +7,10 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -100,7 +101,7 @@ def run(
 
     It ends with the exit code of the command, 128 and the number of a signal that ended it; 124 when it took too long,
     1 when not all that it wrote is there, or --get finds nothing to take. What --get names is taken also of a command
-    that fails.
+    that fails, and not of one that is ended because nobody reads what it writes.
     """
     from codin.runtime import Command
     from codin.sandbox import Limits
@@ -118,8 +119,16 @@ def run(
         sandbox=sandbox,
         on=on,
     )
+    if patterns:
+        _check_folder(to)
     with _remarks():
-        return anyio.run(_until_told, work, frozenset(without), to)
+        try:
+            return anyio.run(_until_told, work, frozenset(without), to)
+        except BrokenPipeError:  # `codin run … | head`: it ends as one that wrote into that pipe itself
+            if patterns:
+                with suppress(BrokenPipeError, SystemExit):  # with which rich ends where nobody reads this either
+                    say("it was ended: nobody reads what it writes; --get takes nothing", "red")
+            return _SIGNAL + signal.SIGPIPE
 
 
 def _of_file(command: Sequence[str]) -> tuple[Sequence[str], Sequence[Path]]:
@@ -163,6 +172,15 @@ def _files(paths: Sequence[Path]) -> Mapping[str, bytes]:
         if not other.samefile(path):
             raise click.UsageError(f"{other} and {path} would both be {path.name} in its working folder")
     return {name: path.read_bytes() for name, path in found.items()}
+
+
+def _check_folder(to: Path) -> None:
+    """Make the folder of what --get takes, while nothing is lost yet where nothing can be written there."""
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=to).close()
+    except OSError as error:
+        raise click.BadParameter(f"{to} cannot be written to: {error.strerror}", param_hint="'--to'") from None
 
 
 async def _until_told(work: Command, without: frozenset[Guarantee], to: Path) -> int:
@@ -226,6 +244,8 @@ async def _failed(error: WorkloadFailed, done: RuntimeResult, work: Command) -> 
             return _TIMEOUT
         case "memory":
             say(f"{error.message}; --memory gives it more", "red")
+        case "files":
+            say(f"{error.message}; {work.limits.files} are the most", "red")
         case "output":
             say(f"{error.message}; let it write a file, and take that by --get", "red")
         case _ if done.exit_code < 0:
@@ -272,12 +292,18 @@ def _name(number: int) -> str:
 
 def _show(output: Output) -> None:
     stream = sys.stdout if output.stream == "stdout" else sys.stderr
-    if stream.isatty():
-        stream.write(plain(output.text))
-        stream.flush()
-    else:
-        stream.buffer.write(output.data)
-        stream.buffer.flush()
+    if stream is None:  # it was begun with none
+        return
+    try:
+        if stream.isatty():
+            stream.write(plain(output.text))
+            stream.flush()
+        else:
+            stream.buffer.write(output.data)
+            stream.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or Python fails at it once more when it ends
+        raise
 
 
 def _report(done: RuntimeResult, patterns: Sequence[str], cut: Sequence[str], to: Path) -> int:
@@ -289,16 +315,26 @@ def _report(done: RuntimeResult, patterns: Sequence[str], cut: Sequence[str], to
 
 
 def _take(done: RuntimeResult, patterns: Sequence[str], to: Path) -> bool:
-    """Save what it has left of what was asked for. Whether that is something of each."""
+    """Save what it has left of what was asked for. Whether that is something of each, and all of it is saved."""
+    told: list[str] = []  # once all is saved: who reads it may have gone
+    unsaved: list[str] = []
     for name, content in done.artifacts.items():
         path = to / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path = saved(path, content)
-        say(f"{path}: {len(content)} bytes", "dim")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path = saved(path, content)
+        except OSError as error:  # such as a file where its folder would be
+            unsaved.append(f"{path} cannot be saved: {error.strerror}")
+        else:
+            told.append(f"{path}: {len(content)} bytes")
+    for line in told:
+        say(line, "dim")
+    for line in unsaved:
+        say(line, "red")
     missed = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in done.artifacts)]
     if missed:
         say(f"it has left no {' and no '.join(missed)} in its working folder", "red")
-    return not missed
+    return not missed and not unsaved
 
 
 def _say_unkept(done: RuntimeResult) -> None:

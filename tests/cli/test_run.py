@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from codin.cli import main
-from tests.cli.command import CODIN, PATIENCE, ROOT, Running, Terminal, run
+from tests.cli.command import CODIN, PATIENCE, ROOT, Running, Terminal, environment, run
 from tests.servers.fixtures import wasm_python as wasm_python
 
 needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="no bubblewrap")
@@ -58,6 +58,12 @@ def test_what_it_had_too_much_of_is_said() -> None:
     assert done.stderr == "the workload took longer than 0.5 s on 'local': it was stopped; --time gives it more\n"
     done = run("run", "--memory", "32", "python3", "-c", "bytearray(10**8)")
     assert "--memory gives it more" in done.stderr
+    done = run(
+        "run", "python3", "-c", "import os, time\nfor n in range(60_000): os.mkdir(f'/tmp/{n}')\ntime.sleep(600)"
+    )
+    assert done.returncode == 137
+    assert "it made more files than it may" in done.stderr
+    assert "10000 are the most" in done.stderr
     assert "limits." not in done.stderr
 
 
@@ -123,6 +129,42 @@ def test_a_hangup_is_not_for_what_was_begun_by_nohup() -> None:
         cat.expect("on\n")
         typing.close()
         assert cat.wait() == 0
+
+
+@needs_bwrap
+@pytest.mark.parametrize("sandbox", ["required", "off"])
+@pytest.mark.parametrize("unread", [["stdout"], ["stderr"], ["stdout", "stderr"]])
+def test_it_is_ended_when_nobody_reads_what_it_writes(tmp_path: Path, sandbox: str, unread: list[str]) -> None:
+    temporary, place = tmp_path / "tmp", tmp_path / "place"
+    temporary.mkdir()
+    place.mkdir()
+    source, sink = os.pipe()
+    os.close(source)
+    with os.fdopen(sink, "wb", buffering=0) as closed, Path(os.devnull).open("wb") as nothing:
+        script = f"echo x > f; echo x {'' if 'stdout' in unread else '>&2'}; exec sleep 600"
+        done = subprocess.Popen(
+            [*CODIN, "run", "--sandbox", sandbox, "--time", "500", "--get", "f", "sh", "-c", script],
+            stdin=subprocess.DEVNULL,
+            stdout=closed if "stdout" in unread else nothing,
+            stderr=closed if "stderr" in unread else subprocess.PIPE,
+            env=environment({"TMPDIR": str(temporary)}),
+            cwd=place,
+        )
+        said = done.communicate(timeout=PATIENCE)[1]
+    assert done.returncode == 128 + signal.SIGPIPE  # as a shell has it
+    assert said in {None, b"it was ended: nobody reads what it writes; --get takes nothing\n"}
+    assert [*temporary.iterdir(), *place.iterdir()] == []
+
+
+def test_without_any_output() -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *CODIN, "run", "--sandbox", "off", "sh", "-c", "echo x; exit 3"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert b"error" not in done.stderr
 
 
 # -- what goes in and comes out ----------------------------------------------------------------------------------------
@@ -235,6 +277,37 @@ def test_files_are_taken_of_a_command_that_fails(tmp_path: Path, sandbox: str, e
     assert (done.returncode, (tmp_path / "out/sub/report.xml").read_text()) == (code, "why\n")
     assert "out/sub/report.xml: 4 bytes\n" in done.stderr
     assert "it has left no *.png in its working folder\n" in done.stderr
+
+
+@pytest.mark.parametrize("to", ["plain/sub", "plain", "/proc/1/sub", "/proc/1"])
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(tmp_path: Path, to: str) -> None:
+    (tmp_path / "plain").write_text("no folder")
+    script = f"echo x > f; echo x > {tmp_path}/ran"
+    done = run("run", "--sandbox", "off", "--get", "f", "--to", to, "sh", "-c", script, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: Invalid value for '--to': ")
+    assert to in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_that_cannot_be_saved_keeps_no_other_from_it(tmp_path: Path) -> None:
+    (tmp_path / "sub").write_text("no folder")
+    script = "mkdir sub; echo a > a; echo b > sub/b; echo c > sub/c; echo d > d"
+    done = run("run", "--sandbox", "off", "--get", "*", "sh", "-c", script, cwd=tmp_path)
+    assert done.returncode == 1
+    assert ((tmp_path / "a").read_text(), (tmp_path / "d").read_text()) == ("a\n", "d\n")
+    said = [line.partition(":")[0] for line in done.stderr.splitlines()]
+    assert said[:4] == ["a", "d", "sub/b cannot be saved", "sub/c cannot be saved"]
+
+
+def test_files_are_taken_whether_or_not_anybody_reads_of_it(tmp_path: Path) -> None:
+    source, sink = os.pipe()
+    os.close(source)
+    with os.fdopen(sink, "wb", buffering=0) as unread:
+        command = [*CODIN, "run", "--sandbox", "off", "--get", "*", "sh", "-c", "echo a > a; echo d > d"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment(), stderr=unread, check=False)
+    assert done.returncode != 0
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a", "d"]
 
 
 @needs_bwrap

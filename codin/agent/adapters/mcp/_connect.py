@@ -184,7 +184,7 @@ def _ended(error: BaseException, aside: bytes) -> ConnectError:
     lines = aside.decode(errors="replace").strip()[-_SHOWN:].splitlines()[-_LINES:]
     said = f"; it said: {' | '.join(line.strip() for line in lines)}" if lines else ""
     hint = 'in its sandbox it sees what policy=Policy(mounts=…, network=…) says; sandbox="off" runs it without one'
-    return ConnectError(f"{error}{said}", hint=hint)
+    return ConnectError(f"{str(error) or repr(error)}{said}", hint=hint)
 
 
 def innermost(error: BaseException) -> BaseException:

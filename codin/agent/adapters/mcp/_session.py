@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -191,7 +191,7 @@ class _Link:
                 streams: tuple[Any, Any] = (_Reader(read, self), self._writer)
                 # The callback only makes it known that there is one: the reader takes the questions out before it.
                 async with ClientSession(*streams, elicitation_callback=_unused) as session:
-                    async with asyncio.timeout(_START):
+                    async with _in_time():
                         await session.initialize()
                         self._session = session  # what changes while the first list is on its way is followed, too
                         await self._list(session)  # it checks results against their schemas
@@ -220,7 +220,7 @@ class _Link:
         self.opened.exception()  # nobody may be waiting
 
     async def _list(self, session: ClientSession) -> None:
-        async with self._listing, asyncio.timeout(_START):
+        async with self._listing, _in_time():
             tools = await _all_tools(session)
             if self._listed is not None:
                 self._listed(tools)
@@ -358,6 +358,16 @@ class _Link:
         await self._writer.send(SessionMessage(types.JSONRPCMessage(answer)))
 
 
+@asynccontextmanager
+async def _in_time() -> AsyncGenerator[None]:
+    """Raise TimeoutError, which says so, where a server is not there in time."""
+    try:
+        async with asyncio.timeout(_START):
+            yield
+    except TimeoutError:
+        raise TimeoutError(f"it has not answered within {_START:g} s") from None
+
+
 async def _first(*waiting: asyncio.Future[Any]) -> tuple[set[asyncio.Future[Any]], set[asyncio.Future[Any]]]:
     return await asyncio.wait(waiting, timeout=_PING, return_when=asyncio.FIRST_COMPLETED)
 
@@ -444,7 +454,7 @@ def _unasked(named: str, error: BaseException, secrets: Secrets) -> ConfigError:
 
 
 async def _listing(connect: Connect) -> Listing:
-    async with asyncio.timeout(_START), connect(_unheard) as (read, write), ClientSession(read, write) as session:
+    async with _in_time(), connect(_unheard) as (read, write), ClientSession(read, write) as session:
         told = await session.initialize()
         tools = await _all_tools(session)
     return Listing(told.serverInfo.title or told.serverInfo.name, told.instructions or "", tools)
@@ -472,8 +482,6 @@ def _why(error: BaseException) -> tuple[str, str | None]:
         return "nothing at this path speaks MCP", "is it the address of its endpoint? Often that ends with /mcp"
     if isinstance(error, anyio.BrokenResourceError) or _is_closed(error):
         return "it ended before it answered", "what it wrote to the standard error may say why"
-    if isinstance(error, TimeoutError):
-        return f"it has not answered within {_START:g} s", None
     status: int = getattr(getattr(error, "response", None), "status_code", 0)
     if status in {401, 403}:
         return f"it answers with {status}", 'headers={"Authorization": "Bearer …"} shows it who asks'

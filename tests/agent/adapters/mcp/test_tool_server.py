@@ -147,6 +147,19 @@ async def test_mcps_own_client_uses_it() -> None:
         assert (await session.call_tool("burn")).isError  # nobody can be asked
 
 
+@tool
+async def unhinted(value: Any):  # type: ignore[no-untyped-def]
+    """As it is."""
+    return value
+
+
+async def test_what_does_not_say_its_result_gives_text() -> None:
+    async with client_of_all(unhinted) as session:
+        for value, text in (("tea", "tea"), (1, "1"), ([1], "[1]"), ({"a": 1}, '{"a":1}')):
+            result = await session.call_tool("unhinted", {"value": value})
+            assert (result.content[0].text, result.structuredContent) == (text, None)  # type: ignore[union-attr]
+
+
 @asynccontextmanager
 async def client_of_all(*tools: Tool) -> AsyncGenerator[ClientSession]:
     async with listening(ToolServer(tools).app()) as served, client_of(served.url, "") as session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -506,6 +507,22 @@ async def entered(tools: McpTools) -> None:
 
 async def looked_at(tools: McpTools) -> None:
     assert await asyncio.to_thread(list, tools)
+
+
+@pytest.mark.parametrize("ask", [entered, looked_at])
+async def test_a_server_that_says_nothing_is_told_of(
+    ask: Callable[[McpTools], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codin.agent.adapters.mcp._session._START", 0.5)
+    silent = [sys.executable, "-c", "input(); import time; time.sleep(100)"]
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        for tools in (
+            mcp_tools(silent),
+            mcp_tools(silent, sandbox="off"),
+            mcp_tools(url=f"http://127.0.0.1:{nobody.getsockname()[1]}/mcp"),
+        ):
+            with pytest.raises(ConfigError, match=r"cannot be asked for its tools: it has not answered within 0\.5 s"):
+                await ask(tools)
 
 
 @pytest.mark.parametrize("ask", [entered, looked_at])
