@@ -27,7 +27,11 @@ ROUNDS = 3  # programs for one task
 LONGEST = 50_000  # characters of a task
 _SAID = 4_000  # characters of what a program wrote, which the model reads
 _BLOCK = re.compile(r"```[ \t]*(?:python3?|py)[ \t\r]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
-_ENDED = {"memory": "it took more memory than it may", "output": "it wrote more than anybody reads"}
+_ENDED = {
+    "files": "it made more files than it may",
+    "memory": "it took more memory than it may",
+    "output": "it wrote more than anybody reads",
+}
 _ASKED = (
     "Write one Python program for the task. It has the standard library only, and no network. What it prints is the "
     "answer; figures and other results it writes as files into the working folder, figures as SVG. Answer with nothing "
@@ -71,8 +75,8 @@ async def code(text: str, task: Task) -> AgentResponse:
 
 async def _with_model(text: str, own: str | None, task: Task) -> AgentResponse:
     talk = [{"role": "system", "content": _ASKED}, {"role": "user", "content": text}]
-    why = ""
-    for number in range(1, ROUNDS + 1):
+    failed: list[str] = []  # why, of each program that ran
+    for _ in range(ROUNDS):
         try:
             written = await _written(talk)
         except _Silent as error:
@@ -83,13 +87,17 @@ async def _with_model(text: str, own: str | None, task: Task) -> AgentResponse:
         if program is None:
             why = "there is no program in a block of ```python"
         else:
-            await task.status(f"running program {number}")
+            await task.status(f"running program {len(failed) + 1}")
             done, why = await _run(program, task)
             if done is not None:
                 return _answer(done, program)
+            failed.append(why)
             written = f"```python\n{program}\n```"
         talk += [{"role": "assistant", "content": written}, {"role": "user", "content": f"It fails. Mend it:\n{why}"}]
-    raise Reject(f"The program fails, after {ROUNDS} of them: {_last_line(why)}")
+    if not failed:
+        raise Reject(f"The model wrote no program in a block of ```python, in {ROUNDS} answers.")
+    number = f", after {len(failed)} of them" if len(failed) > 1 else ""
+    raise Reject(f"The program fails{number}: {_last_line(failed[-1])}")
 
 
 async def _run(program: str, task: Task) -> tuple[Mapping[str, Any] | None, str]:

@@ -56,7 +56,8 @@ class Pool:
     ) -> None:
         if self._stack is not None:
             stack, self._stack = self._stack, None
-            await stack.__aexit__(kind, error, trace)
+            # Without the error of the block, which the task group would put into a group that nobody there knows of.
+            await stack.__aexit__(None, None, None)
 
     @asynccontextmanager
     async def take(self) -> AsyncGenerator[Sandbox]:

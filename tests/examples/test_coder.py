@@ -185,6 +185,22 @@ async def test_mending_comes_to_an_end() -> None:
     assert "after 3 of them: ZeroDivisionError" in reply.text
 
 
+@needs_a_sandbox
+@pytest.mark.parametrize("task", ["What is 1/0?", "```python\n1 / 0\n```"])
+async def test_a_model_that_only_quotes_hides_no_failure_of_the_program(task: str) -> None:
+    with model(extractive) as server:
+        reply = await solve(task)
+    assert (reply.state, reply.text) == (REJECTED, "The program fails: ZeroDivisionError: division by zero")
+    assert len(server.requests) == CODER.ROUNDS
+
+
+async def test_a_model_that_writes_no_program_is_told() -> None:
+    with model(extractive):
+        reply = await solve("Draw ten squares.")
+    said = "The model wrote no program in a block of ```python, in 3 answers."
+    assert (reply.state, reply.text) == (REJECTED, said)
+
+
 async def test_a_model_that_refuses_is_told() -> None:
     with model(scripted(*[ModelAnswer("no such model", status=404)] * 3)):
         reply = await solve("Draw ten squares.")
