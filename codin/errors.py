@@ -30,7 +30,8 @@
     │   └── ExecFailed            a command ended badly; has its result
     │       ├── ExecTimeout       it took longer than it may
     │       ├── MemoryExceeded    it took more memory than it may
-    │       └── OutputExceeded    it wrote far more than anybody will read
+    │       ├── OutputExceeded    it wrote far more than anybody will read
+    │       └── FilesExceeded     it made more files than it may
     ├── WorkloadError             a workload was not done
     │   ├── NoRuntime             no back-end can run it here; names those that could
     │   ├── RuntimeUnavailable    the back-end is not there, or went away
@@ -79,6 +80,7 @@ __all__ = [
     "ExecFailed",
     "ExecTimeout",
     "FileRefused",
+    "FilesExceeded",
     "FilterRefused",
     "InvalidArguments",
     "InvalidResult",
@@ -363,6 +365,12 @@ class OutputExceeded(ExecFailed):
     """A command wrote far more than anybody will read, and was killed."""
 
     code: str = "CODIN-1808"
+
+
+class FilesExceeded(ExecFailed):
+    """A command made more files than it may, and was killed."""
+
+    code: str = "CODIN-1809"
 
 
 class WorkloadError(CodinError):

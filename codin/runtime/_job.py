@@ -17,7 +17,7 @@ from codin.errors import ConfigError, InvalidResult, NoRuntime
 from codin.runtime._pickled import pickled
 from codin.runtime._protocol import Command, Endpoint, Event, Function, Item, Kind, Module, Raised, Workload
 from codin.runtime._sources import importable, sources_of
-from codin.sandbox import Code, Output
+from codin.sandbox import Code, Output, Stream
 
 __all__ = ["Call", "Frames", "Job", "Sent", "body_of", "call_of", "guest_job", "job_of", "raised_of", "wanted"]
 
@@ -120,11 +120,11 @@ class Frames:
     """Parts a stream of output into what the workload wrote and what its guest tells.
 
     A frame that is cut, because the guest was killed or has reached the bound on output, is nobody's: it is no part of
-    what the workload wrote.
+    what the workload wrote. Nor does what the workload wrote take the room of the frames.
 
     Args:
         nonce: begins the frames; empty when there are none.
-        limit: bytes of a frame, and of all output that is fed.
+        limit: bytes of each stream that are told, and bytes of all frames together.
     """
 
     def __init__(self, nonce: str, limit: int) -> None:
@@ -135,6 +135,8 @@ class Frames:
         """The guest has told how it ended."""
         self._head = _MARK + nonce.encode() + b" "
         self._limit = limit
+        self._room: dict[Stream, int] = {"stdout": limit, "stderr": limit}
+        self._left = limit  # bytes of frames that may still come
         self._held = bytearray()
         self._needed = 0  # bytes of a frame that has begun
         self._left_out = 0  # bytes that are still to come of one that is too large
@@ -142,6 +144,9 @@ class Frames:
 
     def feed(self, output: Output) -> Iterator[Event]:
         """What a piece of output, together with those before it, tells."""
+        return filter(None, map(self._bounded, self._parted(output)))
+
+    def _parted(self, output: Output) -> Iterator[Event]:
         if output.stream == "stderr" or self._head == _MARK + b" ":
             yield output
             return
@@ -164,7 +169,15 @@ class Frames:
         # A guest writes a head at once or not at all, so that part of one is its own only at the bound on output.
         is_cut = self._seen >= self._limit and not self.ended
         if self._held and not is_cut and not self._held.startswith(self._head):
-            yield self._take(len(self._held))
+            yield from filter(None, [self._bounded(self._take(len(self._held)))])
+
+    def _bounded(self, event: Event) -> Event | None:
+        """The event, with what there is room for of what the workload wrote; None when there is none."""
+        if isinstance(event, Item):
+            return event
+        piece = event.data[: self._room[event.stream]]
+        self._room[event.stream] -= len(piece)
+        return Output(event.stream, piece) if piece else None
 
     def _start(self) -> int:
         """How many bytes stand before the next frame, or before what may become one."""
@@ -191,16 +204,18 @@ class Frames:
             return None
         head = self._held[len(self._head) : begin - 1]
         size = int(head) if head.isdigit() and len(head) < 12 else 0
-        if not 0 < size <= self._limit:
+        if not 0 < size <= self._left:
             self._left_out = begin + size + (size > 0)
             self._leave_out()
-            message = f"a result of more than {self._limit} bytes; limits.output bounds it"
+            self._left = 0  # what comes behind would be taken for all of it
+            message = f"results of more than {self._limit} bytes; limits.output bounds them"
             return {"error": message, "raised": Raised("", message, InvalidResult.code)}
         self._needed = begin + size + 1
         if len(self._held) < self._needed:
             return None
         body = self._take(self._needed).data[begin:-1]
         self._needed = 0
+        self._left -= size
         try:
             told = json.loads(body)
         except (ValueError, RecursionError):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from codin.errors import ConfigError, FileRefused
 from codin.net._wording import shown
-from codin.sandbox import Code, ExecResult, Limits, Output
+from codin.sandbox import Code, ExecResult, Limits, Output, Stream
 from codin.sandbox._checks import check_env, check_word
 from codin.sandbox._sandbox import inside
 
@@ -356,21 +356,22 @@ class Outcome:
         artifacts: the files that were asked for, by path.
         sandbox: the kind of sandbox that held it; None without one.
         unenforced: what that sandbox did not keep.
+        last: as in `ExecResult`, of a command.
     """
 
     value: Any = None
     exit_code: int = 0
     error: str = ""
     raised: Raised | None = None
-    ended: Literal["exited", "killed", "memory", "output", "time"] = "exited"
+    ended: Literal["exited", "files", "killed", "memory", "output", "time"] = "exited"
     artifacts: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     sandbox: str | None = None
     unenforced: frozenset[str] = frozenset()
+    last: Mapping[Stream, bytes] = field(default_factory=dict[Stream, bytes])
 
     @classmethod
     def of(cls, done: ExecResult, **more: Any) -> Outcome:
         """The outcome of a command."""
-        said = done.stderr.decode(errors="replace").strip().rsplit("\n", 1)[-1][:500]
         reason = "it was stopped" if done.ended == "time" else f"exit code {done.exit_code}"
-        error = "" if done.ok else said or reason
+        error = "" if done.ok else done.said or reason
         return cls(exit_code=done.exit_code, error=error, ended=done.ended, **more)

@@ -93,7 +93,7 @@ class RuntimeResult:
         return self._outcome.exit_code
 
     @property
-    def ended(self) -> Literal["exited", "killed", "memory", "output", "time"]:
+    def ended(self) -> Literal["exited", "files", "killed", "memory", "output", "time"]:
         """By itself, or what ended it."""
         return self._outcome.ended
 
@@ -114,6 +114,13 @@ class RuntimeResult:
     @property
     def stderr(self) -> bytes:
         return bytes(self._record.written["stderr"])
+
+    @property
+    def last(self) -> Mapping[Stream, bytes]:
+        """By stream, the end of what a command wrote behind what is kept of it: 128 KiB at most. Nothing where the
+        back-end does not know it, as on Kubernetes.
+        """
+        return self._outcome.last
 
     @property
     def text(self) -> str:
@@ -186,6 +193,8 @@ class RuntimeResult:
             error, hint = f"it took more memory than it may ({error})", "raise limits.memory of the workload"
         elif outcome.ended == "output":
             error, hint = f"it wrote too much ({error})", "raise limits.output of the workload"
+        elif outcome.ended == "files":
+            error, hint = f"it made more files than it may ({error})", "raise limits.files of the workload"
         raise WorkloadFailed(f"the workload failed on {self.runtime!r}: {error}", result=self, hint=hint)
 
     async def _events(self) -> AsyncGenerator[Event]:

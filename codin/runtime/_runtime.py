@@ -68,6 +68,7 @@ class Runtime(ABC):
             RuntimeUnavailable: the back-end is not there, or went away.
             WorkloadFailed: the workload failed: an exception, an exit code other than 0, memory, output.
             WorkloadTimeout: it took longer than `limits.time`.
+            FileRefused: its files or artifacts have no room in `limits.disk`, or cannot be written as they are named.
         """
         self._check_open()
         if checked(workload).kind not in self.kinds:

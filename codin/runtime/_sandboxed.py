@@ -9,6 +9,7 @@ from codin.errors import FileRefused, RuntimeUnavailable, SandboxClosed, Sandbox
 from codin.runtime._job import Frames, Job, job_of, wanted
 from codin.runtime._protocol import Command, Emit, Outcome, Workload
 from codin.sandbox import Guarantee, Policy, Sandbox
+from codin.sandbox._execution import whole
 
 __all__ = ["policy_of", "run_in"]
 
@@ -29,7 +30,7 @@ async def run_in(sandbox: Sandbox, workload: Workload, emit: Emit) -> Outcome:
         for path, content in job.files.items():
             await sandbox.put(path, content)
         async with sandbox.start(job.command, stdin=_input(workload, job)) as execution:
-            async for output in execution:
+            async for output in whole(execution):
                 for event in frames.feed(output):
                     await emit(event)
             for event in frames.rest():
@@ -40,7 +41,7 @@ async def run_in(sandbox: Sandbox, workload: Workload, emit: Emit) -> Outcome:
         raise RuntimeUnavailable(f"the {sandbox.kind} sandbox went away: {error.message}", hint=error.hint) from error
     outcome = Outcome.of(done, artifacts=artifacts, sandbox=sandbox.kind, unenforced=sandbox.unenforced)
     if not job.nonce:
-        return outcome
+        return replace(outcome, last=done.last)
     return told(outcome, frames)
 
 
@@ -59,7 +60,7 @@ async def _in_turn(first: bytes, then: AsyncIterable[bytes]) -> AsyncIterator[by
 def told(outcome: Outcome, frames: Frames) -> Outcome:
     """The outcome of a guest: its own word on the value and the error, if it came to say one."""
     if not frames.ended and not outcome.error:
-        return replace(outcome, error="it ended without a result, or with one larger than limits.output")
+        return replace(outcome, error="it ended without a result")
     return replace(outcome, value=frames.value, error=frames.error or outcome.error, raised=frames.raised)
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from codin.errors import NoRuntime, PolicyNotEnforced, SandboxUnavailable
+from codin.errors import ConfigError, NoRuntime, PolicyNotEnforced, SandboxUnavailable
 from codin.runtime._host import HostFolder
 from codin.runtime._protocol import Command, Container, Emit, Endpoint, Kind, Outcome, Workload
 from codin.runtime._runtime import Runtime, able
@@ -67,7 +67,7 @@ class LocalRuntime(Runtime):
         for sandbox in self._rooms(workload, reasons):
             try:
                 await sandbox.check()
-            except (SandboxUnavailable, PolicyNotEnforced) as error:
+            except (SandboxUnavailable, PolicyNotEnforced, ConfigError) as error:
                 reasons.append(error.message)
             else:
                 return ""
@@ -87,23 +87,27 @@ class LocalRuntime(Runtime):
     async def _room(self, workload: Workload) -> AsyncGenerator[Sandbox]:
         """An open sandbox for the workload, or the host where that may be."""
         reasons: list[str] = []
+        refused: ConfigError | None = None
         if workload.demand != "off":
             for sandbox in self._rooms(workload, reasons):
                 try:
                     await sandbox.__aenter__()
-                except (SandboxUnavailable, PolicyNotEnforced) as error:
+                except (SandboxUnavailable, PolicyNotEnforced, ConfigError) as error:
                     reasons.append(error.message)
+                    if isinstance(error, ConfigError):  # of its limits, which says nothing of what this machine has
+                        refused = refused or error
                     continue
                 try:
                     yield sandbox
                 finally:
                     await sandbox.__aexit__(None, None, None)
                 return
-        if workload.demand == "required":
+        if refused is not None or workload.demand == "required":
+            hint = "`codin runtimes` says what is missing; sandbox='off' runs it without one"
             raise NoRuntime(
                 f"no sandbox for this {workload.kind} on this machine: {_why(reasons)}",
                 able=able(workload.kind),
-                hint="`codin runtimes` says what is missing; sandbox='off' runs it without one",
+                hint=hint if refused is None else refused.hint,
             )
         async with HostFolder(policy_of(workload)) as host:
             yield host

@@ -10,9 +10,9 @@ from contextlib import suppress
 import anyio
 
 from codin.errors import SandboxError
-from codin.sandbox._protocol import FLOOD, Ending, ExecResult, Limits, Output, Process, Stream
+from codin.sandbox._protocol import FLOOD, LAST, Ending, ExecResult, Limits, Output, Process, Stream
 
-__all__ = ["Execution"]
+__all__ = ["Execution", "whole"]
 
 
 class Execution:
@@ -32,6 +32,7 @@ class Execution:
         self._began = anyio.current_time()
         self._deadline = math.inf if timeout is None else self._began + timeout
         self._kept: dict[Stream, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
+        self._last: dict[Stream, bytes] = {}
         self._seen = 0
         self._over: str | None = None
         self._result: ExecResult | None = None
@@ -40,19 +41,8 @@ class Execution:
     async def __aiter__(self) -> AsyncIterator[Output]:
         """The output as it comes, up to what is kept of it; ends with the command."""
         while (output := await self._read()) is not None:
-            if not self._keep:
-                yield output
-                continue
-            kept = self._kept[output.stream]
-            room = self._limits.output - len(kept)
-            self._seen += len(output.data)
-            if room > 0:
-                piece = output.data[:room]
-                kept += piece
+            if piece := await self._bounded(output) if self._keep else output.data:
                 yield Output(output.stream, piece)
-            if self._over is None and self._seen > FLOOD * self._limits.output:
-                self._over = "output"
-                await self._process.kill()
 
     async def result(self) -> ExecResult:
         """Wait for the end, and say how it was; the same answer every time."""
@@ -69,6 +59,19 @@ class Execution:
     async def _read(self) -> Output | None:
         async with self._turn:  # several may wait for the result
             return await self._process.read()
+
+    async def _bounded(self, output: Output) -> bytes:
+        """Keep of it what there is room for, and give that. Whoever writes far too much is killed."""
+        kept = self._kept[output.stream]
+        room = self._limits.output - len(kept)
+        kept += output.data[:room]
+        if beyond := output.data[room:]:
+            self._last[output.stream] = (self._last.get(output.stream, b"") + beyond)[-LAST:]
+        self._seen += len(output.data)
+        if self._over is None and self._seen > FLOOD * self._limits.output:
+            self._over = "output"
+            await self._process.kill()
+        return output.data[:room]
 
     async def keep_time(self) -> None:
         """Kill the command at its deadline, whether anybody reads or not; what it had written can still be read."""
@@ -89,4 +92,12 @@ class Execution:
             truncated=self._seen > len(stdout) + len(stderr),
             ended=ended,
             seconds=anyio.current_time() - self._began,
+            last=dict(self._last),
         )
+
+
+async def whole(execution: Execution) -> AsyncIterator[Output]:
+    """Its output as it comes, what is not kept of it as well, for who parts it first; ends with the command."""
+    while (output := await execution._read()) is not None:  # pyright: ignore[reportPrivateUsage] - of this module
+        await execution._bounded(output)  # pyright: ignore[reportPrivateUsage]
+        yield output

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
-from codin.errors import ConfigError, ExecFailed, ExecTimeout, MemoryExceeded, OutputExceeded
+from codin.errors import ConfigError, ExecFailed, ExecTimeout, FilesExceeded, MemoryExceeded, OutputExceeded
 from codin.sandbox._checks import check_env, check_number, check_whole, check_word
 
 __all__ = [
@@ -32,6 +32,9 @@ UNBOUNDED = 1 << 62
 
 FLOOD = 16
 """Times the output that is kept: whoever writes more than that is not writing for a reader, and is killed."""
+
+LAST = 128 * 1024
+"""Bytes that are kept of the end of a stream, where it is longer than what is kept of its beginning."""
 
 Guarantee = Literal["files", "network", "processes", "syscalls", "memory", "cpu", "disk", "time"]
 """What a sandbox can promise.
@@ -58,8 +61,8 @@ class Limits:
         processes: at one time, threads counted. Commands side by side in a local sandbox count for one more each.
         disk: bytes of files, all folders that can be written together.
         files: how many files; where a back-end cannot count them, `memory` bounds them.
-        output: bytes that are kept of stdout, and as many of stderr. A command that writes sixteen times as much is
-            killed.
+        output: bytes that are kept of stdout, and as many of stderr; of one that is longer, the last 128 KiB as well.
+            A command that writes sixteen times as much is killed.
         time: seconds of one command; None for no bound.
 
     Raises:
@@ -190,10 +193,12 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a process ended: `exited` by itself, `killed`, or for want of `memory`. Killed by signal n is -n."""
+    """How a process ended: `exited` by itself, `killed`, or for too much `memory` or too many `files`. Killed by signal
+    n is -n.
+    """
 
     exit_code: int
-    cause: Literal["exited", "killed", "memory"] = "exited"
+    cause: Literal["exited", "files", "killed", "memory"] = "exited"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +209,9 @@ class ExecResult:
         exit_code: 0 is success; -n when signal n killed it.
         stdout: the first `Limits.output` bytes of it; `stderr` alike.
         truncated: it wrote more than that.
-        ended: `exited` by itself, `killed` from outside, or what it had too much of: `time`, `memory`, `output`.
+        last: by stream, the end of what it wrote behind that, 128 KiB at most.
+        ended: `exited` by itself, `killed` from outside, or what it had too much of: `time`, `memory`, `output`,
+            `files`.
         seconds: from start to end.
     """
 
@@ -212,8 +219,9 @@ class ExecResult:
     stdout: bytes
     stderr: bytes
     truncated: bool
-    ended: Literal["exited", "killed", "memory", "output", "time"]
+    ended: Literal["exited", "files", "killed", "memory", "output", "time"]
     seconds: float
+    last: Mapping[Stream, bytes] = field(default_factory=dict[Stream, bytes])
 
     @property
     def ok(self) -> bool:
@@ -224,25 +232,33 @@ class ExecResult:
         """stdout as text; what is no UTF-8 becomes U+FFFD."""
         return self.stdout.decode(errors="replace")
 
+    @property
+    def said(self) -> str:
+        """The last line of stderr, where most programs say why they fail; 500 characters of it at most."""
+        end = self.last.get("stderr", self.stderr)
+        return end.decode(errors="replace").strip().rsplit("\n", 1)[-1][:500]
+
     def check(self) -> ExecResult:
         """The result itself when the command succeeded.
 
         Raises:
-            ExecTimeout, MemoryExceeded, OutputExceeded: it was killed for that.
+            ExecTimeout, MemoryExceeded, OutputExceeded, FilesExceeded: it was killed for that.
             ExecFailed: any other end but exit code 0.
         """
         if self.ok:
             return self
-        tail = self.stderr.decode(errors="replace").strip().rsplit("\n", 1)[-1][:500]
-        said = f": {tail}" if tail else ""
+        said = f": {self.said}" if self.said else ""
         match self.ended:
             case "time":
                 raise ExecTimeout(f"the command was stopped after {self.seconds:.1f} s{said}", result=self)
             case "memory":
-                hint = "raise Limits.memory; where files lie in memory, there may be more than Limits.files"
+                hint = "raise Limits.memory; where files lie in memory, they count as well"
                 raise MemoryExceeded(f"the command took more memory than it may{said}", result=self, hint=hint)
             case "output":
                 raise OutputExceeded("the command wrote far more than the bound on its output", result=self)
+            case "files":
+                hint = "raise Limits.files"
+                raise FilesExceeded(f"the command made more files than it may{said}", result=self, hint=hint)
             case _:
                 raise ExecFailed(f"the command ended with exit code {self.exit_code}{said}", result=self)
 

@@ -78,7 +78,7 @@ class Sandbox(ABC):
             SandboxUnavailable: this kind cannot be had here.
             PolicyNotEnforced: it can, and cannot keep what the policy demands.
             SandboxError: this process has too many files open.
-            ConfigError: it is open.
+            ConfigError: it is open, or no sandbox of this kind can have a limit of its policy.
         """
         if self._is_taken:
             raise ConfigError(f"the {self.kind} sandbox is open", hint="each block has a sandbox of its own")
@@ -277,7 +277,7 @@ class Sandbox(ABC):
 
     @abstractmethod
     async def _shortfall(self) -> frozenset[Guarantee]:
-        """What of its policy it cannot keep on this machine; raises SandboxUnavailable. Leaves nothing behind."""
+        """What of its policy it cannot keep on this machine; raises as `check` does. Leaves nothing behind."""
 
     @abstractmethod
     async def _open(self) -> None:

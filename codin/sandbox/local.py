@@ -25,7 +25,7 @@ import anyio
 import anyio.lowlevel
 from anyio import to_thread
 
-from codin.errors import FileRefused, SandboxClosed, SandboxError, SandboxUnavailable
+from codin.errors import ConfigError, FileRefused, SandboxClosed, SandboxError, SandboxUnavailable
 from codin.sandbox._local.filter import filter_program
 from codin.sandbox._local.groups import Groups, bounded
 from codin.sandbox._local.process import LocalProcess
@@ -95,13 +95,13 @@ class LocalSandbox(Sandbox):
         return self._room is not None and self._room.gone
 
     async def _shortfall(self) -> frozenset[Guarantee]:
+        looked = _means.cache_info().currsize > 0
+        means = _means() if looked else await to_thread.run_sync(_means)
         if (memory := self._policy.limits.memory) < _LEAST:
-            raise SandboxUnavailable(
+            raise ConfigError(
                 f"the supervisor of a local sandbox does not fit into {memory} bytes",
                 hint=f"raise Limits.memory to {_LEAST} or more",
             )
-        looked = _means.cache_info().currsize > 0
-        means = _means() if looked else await to_thread.run_sync(_means)
         return frozenset(_missing(self._policy, means))
 
     async def _open(self) -> None:
@@ -210,7 +210,7 @@ class LocalSandbox(Sandbox):
         pinned = _pinned(self._policy, means)
         bounds = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: _DESCRIPTORS}
         if limits.files == UNBOUNDED:
-            bounds[resource.RLIMIT_NOFILE] = min(_MANY_DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+            bounds[resource.RLIMIT_NOFILE] = _MANY_DESCRIPTORS
         if limits.disk < UNBOUNDED:
             bounds[resource.RLIMIT_FSIZE] = limits.disk
         if "pids" in looked_after:
@@ -233,7 +233,7 @@ class LocalSandbox(Sandbox):
                 "home": HOME,
                 "files": None if limits.files == UNBOUNDED else limits.files,
                 "memory": None if counted else limits.memory,
-                "bounds": bounds,
+                "bounds": {kind: _within_ours(kind, most) for kind, most in bounds.items()},
                 # Root could change settings of the kernel there.
                 "writable": [
                     *writable(self._policy),
@@ -304,6 +304,12 @@ def _missing(policy: Policy, means: _Means) -> Iterator[Guarantee]:
         yield "processes"
     if any(mount.writable for mount in policy.mounts):
         yield "disk"  # a folder of the host has no bound of ours
+
+
+def _within_ours(kind: int, most: int) -> int:
+    """A bound of the kernel's, and no more than this process has itself, which nothing that it begins can raise."""
+    ours = resource.getrlimit(kind)[1]
+    return most if ours == resource.RLIM_INFINITY else min(most, ours)
 
 
 def _pinned(policy: Policy, means: _Means) -> int:

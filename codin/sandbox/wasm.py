@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import anyio
 from anyio import to_thread
 
-from codin.errors import FileRefused, SandboxClosed, SandboxError, SandboxUnavailable
+from codin.errors import ConfigError, FileRefused, SandboxClosed, SandboxError, SandboxUnavailable
 from codin.sandbox._protocol import MIB, Code, FileInfo, Guarantee, Policy, Process, Snapshot
 from codin.sandbox._sandbox import Sandbox
 from codin.sandbox._wasm._files import Fault, File, Folder, Tree
@@ -78,7 +78,7 @@ class WasmSandbox(Sandbox):
                 f"a sandbox of kind 'wasm' needs wasmtime: {error}", hint="pip install 'codin[wasm]'"
             ) from error
         if self.policy.limits.memory < _LEAST:
-            raise SandboxUnavailable(
+            raise ConfigError(
                 f"the interpreter of a wasm sandbox does not fit into {self.policy.limits.memory} bytes",
                 hint=f"raise Limits.memory to {_LEAST} or more",
             )

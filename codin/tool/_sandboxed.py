@@ -34,6 +34,7 @@ __all__ = ["WorkloadTool", "in_runtime", "told_of"]
 
 _LOGGED = 4000  # letters of what it wrote, in the log
 _ENDED = {
+    "files": "it made more files than it may",
     "memory": "it took more memory than it may",
     "output": "it wrote more than anybody reads",
     "killed": "it was killed",

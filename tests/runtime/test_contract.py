@@ -250,6 +250,20 @@ async def test_a_flood_is_cut(place: Place) -> None:
     assert len(told.value.result.stdout) == 10_000
 
 
+async def test_a_function_may_print_more_than_is_kept(place: Place) -> None:
+    def talk() -> int:
+        print("x" * 50_000)
+        return 3
+
+    work = Function(talk, limits=Limits(output=10_000))
+    if place.name == "kubernetes":  # where both come by the log, which clusters cut
+        with pytest.raises(WorkloadFailed, match="what it printed left no room for its result"):
+            await place.run(work)
+        return
+    done = await place.run(work)
+    assert (done.value, done.stdout) == (3, b"x" * 10_000)
+
+
 async def test_an_impossible_cell_names_those_that_can(place: Place) -> None:
     impossible: dict[str, Any] = {"container": Container("busybox"), "command": Command(["true"])}
     for kind, work in impossible.items():

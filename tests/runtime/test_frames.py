@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from codin.errors import WorkloadFailed
-from codin.runtime import Function, Item, LocalRuntime, RuntimeResult
+from codin.runtime import Function, Item, LocalRuntime, RuntimeResult, SandboxDemand
 from codin.runtime._job import Frames
 from codin.sandbox import Limits, Output
 
@@ -92,17 +94,51 @@ async def test_a_result_that_is_too_large_is_not_in_stdout() -> None:
         return "x" * 20_000
 
     result = await failed(Function(much, sandbox="off", limits=Limits(output=LIMIT)))
-    assert (result.stdout, result.error) == (b"mine\n", "a result of more than 10000 bytes; limits.output bounds it")
+    assert (result.stdout, result.error) == (b"mine\n", "results of more than 10000 bytes; limits.output bounds them")
 
 
-async def test_a_result_for_which_there_is_no_room_any_more_is_not_in_stdout() -> None:
-    def much() -> str:
-        print("y" * 5_000)
-        return "x" * 9_000
+@pytest.mark.parametrize("sandbox", ["off", "required"])
+async def test_what_is_printed_takes_no_room_of_results(sandbox: SandboxDemand) -> None:
+    def much() -> Iterator[str]:
+        for _ in range(3):
+            print("y" * 20_000)
+            print("z" * 20_000, file=sys.stderr)
+            yield "x" * 2_000
+        return "the end"
+
+    work = Function(much, sandbox=sandbox, limits=Limits(output=LIMIT))
+    async with LocalRuntime() as runtime:
+        done = await runtime.run(work, stream=True)
+        shown = [event.data async for event in done if isinstance(event, Output) and event.stream == "stdout"]
+    assert (done.items, done.value) == (["x" * 2_000] * 3, "the end")
+    assert (done.stdout, done.stderr) == (b"y" * LIMIT, b"z" * LIMIT)
+    assert b"".join(shown) == done.stdout
+
+
+async def test_results_are_bounded_together_and_none_is_left_out_between_others() -> None:
+    def much() -> Iterator[str]:
+        yield "x" * 6_000
+        yield "x" * 6_000
+        yield "x"
 
     result = await failed(Function(much, sandbox="off", limits=Limits(output=LIMIT)))
-    assert result.stdout == b"y" * 5_000 + b"\n"
-    assert "limits.output" in result.error
+    assert (result.items, result.value, result.stdout) == (["x" * 6_000], None, b"")
+    assert result.error == "results of more than 10000 bytes; limits.output bounds them"
+
+
+@pytest.mark.parametrize("sandbox", ["off", "required"])
+async def test_who_prints_without_end_is_killed(sandbox: SandboxDemand) -> None:
+    def flood() -> None:
+        while True:
+            print("y" * 1_000)
+
+    result = await failed(Function(flood, sandbox=sandbox, limits=Limits(output=LIMIT, time=None)))
+    assert (result.ended, result.exit_code) == ("output", -9)
+    assert len(result.stdout) == LIMIT
+
+
+async def test_who_ends_without_a_word_has_no_result() -> None:
+    assert (await failed(Function(os._exit, [0], sandbox="off"))).error == "it ended without a result"
 
 
 async def test_one_that_is_killed_while_it_tells_an_item_leaves_nothing_of_it_in_stdout() -> None:

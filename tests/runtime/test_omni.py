@@ -28,11 +28,12 @@ from codin.runtime import (
     OmniRuntime,
     Outcome,
     Runtime,
+    SandboxDemand,
     Workload,
     runtime_of,
     runtimes,
 )
-from codin.sandbox import Code
+from codin.sandbox import Code, Limits
 
 pytestmark = pytest.mark.anyio
 
@@ -172,6 +173,17 @@ async def test_without_a_sandbox_what_requires_one_does_not_run() -> None:
         await OmniRuntime([LocalRuntime(sandboxes=())]).run(Command(Code("print(1)")))
     done = await OmniRuntime([LocalRuntime(sandboxes=())]).run(Command(["echo", "1"]))
     assert (done.sandbox, "files" in done.unenforced) == ("host", True)
+
+
+@pytest.mark.parametrize(
+    "work", [Command(["true"]), Command(Code("1")), Function(print)], ids=["program", "code", "function"]
+)
+@pytest.mark.parametrize("sandbox", ["preferred", "required"])
+async def test_a_limit_that_a_sandbox_cannot_have_is_not_kept_by_doing_without_one(
+    work: Workload, sandbox: SandboxDemand
+) -> None:
+    with pytest.raises(NoRuntime, match=r"does not fit into .*raise Limits\.memory to 8388608 or more"):
+        await LocalRuntime().run(replace(work, sandbox=sandbox, limits=Limits(memory=4 << 20)))
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:

@@ -228,6 +228,18 @@ async def test_the_beginning_of_much_output_is_kept(room: Room) -> None:
         done = await sandbox.exec(Code("import sys\nprint('a' * 5000)\nprint('b' * 10, file=sys.stderr)"))
     assert (done.exit_code, done.ended, done.truncated) == (0, "exited", True)
     assert (done.stdout, done.stderr) == (b"a" * 1000, b"b" * 10 + b"\n")
+    assert done.last == {"stdout": b"a" * 4000 + b"\n"}
+
+
+async def test_of_the_end_of_much_output_a_part_is_kept(room: Room) -> None:
+    policy = Policy(limits=Limits(output=100_000))
+    code = "import sys\nfor n in range(60_000): print(n, file=sys.stderr)\nsys.exit('why it failed')"
+    async with asyncio.timeout(60), room(policy) as sandbox:
+        done = await sandbox.exec(Code(code))
+        with pytest.raises(ExecFailed, match="exit code 1: why it failed"):
+            done.check()
+    written = b"".join(b"%d\n" % n for n in range(60_000)) + b"why it failed\n"
+    assert (done.stderr, done.last) == (written[:100_000], {"stderr": written[-128 * 1024 :]})
 
 
 async def test_a_flood_is_stopped(room: Room) -> None:

@@ -8,9 +8,9 @@ import signal
 
 import pytest
 
-from codin.errors import SandboxClosed
+from codin.errors import SandboxClosed, SandboxUnavailable
 from codin.runtime import Command, LocalRuntime
-from codin.sandbox import Code, Limits, Pool, Sandbox
+from codin.sandbox import Code, Limits, Pool, Sandbox, sandbox_of
 from codin.sandbox.local import LocalSandbox
 from tests.sandbox.conftest import Room
 from tests.sandbox.remains import groups
@@ -63,6 +63,49 @@ async def test_a_pool_lends_none_that_has_gone(room: Room) -> None:
                 await asyncio.sleep(0)
         async with pool.take() as sandbox:
             assert (await sandbox.exec(Code("print(1)"))).ok
+
+
+@local
+@pytest.mark.parametrize("error", [KeyError("mine"), ExceptionGroup("mine", [KeyError("one")])])
+async def test_a_pool_lets_the_error_of_its_block_through(room: Room, error: Exception) -> None:
+    async def fail() -> None:
+        async with asyncio.timeout(60), Pool(room) as pool, pool.take() as sandbox:
+            await sandbox.exec(["true"])  # another one is being opened meanwhile
+            raise error
+
+    with pytest.raises(type(error)) as raised:
+        await fail()
+    assert raised.value is error
+    assert not groups()
+
+
+@local
+async def test_a_pool_that_is_cancelled_closes_and_says_so(room: Room) -> None:
+    async def wait() -> None:
+        async with asyncio.timeout(None) as bound, Pool(room) as pool, pool.take():
+            bound.reschedule(0)
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await wait()
+    assert not groups()
+
+
+@local
+async def test_a_pool_that_cannot_open_another_tells_whoever_finds_none(room: Room) -> None:
+    made = 0
+
+    def once() -> Sandbox:
+        nonlocal made
+        made += 1
+        return room() if made == 1 else sandbox_of("docker", host="unix:///nowhere.sock")
+
+    async with asyncio.timeout(60), Pool(once, size=1) as pool:
+        async with pool.take() as sandbox:
+            assert (await sandbox.exec(["true"])).ok
+        with pytest.raises(SandboxUnavailable):
+            async with pool.take():
+                raise AssertionError("there is none")
 
 
 @local

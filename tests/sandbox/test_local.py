@@ -25,7 +25,15 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from codin.errors import FileRefused, PolicyNotEnforced, SandboxClosed, SandboxError, SandboxUnavailable
+from codin.errors import (
+    ConfigError,
+    FileRefused,
+    FilesExceeded,
+    PolicyNotEnforced,
+    SandboxClosed,
+    SandboxError,
+    SandboxUnavailable,
+)
 from codin.sandbox import Code, FileInfo, Limits, Mount, Output, Policy
 from codin.sandbox._local import groups as control_groups
 from codin.sandbox._local.boot import modules
@@ -74,18 +82,45 @@ async def test_the_kernel_says_that_memory_ran_out() -> None:
 async def test_less_memory_than_it_needs_itself_is_refused() -> None:
     demands = Policy().demands - {"memory"}
     for memory in (1, 8 * MIB - 1):
-        with pytest.raises(SandboxUnavailable, match=r"does not fit into .*raise Limits\.memory to 8388608 or more"):
+        with pytest.raises(ConfigError, match=r"does not fit into .*raise Limits\.memory to 8388608 or more"):
             await LocalSandbox(Policy(limits=Limits(memory=memory), demands=demands)).check()
     async with LocalSandbox(Policy(limits=Limits(memory=8 * MIB), demands=demands)) as sandbox:
         for command in (["true"], Code("print(1)")):
             (await sandbox.exec(command)).check()
 
 
+@pytest.mark.parametrize("limits", [Limits(cpu=1e9), Limits(processes=5_000_000)], ids=["cpu", "processes"])
+async def test_more_than_any_machine_has_is_no_bound(limits: Limits) -> None:
+    async with asyncio.timeout(60), LocalSandbox(await relaxed(limits=limits)) as sandbox:
+        (await sandbox.exec(["sh", "-c", "true | true"])).check()
+
+
+async def test_the_bounds_of_this_process_hold_in_there_as_well() -> None:
+    program = """if True:
+        import anyio, resource
+        from codin.sandbox import Policy, sandbox_of
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+        async def main():
+            async with sandbox_of("local", Policy(demands=frozenset())) as sandbox:
+                print((await sandbox.exec(["sh", "-c", "ulimit -f"])).check().text)
+
+        anyio.run(main)
+    """
+    done = await anyio.run_process([sys.executable, "-c", program])
+    assert done.stdout.split() == [str((1 << 20) // 512).encode()]
+
+
 async def test_the_bound_on_files_is_a_little_late() -> None:
     policy = Policy(limits=Limits(files=1000), demands=Policy().demands - {"memory"})
-    source = "import os\nfor number in range(1_000_000): os.makedirs(f'/tmp/many/{number}')"
+    # So many that they take less memory than there is, however late they are seen.
+    source = "import os, time\nfor number in range(60_000): os.makedirs(f'/tmp/many/{number}')\ntime.sleep(600)"
     async with asyncio.timeout(60), LocalSandbox(policy) as sandbox:
-        assert (await sandbox.exec(Code(source))).ended == "memory"
+        done = await sandbox.exec(Code(source))
+        assert done.ended == "files"
+        with pytest.raises(FilesExceeded, match=r"more files than it may\. Hint: raise Limits\.files"):
+            done.check()
         # What is there may be looked at and taken away, though it is too much.
         (await sandbox.exec(["sh", "-c", "cd /tmp/many && ls | head -100000 | xargs rm -r; rm -rf /tmp/many"])).check()
         assert (await sandbox.exec(["ls", "/tmp/many"])).exit_code != 0

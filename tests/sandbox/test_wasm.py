@@ -13,7 +13,7 @@ from textwrap import dedent
 
 import pytest
 
-from codin.errors import FileRefused, MemoryExceeded, PolicyNotEnforced, SandboxError, SandboxUnavailable
+from codin.errors import ConfigError, FileRefused, MemoryExceeded, PolicyNotEnforced, SandboxError, SandboxUnavailable
 from codin.sandbox import Code, Limits, Mount, Policy, Snapshot
 from codin.sandbox.wasm import WasmSandbox
 
@@ -116,7 +116,7 @@ async def test_what_it_cannot_do(policy: Policy, missing: set[str]) -> None:
 
 
 async def test_the_interpreter_needs_room() -> None:
-    with pytest.raises(SandboxUnavailable, match=r"Limits\.memory"):
+    with pytest.raises(ConfigError, match=r"Limits\.memory"):
         async with WasmSandbox(Policy(limits=Limits(memory=16 * MIB))):
             pass
     async with WasmSandbox(Policy(limits=Limits(memory=48 * MIB))) as sandbox:

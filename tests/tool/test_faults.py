@@ -164,7 +164,7 @@ TOLD: dict[str, tuple[type[ToolError], str]] = {
     "forks": (ToolFailed, r"'forks' failed: BlockingIOError: .*"),
     "bomb": (ToolTimeout, r"'bomb' took longer than 5 s, and was stopped"),
     "fills": (ToolFailed, r"'fills' failed: OSError: .*No space left on device"),
-    "litters": (ToolFailed, r"'litters' failed: (OSError: .*|it took more memory than it may)"),
+    "litters": (ToolFailed, r"'litters' failed: (OSError: .*|it made more files than it may)"),
     "kills": (ToolFailed, r"'kills' failed: it was killed"),
     "eats": (ToolFailed, r"'eats' failed: (it took more memory than it may|MemoryError)"),
     "quits": (ToolFailed, r"'quits' failed: it ended without a result.*"),

@@ -275,6 +275,8 @@ class _Run:
         error = "" if code == 0 and ended == "exited" else line or state.get("message") or f"exit code {code}"
         if ended == "time":
             error = f"it did not end within {limits.time} s"
+        if self._plan.nonce and not self._frames.ended and self._room["stdout"] <= 0:
+            error = error or "what it printed left no room for its result: limits.output bounds both together here"
         packed, patterns = bytes(self._log.packed), self._workload.artifacts
         artifacts = await asyncio.to_thread(unpacked, packed, patterns, limits.disk)
         outcome = Outcome(exit_code=code, error=error, ended=cast("Any", ended), artifacts=artifacts)

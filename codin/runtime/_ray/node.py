@@ -18,9 +18,8 @@ from codin.runtime._job import Sent
 from codin.runtime._protocol import Emit, Event, Item, Outcome, Workload
 from codin.runtime._ray.desk import at_desk
 from codin.runtime._ray.wire import LAST, RayJob, framed, item_frame, outcome_frame, refusal_frame, unpacked
-from codin.runtime._sandboxed import policy_of
 from codin.runtime.local import LocalRuntime
-from codin.sandbox import sandbox_of
+from codin.sandbox import Policy, sandbox_of
 
 __all__ = ["do", "do_streaming", "missing"]
 
@@ -147,7 +146,7 @@ def _sandbox_here(job: RayJob) -> bool:
     async def look() -> bool:
         for kind in job.sandboxes:
             with contextlib.suppress(SandboxError):
-                await sandbox_of(kind, policy_of(_workload(job, {}))).check()
+                await sandbox_of(kind, Policy(demands=frozenset())).check()
                 return True
         return False
 

@@ -22,6 +22,7 @@ Controller = Literal["memory", "pids", "cpu"]
 CONTROLLERS: tuple[Controller, ...] = ("memory", "pids", "cpu")
 _PERIOD = 100_000  # microseconds, of which a sandbox gets its share
 _OURS = 2  # processes of a sandbox that are ours: its supervisor, and the keeper of a command
+_MOST_PROCESSES = 1 << 22  # that any machine can have
 _REMOVING = 5.0  # seconds that the kernel may take to see that the last process is gone
 
 
@@ -90,10 +91,11 @@ class Group:
 
     def bound(self, controller: Controller, limits: Limits) -> None:
         place = self._places[controller]
-        quota = max(1000, int(limits.cpu * _PERIOD))
+        # The kernel refuses what is far above what a machine can have.
+        quota = max(1000, int(min(limits.cpu, os.cpu_count() or 1) * _PERIOD))
         match controller, self._version:
             case "pids", _:
-                _tell(place / "pids.max", limits.processes + _OURS)
+                _tell(place / "pids.max", min(limits.processes + _OURS, _MOST_PROCESSES))
             case "cpu", 1:
                 _tell(place / "cpu.cfs_period_us", _PERIOD)
                 _tell(place / "cpu.cfs_quota_us", quota)

@@ -17,7 +17,7 @@ from codin.sandbox._protocol import Ending, Output, Stream
 
 __all__ = ["LocalProcess"]
 
-_ENDED = re.compile(rb"=(-?\d{1,3})( memory)?")
+_ENDED = re.compile(rb"=(-?\d{1,3})(?: (files|memory))?")
 _PIECE = 64 * 1024
 
 
@@ -113,6 +113,8 @@ class LocalProcess:
         if (ended := _ENDED.fullmatch(word)) is None:
             raise self._channel.distrust()
         code = int(ended[1])
+        if ended[2] == b"files":
+            return Ending(code, "files")
         if ended[2] or (code != 0 and self._group.killed_for_memory() > self._short_of_memory):
             return Ending(code, "memory")
         return Ending(code, "killed" if self._killed else "exited")

@@ -16,11 +16,14 @@ from codin.tool._protocol import Sandboxing, ToolSpec
 
 if TYPE_CHECKING:
     from codin.runtime import Command, RuntimeResult
-    from codin.sandbox import Code, Limits
+    from codin.sandbox import Code, Limits, Stream
 
 __all__ = ["Python", "Shell"]
 
-_SHOWN = 20_000  # letters of what a program wrote, which a model reads
+_SHOWN = 20_000  # letters of what a program wrote, which a model reads; less than are kept of the end of much more
+_FIRST = 5_000  # of them, where it is cut
+_CUT = "\n[… left out …]\n"
+_NOT_KEPT = "\n[… what may follow was not kept …]"
 # What its files may take of the result, so that this stays below what an executor bears.
 _MOST_FILES = 100
 _MOST_BYTES = 700_000  # of their JSON
@@ -37,8 +40,8 @@ _OUTPUT: Mapping[str, Any] = {
         "ok": {"type": "boolean", "description": "It ended by itself, with exit code 0."},
         "exit_code": {"type": "integer"},
         "ended": {
-            "enum": ["exited", "killed", "memory", "output"],
-            "description": "By itself, or what ended it: too much memory or output, or a signal.",
+            "enum": ["exited", "files", "killed", "memory", "output"],
+            "description": "By itself, or what ended it: too many files, too much memory or output, or a signal.",
         },
         "stdout": {"type": "string"},
         "stderr": {"type": "string"},
@@ -104,11 +107,20 @@ class _Program(ABC):
             "ok": done.exit_code == 0,
             "exit_code": done.exit_code,
             "ended": done.ended,
-            "stdout": _tail(done.stdout),
-            "stderr": _tail(done.stderr),
+            "stdout": self._written(done, "stdout"),
+            "stderr": self._written(done, "stderr"),
             "files": files,
             "left_out": left_out,
         }
+
+    def _written(self, done: RuntimeResult, stream: Stream) -> str:
+        """What it wrote; of much, the beginning and the end, where errors and answers are."""
+        kept = done.stdout if stream == "stdout" else done.stderr
+        last = done.last.get(stream, b"")
+        text = (kept + last).decode(errors="replace")
+        if len(text) > _SHOWN:
+            text = f"{kept.decode(errors='replace')[:_FIRST]}{_CUT}{text[_FIRST - _SHOWN :]}"
+        return text if last or len(kept) < self._limits.output else text + _NOT_KEPT
 
     async def invoke(self, **arguments: Any) -> Mapping[str, Any]:
         """Run it without an executor."""
@@ -210,12 +222,6 @@ class Python(_Program):
         from codin.sandbox import Code
 
         return Code(arguments["code"])
-
-
-def _tail(written: bytes) -> str:
-    """The end of it, where errors are."""
-    text = written.decode(errors="replace")
-    return text if len(text) <= _SHOWN else f"…{text[-_SHOWN:]}"
 
 
 def _shown(written: Mapping[str, bytes]) -> tuple[Sequence[Mapping[str, str]], Sequence[str]]:

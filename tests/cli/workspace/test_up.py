@@ -18,6 +18,7 @@ import pytest
 from codin.trust import KeyRing
 from tests.cli.command import PATIENCE, Running, Terminal, run
 from tests.cli.workspace.conftest import SHOUT, Place, await_end
+from tests.docs.pages import ROOT, blocks_of
 
 WHISPER = SHOUT.replace("shout", "whisper").replace("upper", "lower")
 TELL_CALLER = """
@@ -244,6 +245,16 @@ def test_agents_of_a_workspace_know_each_other(place: Place) -> None:
     place.up()
     _found(place.written()["registry"], "tell", place.folder)
     assert place.call("ask", "?") == f"ask@{KeyRing.open(Path.home() / '.codin' / 'keys').active.kid}"
+
+
+def test_an_agent_of_a_workspace_uses_the_tools_of_another(place: Place) -> None:
+    """As docs/tools.md says it."""
+    pages = {block.said.get("title"): block.text for block in blocks_of(ROOT / "docs" / "tools.md")}
+    place.agent("store", pages["agents/store/agent.py"], 'target = "agent.py:store"\ncallers = "known"')
+    place.agent("shop", pages["agents/shop/agent.py"])
+    place.up()
+    _found(place.written()["registry"], "store", place.folder)
+    assert place.call("shop", "tea") == "3 of tea are left"
 
 
 def test_keys_may_change_while_it_runs(place: Place) -> None:

@@ -224,7 +224,7 @@ class Supervisor:
         too_many = self._most_files is not None and _files_in_use() > max(self._most_files, self._begun_with)
         if too_many or (self._most_memory and memory_in_use() > self._most_memory):
             for command in commands:
-                command.cause = b" memory"
+                command.cause = b" files" if too_many else b" memory"
                 command.end()
 
     # Files
