@@ -17,6 +17,7 @@ from codin.errors import (
     InvalidArguments,
     InvalidResult,
     NoRuntime,
+    ToolBusy,
     ToolError,
     ToolFailed,
     ToolRefused,
@@ -36,6 +37,7 @@ from codin.tool._registry import Listed, ToolRegistry
 from codin.tool._result import value_of
 from codin.tool._sandboxed import WorkloadTool, told_of
 from codin.tool._stopping import stoppable
+from codin.tool._stopwatch import Stopwatch
 from codin.trust import ANONYMOUS, Caller
 
 __all__ = ["ToolExecutor"]
@@ -100,20 +102,26 @@ class ToolExecutor:
             UnknownTool: there is none of that name for this caller.
             InvalidArguments: they do not fit.
             ToolRefused: a guard or a person said no, or it needs a task or a sandbox, and there is none.
-            ToolBusy: it is used as often as it may be.
+            ToolBusy: it is used as often as it may be, or there is no thread for it; it has not begun.
             ToolTimeout: it took longer than it may.
             ToolFailed: it raised something. A `ToolError` that it raises comes as it is.
             InvalidResult: the result does not fit, or is too large.
         """
         async with self._using(name, arguments, task, caller) as (call, door):
-            for tried in range(call.spec.retries):
+            failed, tried = None, 0
+            while True:
+                watch = Stopwatch(call.timeout)
                 try:
-                    return await self._once(call, door)
+                    return await self._once(call, door, watch)
                 except ToolError as error:
-                    if not error.retryable:
-                        raise
+                    if watch.has_run or not isinstance(error, ToolBusy):
+                        failed = error
+                    if not error.retryable or tried == call.spec.retries:
+                        if failed is None or failed is error:
+                            raise
+                        raise failed from failed.__cause__  # that there was no room for another try is its context
                 await asyncio.sleep(self.limits.backoff.pause(tried))
-            return await self._once(call, door)
+                tried += 1
 
     async def stream(
         self,
@@ -128,15 +136,16 @@ class ToolExecutor:
         A stream is not tried again. Whoever leaves it early closes it (`contextlib.aclosing`), and the tool is stopped.
         """
         async with self._using(name, arguments, task, caller) as (call, door):
+            watch = Stopwatch(call.timeout)
             if not call.spec.streams:
-                yield await self._once(call, door)
+                yield await self._once(call, door, watch)
                 return
             if not self._streams(call):
-                for piece in parts(await self._once(call, door)):
+                for piece in parts(await self._once(call, door, watch)):
                     yield piece
                 return
             await door.gate.turn()
-            async with aclosing(self._pieces(call, door)) as pieces:
+            async with aclosing(self._pieces(call, door, watch)) as pieces:
                 async for _, body in pieces:
                     yield value_of(body, call.name)
 
@@ -213,7 +222,7 @@ class ToolExecutor:
     async def _approved(self, call: ToolCall, door: Door) -> None:
         """Ask whoever called the task, by a question that is durable by its position."""
         wanted = await self._wanted(call, door)
-        if not wanted:
+        if wanted is False or wanted is None:  # whatever else it says, an empty question too, lets nothing run unasked
             return
         if call.task is None:
             raise ToolRefused(
@@ -222,11 +231,11 @@ class ToolExecutor:
         shown = door.redaction.shown(call.arguments)
         text = to_json(shown).decode()
         text = text if len(text) <= _ASKED else f"{text[:_ASKED]}…"
-        question = wanted if isinstance(wanted, str) else f"May {call.name} be called with {text}?"
+        question = wanted if isinstance(wanted, str) and wanted.strip() else f"May {call.name} be called with {text}?"
         if not await call.task.ask(question, schema=bool, data={"tool": call.name, "arguments": shown}):
             raise ToolRefused(f"the call of {call.name!r} was not approved", tool=call.name)
 
-    async def _wanted(self, call: ToolCall, door: Door) -> bool | str:
+    async def _wanted(self, call: ToolCall, door: Door) -> object:
         approval = call.spec.approval
         if isinstance(approval, bool):
             return approval
@@ -241,57 +250,53 @@ class ToolExecutor:
 
     # -- while it runs -------------------------------------------------------------------------------------------------
 
-    async def _once(self, call: ToolCall, door: Door) -> Any:
+    async def _once(self, call: ToolCall, door: Door, watch: Stopwatch) -> Any:
         """One try."""
         await door.gate.turn()
         if call.spec.streams and self._streams(call):
-            async with aclosing(self._pieces(call, door)) as pieces:
+            async with aclosing(self._pieces(call, door, watch)) as pieces:
                 value = whole([piece async for piece, _ in pieces], call.spec)
         else:
-            value = await self._ran(call, door)
+            value = await self._ran(call, door, watch)
         body = door.encode(value, call.arguments)
         self._bound(call, len(body))
         return value_of(body, call.name)
 
-    async def _ran(self, call: ToolCall, door: Door) -> Any:
-        scope = asyncio.timeout(call.timeout)
+    async def _ran(self, call: ToolCall, door: Door, watch: Stopwatch) -> Any:
         try:
-            async with scope:
-                if self._sandboxed is not None and self._goes_out(call):
-                    try:
-                        call.backend = ""  # it says so itself
+            if self._sandboxed is not None and self._goes_out(call):
+                try:
+                    call.backend = ""  # it says so itself
+                    async with watch:
                         return await self._sandboxed(call)
-                    except NoRuntime as error:
-                        self._stay_here(call, error)
-                if door.function is not None:
-                    work = door.function.run(call.given, call.task)
-                else:
-                    work = _coroutine(call.tool.invoke(**call.given))
+                except NoRuntime as error:
+                    self._stay_here(call, error)
+            if door.function is not None:
+                work = await door.function.begin(call.given, call.task, self.limits.wait)
+            else:
+                work = _coroutine(call.tool.invoke(**call.given))
+            async with watch:
                 return await stoppable(work, call.name, self.limits.grace, door.gate.keep)
         except BaseException as error:
-            self._fail(call, door, error, expired=scope.expired())
+            self._fail(call, door, error, expired=watch.expired)
 
-    async def _pieces(self, call: ToolCall, door: Door) -> AsyncGenerator[tuple[Any, bytes], None]:
+    async def _pieces(self, call: ToolCall, door: Door, watch: Stopwatch) -> AsyncGenerator[tuple[Any, bytes], None]:
         """What a streaming tool gives, each piece with its JSON. It has the time for all of them."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + call.timeout
         late, number, size = False, 0, 0
-        async with aclosing(self._begun(call, door)) as pieces:
+        async with aclosing(self._begun(call, door, watch)) as pieces:
             while True:
-                scope = asyncio.timeout_at(ends)
                 try:
-                    async with scope:
-                        piece = await anext(pieces)
+                    piece = await anext(pieces)
                     number += 1
                     if number % _IN_A_ROW == 0:
                         await asyncio.sleep(0)  # one that never waits would let nobody else go on
-                    late = loop.time() >= ends
+                    late = watch.left <= 0
                     if late:
                         raise TimeoutError
                 except StopAsyncIteration:
                     return
                 except BaseException as error:
-                    self._fail(call, door, error, expired=late or scope.expired())
+                    self._fail(call, door, error, expired=late or watch.expired)
                 body = door.encode_piece(piece, call.arguments)
                 size += len(body)
                 self._bound(call, size)
@@ -306,36 +311,40 @@ class ToolExecutor:
         """Whether the pieces of a tool that streams can be had as they come."""
         return not self._goes_out(call) or isinstance(self._sandboxed, RunStream)
 
-    def _begun(self, call: ToolCall, door: Door) -> AsyncGenerator[Any, None]:
+    def _begun(self, call: ToolCall, door: Door, watch: Stopwatch) -> AsyncGenerator[Any, None]:
         if self._goes_out(call) and isinstance(self._sandboxed, RunStream):
-            return self._sent(self._sandboxed, call, door)
-        return self._here(call, door)
+            return self._sent(self._sandboxed, call, door, watch)
+        return self._here(call, door, watch)
 
-    async def _here(self, call: ToolCall, door: Door) -> AsyncGenerator[Any, None]:
+    async def _here(self, call: ToolCall, door: Door, watch: Stopwatch) -> AsyncGenerator[Any, None]:
         """The pieces from this process, whatever the tool does when it is told to stop."""
         if door.function is not None:
-            begun = door.function.pieces(call.given, call.task)
+            begun = await door.function.begin_pieces(call.given, call.task, self.limits.wait)
         else:
             begun = cast("StreamingTool", call.tool).stream(**call.given)
         async with _closing(begun) as pieces:
             while True:
                 try:
-                    piece = await stoppable(_coroutine(anext(pieces)), call.name, self.limits.grace, door.gate.keep)
+                    async with watch:
+                        piece = await stoppable(_coroutine(anext(pieces)), call.name, self.limits.grace, door.gate.keep)
                 except StopAsyncIteration:
                     return
                 yield piece
 
-    async def _sent(self, run: RunStream, call: ToolCall, door: Door) -> AsyncGenerator[Any, None]:
+    async def _sent(self, run: RunStream, call: ToolCall, door: Door, watch: Stopwatch) -> AsyncGenerator[Any, None]:
         """The pieces from elsewhere; from here if they cannot be had there."""
         call.backend = ""  # it says so itself
         try:
             async with aclosing(run.stream(call)) as pieces:
-                async for piece in pieces:
+                while True:
+                    async with watch:
+                        piece = await anext(pieces)
                     yield piece
-                return
+        except StopAsyncIteration:
+            return
         except NoRuntime as error:  # which comes before the first piece
             self._stay_here(call, error)
-        async with aclosing(self._here(call, door)) as pieces:
+        async with aclosing(self._here(call, door, watch)) as pieces:
             async for piece in pieces:
                 yield piece
 

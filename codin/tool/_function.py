@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import difflib
 import functools
 import inspect
 import types
-from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Generator, Mapping
 from contextlib import aclosing
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, to_json
 
-from codin.errors import ConfigError, InvalidArguments, ToolRefused
+from codin.errors import ConfigError, InvalidArguments, ToolBusy, ToolRefused
 from codin.task import Task, current_task
 from codin.tool._describe import annotate, doc_of, name_of, parameter_docs, schema_of, summary_of
 from codin.tool._fields import fields_adapter, hint_adapter
@@ -221,7 +222,7 @@ class FunctionTool(Generic[P, R]):
             InvalidArguments: they do not fit; the function is not called.
             InvalidResult: the result does not fit.
         """
-        result = await self.run(self.bind(arguments), current_task())
+        result = await (await self.begin(self.bind(arguments), current_task()))
         return value_of(self.result.encode(result), self.name)
 
     async def stream(self, /, **arguments: Any) -> AsyncGenerator[Any, None]:
@@ -231,7 +232,7 @@ class FunctionTool(Generic[P, R]):
             InvalidArguments: they do not fit; the function is not called.
             InvalidResult: a piece does not fit.
         """
-        async with aclosing(self.pieces(self.bind(arguments), current_task())) as pieces:
+        async with aclosing(await self.begin_pieces(self.bind(arguments), current_task())) as pieces:
             async for piece in pieces:
                 yield value_of(self.result.encode_piece(piece), self.name)
 
@@ -279,31 +280,49 @@ class FunctionTool(Generic[P, R]):
         said = "; ".join(f"{field}: {why}" for field, why in wrong)
         return unfit(self.name, self.spec.input_schema, wrong[0][0], said)
 
-    async def run(self, given: Mapping[str, Any], task: Task | None) -> Any:
-        """Call the function with what `bind` gave, and give what it returned; the pieces of a generator together."""
-        if self._flavour in _STREAMS:
-            async with aclosing(self.pieces(given, task)) as pieces:
-                return whole([piece async for piece in pieces], self.spec)
-        call = functools.partial(cast("Callable[..., Any]", self._function), **self._with(given, task))
-        result = await (call() if self._flavour is Flavour.COROUTINE else self._threads.run(call))
-        if inspect.isawaitable(result):  # a wrapper hid that the function is async
-            result = await result
-        return result
+    async def begin(
+        self, given: Mapping[str, Any], task: Task | None, wait: float | None = None
+    ) -> Coroutine[Any, Any, Any]:
+        """Call the function with what `bind` gave. What this gives, to be awaited at once, gives what it returned; the
+        pieces of a generator together.
 
-    async def pieces(self, given: Mapping[str, Any], task: Task | None) -> AsyncGenerator[Any, None]:
-        """What the generator yields."""
+        Args:
+            wait: seconds that one that blocks waits for its thread, which it has then; None for no bound.
+
+        Raises:
+            ToolBusy: there is none for so long, and it is not called.
+        """
+        if self._flavour in _STREAMS:
+            return _together(await self.begin_pieces(given, task, wait), self.spec)
+        call = functools.partial(cast("Callable[..., Any]", self._function), **self._with(given, task))
+        if self._flavour is Flavour.COROUTINE:
+            return _result(call)
+        future = self._threads.submit(call)
+        await self._in_thread(self._threads.begun(future, wait))
+        return _result(lambda: asyncio.wrap_future(future))
+
+    async def begin_pieces(
+        self, given: Mapping[str, Any], task: Task | None, wait: float | None = None
+    ) -> AsyncGenerator[Any, None]:
+        """The same of a generator, in pieces."""
         call = functools.partial(cast("Callable[..., Any]", self._function), **self._with(given, task))
         if self._flavour is Flavour.STREAM:
-            async with aclosing(cast("AsyncGenerator[Any, None]", call())) as items:
-                async for item in items:
-                    yield item
-            return
+            return _items(call)
         pulled = Pulled(self._threads, cast("Callable[[], Generator[Any, Any, Any]]", call))
         try:
-            while not isinstance(item := await pulled.next(), Ended):
-                yield item
-        finally:
+            await self._in_thread(pulled.begun(wait))
+        except BaseException:
             pulled.close()
+            raise
+        return _pulled(pulled)
+
+    async def _in_thread(self, begun: Awaitable[None]) -> None:
+        try:
+            await begun
+        except TimeoutError:
+            raise ToolBusy(
+                f"{self.name!r} has not begun: all threads that it may have are at work", tool=self.name, retryable=True
+            ) from None
 
     def _with(self, given: Mapping[str, Any], task: Task | None) -> Mapping[str, Any]:
         if not self._tasks:
@@ -311,6 +330,32 @@ class FunctionTool(Generic[P, R]):
         if task is None and any(parameter.required for parameter in self._tasks):
             raise ToolRefused(f"{self.name!r} works in a task only", tool=self.name)
         return {**given, **{parameter.name: task for parameter in self._tasks}}
+
+
+async def _result(call: Callable[[], Awaitable[Any]]) -> Any:
+    result = await call()
+    if inspect.isawaitable(result):  # a wrapper hid that the function is async
+        result = await result
+    return result
+
+
+async def _together(pieces: AsyncGenerator[Any, None], spec: ToolSpec) -> Any:
+    async with aclosing(pieces):
+        return whole([piece async for piece in pieces], spec)
+
+
+async def _items(call: Callable[[], AsyncGenerator[Any, None]]) -> AsyncGenerator[Any, None]:
+    async with aclosing(call()) as items:
+        async for item in items:
+            yield item
+
+
+async def _pulled(pulled: Pulled) -> AsyncGenerator[Any, None]:
+    try:
+        while not isinstance(item := await pulled.next(), Ended):
+            yield item
+    finally:
+        pulled.close()
 
 
 def _path(problem: ErrorDetails) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -33,6 +34,7 @@ class Gate:
         self._going_on = 0  # without a call
         self._kept = 0  # places of calls that end, for what goes on
         self._begun: deque[float] = deque()  # the last tries, by the loop's clock; those that wait have theirs ahead
+        self._line: list[_Turn] = []  # who waits, in order
 
     async def __aenter__(self) -> None:
         places = self._places()
@@ -105,8 +107,39 @@ class Gate:
             )
         self._begun.append(begins)
         if begins > now:
-            try:
-                await asyncio.sleep(begins - now)
-            except asyncio.CancelledError:
-                self._begun.remove(begins)
-                raise
+            await self._stand_in_line(_Turn(begins))
+
+    async def _stand_in_line(self, turn: _Turn) -> None:
+        self._line.append(turn)
+        try:
+            await turn.come()
+        except asyncio.CancelledError:
+            self._move_up(turn)
+            raise
+        finally:
+            self._line.remove(turn)
+
+    def _move_up(self, left: _Turn) -> None:
+        """Those behind one that leaves begin when who was before them would have; the last one's time is free."""
+        free = left.begins
+        for turn in self._line[self._line.index(left) + 1 :]:
+            turn.begins, free = free, turn.begins
+            turn.moved.set()
+        if free in self._begun:  # else it has come and gone
+            self._begun.remove(free)
+
+
+class _Turn:
+    """When one that waits may begin, by the loop's clock."""
+
+    def __init__(self, begins: float) -> None:
+        self.begins = begins
+        self.moved = asyncio.Event()
+
+    async def come(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self.begins > loop.time():
+            self.moved.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self.begins):
+                    await self.moved.wait()

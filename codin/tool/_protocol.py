@@ -31,7 +31,7 @@ Sandboxing: TypeAlias = Literal["required", "preferred", "off"]
 
 Approval: TypeAlias = Callable[[Mapping[str, Any]], "bool | str | Awaitable[bool | str]"]
 """Gets the arguments of a call as one mapping, and says whether somebody has to be asked: no, yes, or yes with this
-question.
+question. Only `False` or `None` is a no.
 """
 
 

@@ -30,6 +30,7 @@ class Threads:
         self._size = size
         self._name = name
         self._jobs: OrderedDict[Future[Any], Callable[[], None]] = OrderedDict()
+        self._queued: dict[Future[Any], Future[None]] = {}  # those without a thread; the other is done when it has one
         self._wake = threading.Condition()
         self._idle = 0
         self._started = 0
@@ -46,20 +47,39 @@ class Threads:
         future.add_done_callback(self._drop)
         return future
 
+    async def begun(self, future: Future[Any], wait: float | None) -> None:
+        """Wait until what was submitted has a thread.
+
+        Raises:
+            TimeoutError: it has none after `wait` seconds, and is not called.
+        """
+        if (begins := self._queued.get(future)) is None:
+            return
+        try:
+            async with asyncio.timeout(wait):
+                await asyncio.wrap_future(begins)
+        except TimeoutError:
+            if future.cancel():
+                raise
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
+
     def _drop(self, future: Future[Any]) -> None:
         if future.cancelled():
             with self._wake:
                 self._jobs.pop(future, None)
+                self._queued.pop(future, None)
 
     def _put(self, future: Future[Any], job: Callable[[], None]) -> None:
         with self._wake:
             self._jobs[future] = job
             if self._idle >= len(self._jobs):
                 self._wake.notify()
-            elif self._started < self._size:
-                self._start()
+            elif self._started >= self._size or not self._start():
+                self._queued[future] = Future()
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
         thread = threading.Thread(target=self._serve, name=f"codin-{self._name}", daemon=True)
         try:
             thread.start()
@@ -67,8 +87,9 @@ class Threads:
             if not self._started:
                 self._jobs.popitem()
                 raise
-        else:
-            self._started += 1
+            return False
+        self._started += 1
+        return True
 
     def _serve(self) -> None:
         while True:
@@ -79,9 +100,15 @@ class Threads:
                 if not found:
                     self._started -= 1
                     return
-                job = self._jobs.popitem(last=False)[1]
+                future, job = self._jobs.popitem(last=False)
+                begins = self._queued.pop(future, None)
+            if begins is not None:
+                _settle(begins, _nothing)
             job()
-            del job  # an idle thread holds on to nothing
+            del future, job  # an idle thread holds on to nothing
+
+
+def _nothing() -> None: ...
 
 
 def _settle(future: Future[T], work: Callable[[], T]) -> None:
@@ -110,10 +137,15 @@ class Pulled:
     """
 
     def __init__(self, threads: Threads, make: Callable[[], Generator[Any, Any, Any]]) -> None:
+        self._threads = threads
         self._make = make
         self._generator: Generator[Any, Any, Any] | None = None
         self._wanted: SimpleQueue[Future[Any] | None] = SimpleQueue()
         self._life = threads.submit(self._live)
+
+    async def begun(self, wait: float | None) -> None:
+        """Wait until it has its thread. Raises TimeoutError: it has none after `wait` seconds, and is not begun."""
+        await self._threads.begun(self._life, wait)
 
     async def next(self) -> Any:
         """The next item, or `Ended`."""

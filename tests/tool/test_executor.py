@@ -6,9 +6,10 @@ import asyncio
 import gc
 import json
 import logging
+import math
 import threading
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -19,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, SecretStr
 
 from codin.client import Backoff
 from codin.errors import (
+    ConfigError,
     InvalidArguments,
     InvalidResult,
     NoRuntime,
@@ -32,6 +34,7 @@ from codin.errors import (
 )
 from codin.tool import FunctionTool, Sandboxing, ToolCall, ToolExecutor, ToolLimits, ToolSpec, tool
 from codin.trust import Caller
+from tests.server.clock import pass_time, turns
 
 pytestmark = pytest.mark.anyio
 
@@ -455,7 +458,7 @@ PASSWORD = {"type": "string", "format": "password"}
         ({}, {"dependentSchemas": {"name": {"properties": {"key": PASSWORD}}}}),
         ({}, {"patternProperties": {"^k": PASSWORD}}),
         ({"type": "string"}, {"unevaluatedProperties": PASSWORD}),
-        ({"$ref": "#/$defs/ring"}, {"$defs": {"ring": {"anyOf": [{"$ref": "#/$defs/ring"}, PASSWORD]}}}),
+        ({"$ref": "#/$defs/ring"}, {"$defs": {"ring": {"anyOf": [{"items": {"$ref": "#/$defs/ring"}}, PASSWORD]}}}),
     ],
 )
 async def test_a_schema_hides_what_it_says_is_secret_wherever_it_says_so(
@@ -595,14 +598,78 @@ async def test_what_is_given_up_before_it_has_a_thread_is_not_kept() -> None:
     call = asyncio.ensure_future(ToolExecutor([hang]).call("hang", {"letter": {"text": "the first"}}))
     await begun.wait()
     for number in range(3):
-        impatient = ToolExecutor([hang], limits=ToolLimits(timeout=0.01))
-        with pytest.raises(ToolTimeout):
+        impatient = ToolExecutor([hang], limits=AT_ONCE)
+        with pytest.raises(ToolBusy):
             await impatient.call("hang", {"letter": {"text": str(number)}})
     gc.collect()
     kept = [letter() is not None for letter in LETTERS]
     assert kept[:-1] == [True, False, False]  # the error of the last call may have it still
     go.set()
     assert await call == "the first"
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_what_has_no_thread_has_not_begun(streams: bool) -> None:
+    called: list[str] = []
+    begun, go = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def enter(who: str) -> str:
+        called.append(who)
+        loop.call_soon_threadsafe(begun.set)
+        go.wait(60)
+        return who
+
+    @tool(concurrency=1)
+    def hang(who: str) -> str:
+        return enter(who)
+
+    @tool(concurrency=1)
+    def drip(who: str) -> Iterator[str]:
+        yield enter(who)
+
+    name = "drip" if streams else "hang"
+    first = asyncio.ensure_future(ToolExecutor([hang, drip]).call(name, {"who": "the first"}))
+    await begun.wait()
+    executor = ToolExecutor([hang, drip], limits=ToolLimits(timeout=0.01, wait=0.01))
+    for _ in range(2):
+        with pytest.raises(
+            ToolBusy, match=f"'{name}' has not begun: all threads that it may have are at work"
+        ) as caught:
+            await executor.call(name, {"who": "nobody"})
+        assert caught.value.retryable
+    patient = ToolExecutor([hang, drip], limits=ToolLimits(timeout=10, wait=60))
+    last = asyncio.ensure_future(patient.call(name, {"who": "the last"}))
+    await turns()
+    pass_time(30)  # which the last one spends without a thread, and so none of it is the tool's
+    await turns()
+    go.set()
+    assert [await first, await last] == ["the first", "the last"]
+    assert called == ["the first", "the last"]
+
+
+async def test_a_failure_is_told_although_it_cannot_be_tried_again() -> None:
+    go = threading.Event()
+
+    @tool(idempotent=True, retries=2, rate=(1, 3600))
+    async def down() -> str:
+        raise OSError("the reason")
+
+    @tool(idempotent=True, retries=1, concurrency=1, timeout=0.01)
+    def hang() -> None:
+        go.wait(60)
+
+    executor = ToolExecutor([down, hang], limits=AT_ONCE)
+    with pytest.raises(ToolFailed, match="'down' failed: OSError: the reason") as caught:
+        await executor.call("down")
+    assert caught.value.retryable
+    assert isinstance(caught.value.__cause__, OSError)
+    assert isinstance(caught.value.__context__, ToolBusy)
+    with pytest.raises(ToolBusy, match="1 times in 3600 s"):
+        await executor.call("down")
+    with pytest.raises(ToolTimeout, match="may go on"):
+        await executor.call("hang")
+    go.set()
 
 
 async def test_what_is_idempotent_is_tried_again() -> None:
@@ -725,6 +792,45 @@ async def test_a_short_wait_for_the_rate_is_waited() -> None:
     await asyncio.gather(*(executor.call("plain") for _ in range(4)))
     assert loop.time() - begun >= 0.059
     assert len(plain.got) == 4
+
+
+async def test_who_leaves_the_line_gives_its_place_back() -> None:
+    plain = Plain(rate=(1, 100))
+    executor = ToolExecutor([plain], limits=ToolLimits(wait=250))
+    await executor.call("plain", {"who": "first"})
+    line = [asyncio.ensure_future(executor.call("plain", {"who": who})) for who in ("leaves", "second", "third")]
+    await turns()
+    assert line[-1].done(), "it would wait for 300 s"
+    with pytest.raises(ToolBusy):
+        await line.pop()
+    line[0].cancel()
+    await turns()
+    line.append(asyncio.ensure_future(executor.call("plain", {"who": "third"})))
+    for came in (["first"], ["first", "second"], ["first", "second", "third"]):
+        await turns()
+        assert [each["who"] for each in plain.got] == came
+        pass_time(100)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("timeout", -1, "a number of seconds above 0"),
+        ("timeout", "3", "a number of seconds above 0"),
+        ("timeout", math.inf, "a number of seconds above 0"),
+        ("grace", math.nan, "a number of seconds"),
+        ("wait", -0.1, "a number of seconds"),
+        ("wait", True, "a number of seconds"),
+        ("max_arguments", 1.5, "a number of bytes above 0"),
+        ("max_result", 0, "a number of bytes above 0"),
+        ("backoff", 2, "a Backoff"),
+    ],
+)
+def test_a_limit_that_cannot_be_kept_is_refused(field: str, value: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ToolLimits(**{field: value})
+    assert caught.value.message == f"ToolLimits.{field}={value!r} is not {said}"
+    assert ToolLimits(grace=0, wait=0)
 
 
 # -- cancelled ---------------------------------------------------------------------------------------------------------
@@ -968,6 +1074,44 @@ async def test_pieces_where_there_is_no_sandbox() -> None:
     lost = ToolExecutor([_spelling("preferred")], run=Streaming(WorkloadTimeout("late")))
     with pytest.raises(ToolTimeout):
         await anext(lost.stream("spell", asked))
+
+
+async def _at_once() -> AsyncIterator[int]:
+    for each in range(4):
+        yield each
+
+
+def _at_once_in_a_thread() -> Iterator[int]:
+    yield from range(4)
+
+
+class StreamingAtOnce(Elsewhere):
+    async def stream(self, call: ToolCall) -> AsyncGenerator[Any, None]:
+        for each in range(4):
+            yield each
+
+
+@pytest.mark.parametrize("function", [_at_once, _at_once_in_a_thread])
+@pytest.mark.parametrize("sandbox", ["off", "required"])
+async def test_the_time_of_a_reader_is_not_the_tools(function: Callable[..., Any], sandbox: Sandboxing) -> None:
+    executor = ToolExecutor([tool(name="quick", timeout=30, sandbox=sandbox)(function)], run=StreamingAtOnce())
+    came: list[int] = []
+    async for piece in executor.stream("quick"):
+        came.append(piece)
+        pass_time(100)
+        await turns()
+    assert came == [0, 1, 2, 3]
+
+
+async def test_the_time_of_a_stream_is_that_of_all_its_pieces() -> None:
+    @tool(timeout=100)
+    async def slow() -> AsyncIterator[int]:
+        for each in range(4):
+            pass_time(40)
+            await turns()
+            yield each
+
+    assert await _until_error(ToolExecutor([slow]), "slow", ToolTimeout) == [0, 1]
 
 
 # -- approval, where there is nobody to ask ----------------------------------------------------------------------------

@@ -306,13 +306,13 @@ def paying(paid: list[float], **options: Any) -> ToolExecutor:
 )
 async def test_somebody_is_asked_for_approval(answer: str, said: str) -> None:
     paid: list[float] = []
-    desk = desk_of(paying(paid, approval=True), lambda task: task.tool("pay", amount=5, pin="4711"))
+    desk = desk_of(paying(paid, approval=True), lambda task: task.tool("pay", amount=5, pin="hunter2"))
     task = await desk.send()
     assert (state_of(task), message_of(task)) == ("INPUT_REQUIRED", 'May pay be called with {"amount":5,"pin":"***"}?')
     assert paid == []
     assert text_of(await desk.send(answer, task_id=task["id"])) == said
     assert paid == ([5] if answer == "yes" else [])
-    assert "4711" not in json.dumps(await desk.get(task["id"]))
+    assert "hunter2" not in json.dumps(await desk.get(task["id"]))
 
 
 async def test_a_function_says_whether_and_what_is_asked() -> None:
@@ -328,6 +328,21 @@ async def test_a_function_says_whether_and_what_is_asked() -> None:
     assert message_of(again).startswith("That does not fit")
     assert text_of(await desk.send("yes", task_id=task["id"])) == "paid"
     assert paid == [5, 50]
+
+
+@pytest.mark.parametrize("said", ["", " \n", 0, [], False, None])
+async def test_only_a_plain_no_lets_a_tool_run_unasked(said: Any) -> None:
+    def answer(arguments: Mapping[str, Any]) -> Any:
+        return said
+
+    paid: list[float] = []
+    desk = desk_of(paying(paid, approval=answer), lambda task: task.tool("pay", amount=5, pin="hunter2"))
+    task = await desk.send()
+    if said is False or said is None:
+        assert (text_of(task), paid) == ("paid", [5])
+    else:
+        assert message_of(task) == 'May pay be called with {"amount":5,"pin":"***"}?'
+        assert paid == []
 
 
 async def test_of_tools_that_are_used_at_once_one_asks_after_the_other() -> None:
