@@ -102,13 +102,10 @@ class Threads:
                     return
                 future, job = self._jobs.popitem(last=False)
                 begins = self._queued.pop(future, None)
-            if begins is not None:
-                _settle(begins, _nothing)
+            if begins is not None and begins.set_running_or_notify_cancel():
+                begins.set_result(None)
             job()
             del future, job  # an idle thread holds on to nothing
-
-
-def _nothing() -> None: ...
 
 
 def _settle(future: Future[T], work: Callable[[], T]) -> None:

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from weakref import WeakKeyDictionary
 
 import anyio.to_thread
@@ -60,35 +60,31 @@ async def find_image(daemon: Daemon, name: str | None, *, pull: bool) -> Image:
         SandboxUnavailable: it is not there, and is not to be fetched; or there is no way to make one.
     """
     wanted = name or _image_name()
-    try:
-        told = await daemon.ask("GET", f"images/{wanted}/json")
-    except Refusal as refusal:
-        if refusal.status != 404:
-            raise
+    if (told := await _looked_up(daemon, wanted)) is None:
         if name is None:
             async with _making.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
-                if not await _is_there(daemon, wanted):
+                if await _looked_up(daemon, wanted) is None:
                     await _make(daemon, wanted)
         elif pull:
             await _pull(daemon, name)
         else:
             raise SandboxUnavailable(
                 f"the Docker daemon has no image {name!r}", hint=f"docker pull {name}, or DockerSandbox(pull=True)"
-            ) from refusal
+            )
         told = await daemon.ask("GET", f"images/{wanted}/json")
     config = told["Config"]
     parts = (config.get(key) or () for key in ("Volumes", "Entrypoint", "Cmd"))
     return Image(wanted, *map(tuple, parts))
 
 
-async def _is_there(daemon: Daemon, name: str) -> bool:
+async def _looked_up(daemon: Daemon, name: str) -> Any:
+    """What the daemon says of an image; None where it has none of that name."""
     try:
-        await daemon.ask("GET", f"images/{name}/json")
+        return await daemon.ask("GET", f"images/{name}/json")
     except Refusal as refusal:
         if refusal.status != 404:
             raise
-        return False
-    return True
+        return None
 
 
 async def _make(daemon: Daemon, name: str) -> None:
